@@ -1,0 +1,62 @@
+"""`dllab COMMAND …`: finds the command, runs it, and turns its error into a message and a code."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dllab.errors import LabError, LearnerError
+from dllab.version import __version__
+
+# Every command is a module of this package with `add(subparsers)`; none imports anything heavy
+# until it runs.
+COMMANDS = tuple(
+    sorted(f.stem for f in Path(__file__).parent.glob("[a-z]*.py") if f.stem != "main")
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (contracts: 0 1 2 3 4 5)."""
+    parser = argparse.ArgumentParser(
+        prog="dllab", description="Deep learning, hands on: graded labs."
+    )
+    parser.add_argument("--version", action="version", version=f"dllab {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="show where dllab itself failed")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"dllab.cli.{name}").add(subparsers)
+    args = parser.parse_args(argv)
+    if not hasattr(args, "run"):
+        parser.print_help()
+        return 0
+    return _guarded(args)
+
+
+def _guarded(args: argparse.Namespace) -> int:
+    try:
+        return int(args.run(args))
+    except LabError as error:
+        if args.traceback:
+            raise
+        print_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+def print_error(error: LabError) -> None:
+    """What was wrong, where, what to do; for learner code its own traceback, whole."""
+    if isinstance(error, LearnerError) and error.traceback:
+        print(error.traceback, file=sys.stderr)
+        print(file=sys.stderr)
+    mark = "→" if error.exit_code == 1 else "error:"
+    print(f"{mark} {error.what}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)

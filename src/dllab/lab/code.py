@@ -1,0 +1,145 @@
+"""Which code runs, and how it is imported: always as `labs.labNN_slug.lab`."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from dllab.errors import LabError, LearnerError, NextStep
+from dllab.lab.find import Lab
+from dllab.lab.starter import is_untouched
+from dllab.lab.todo import open_todos
+
+Kind = Literal["mine", "reference"]
+
+
+@dataclass(frozen=True)
+class Impl:
+    """The file that runs. Decided by the file, never by likeness to the solution."""
+
+    kind: Kind
+    path: Path
+    because_untouched: bool = False
+
+
+def choose_impl(lab: Lab, wanted: str = "auto") -> Impl:
+    """The learner's lab.py, or the reference while lab.py is still the untouched starter.
+
+    Raises NextStep (exit 1) naming the first TODO, its line and hint, while any is left; LabError
+    (exit 2) for `reference` where no `_author` is.
+    """
+    if wanted not in ("auto", "mine", "reference"):
+        raise LabError(
+            f"impl={wanted} is none of auto, mine, reference", "say impl=mine or impl=reference"
+        )
+    if wanted == "reference":
+        if not lab.solution.is_file():
+            raise LabError(
+                f"{lab.id} has no reference here: this is a learner's copy",
+                "leave impl=reference out",
+            )
+        return Impl("reference", lab.solution)
+    if not lab.code.is_file():
+        raise LabError(
+            f"{lab.code} is missing", f"dllab reset {lab.number} brings the starter back"
+        )
+    if wanted == "auto" and lab.solution.is_file() and is_untouched(lab):
+        return Impl("reference", lab.solution, because_untouched=True)
+    require_no_todos(lab)
+    return Impl("mine", lab.code)
+
+
+def require_no_todos(lab: Lab) -> None:
+    """Raise NextStep for the first unfinished task of lab.py."""
+    todos = open_todos(lab.code)
+    if not todos:
+        return
+    todo = todos[0]
+    steps = lab.spec.hints.get(todo.task, ())
+    left = f" ({len(todos)} left)" if len(todos) > 1 else ""
+    place = lab.code.relative_to(lab.root) if lab.code.is_relative_to(lab.root) else lab.code
+    raise NextStep(
+        f"next TODO{left}: {todo.task}, {place}:{todo.line}\n  {todo.text}",
+        f"{steps[0]}" if steps else f"dllab hint {lab.number} {todo.task}",
+    )
+
+
+def import_room(lab: Lab) -> ModuleType:
+    """Import `labs.labNN_slug`, so that `given`, `checks` and `lab` import below it.
+
+    `labs` is made to look in this lab's own parent first: the working directory's clone wins over
+    whatever an installed package or another clone would offer, and private folders join.
+    """
+    import types
+
+    labs = sys.modules.setdefault("labs", types.ModuleType("labs"))
+    parent = str(lab.folder.parent)
+    path = [p for p in getattr(labs, "__path__", []) if p != parent]
+    labs.__path__ = [parent, *path]
+    loaded = sys.modules.get(lab.package)
+    if loaded is not None and Path(str(loaded.__file__)).parent != lab.folder:
+        for name in [n for n in sys.modules if n == lab.package or n.startswith(lab.package + ".")]:
+            del sys.modules[name]
+    return importlib.import_module(lab.package)
+
+
+def import_lab(lab: Lab, path: Path) -> ModuleType:
+    """Import the code at `path` under the one name that a lab has.
+
+    Raises LearnerError with the learner's own frames when the file fails to import.
+    """
+    import_room(lab)
+    name = f"{lab.package}.lab"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise learner_error(error, path, "it could not be imported") from error
+    missing = [export for export in lab.spec.exports if not hasattr(module, export)]
+    if missing:
+        raise LearnerError(
+            f"{path} does not define {', '.join(missing)}",
+            "",
+            "the lab's README names what it exports",
+        )
+    return module
+
+
+def learner_error(error: BaseException, path: Path, what: str) -> LearnerError:
+    """Wrap an exception of learner code: their traceback whole, the framework's frames cut away."""
+    where = _last_line(error, path)
+    headline = f"{path.name}{where}: {what}: {type(error).__name__}: {error}"
+    return LearnerError(headline, learner_traceback(error, path))
+
+
+def learner_traceback(error: BaseException, path: Path) -> str:
+    """The traceback from the first frame in the learner's file on, as Python prints it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((i for i, f in enumerate(frames) if _same(f.filename, path)), None)
+    kept = frames[first:] if first is not None else []
+    lines = ["Traceback (most recent call last):\n"] if kept else []
+    lines += traceback.format_list(kept)
+    return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
+
+
+def is_learners(error: BaseException, path: Path) -> bool:
+    """Whether any frame of the exception lies in the learner's file."""
+    return any(_same(f.filename, path) for f in traceback.extract_tb(error.__traceback__))
+
+
+def _last_line(error: BaseException, path: Path) -> str:
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if _same(f.filename, path)]
+    return f":{lines[-1]}" if lines else ""
+
+
+def _same(filename: str, path: Path) -> bool:
+    return Path(filename) == path

@@ -1,0 +1,94 @@
+"""Labs by number: `03`, `lab03`, `rnn`, or `folder/03` where two folders share a number."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from dllab.errors import LabError
+from dllab.lab.project import lab_roots
+from dllab.lab.spec import LabSpec, load_spec
+
+_FOLDER = re.compile(r"lab(\d\d)_(\w+)")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One room of the shelf: the project it belongs to and its folder."""
+
+    root: Path
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name, `lab03_rnn`; runs and submissions carry it."""
+        return self.folder.name
+
+    @property
+    def number(self) -> str:
+        """Two digits, as a learner types them."""
+        return self.id[3:5]
+
+    @property
+    def slug(self) -> str:
+        """The name without the number."""
+        return self.id[6:]
+
+    @property
+    def package(self) -> str:
+        """The importable name of the room; learner code is always `<package>.lab`."""
+        return f"labs.{self.id}"
+
+    @property
+    def code(self) -> Path:
+        """The one file a learner edits."""
+        return self.folder / "lab.py"
+
+    @property
+    def solution(self) -> Path:
+        """The reference; absent from a learner's copy."""
+        return self.folder / "_author" / "solution.py"
+
+    @cached_property
+    def spec(self) -> LabSpec:
+        """lab.yaml, read on first use."""
+        return load_spec(self.folder)
+
+
+def all_labs(root: Path) -> list[Lab]:
+    """Every lab of the project and of `DLLAB_LABS`, by number."""
+    folders = [
+        folder
+        for parent in lab_roots(root)
+        for folder in parent.iterdir()
+        if _FOLDER.fullmatch(folder.name) and (folder / "lab.yaml").is_file()
+    ]
+    return [Lab(root, folder) for folder in sorted(folders, key=lambda f: (f.name, str(f)))]
+
+
+def find_lab(root: Path, name: str) -> Lab:
+    """The lab that `name` means; unknown and ambiguous names are errors that list the choices."""
+    labs = all_labs(root)
+    parent, _, last = name.rpartition("/")
+    found = [
+        lab
+        for lab in labs
+        if (not parent or lab.folder.parent.name == parent) and _names(lab, last)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = " and ".join(str(lab.folder) for lab in found)
+        choices = " or ".join(f"{lab.folder.parent.name}/{lab.number}" for lab in found)
+        raise LabError(f"lab {name} is there twice: {places}", f"say {choices}")
+    shelf = ", ".join(f"{lab.number} {lab.slug}" for lab in labs) or "none"
+    near = difflib.get_close_matches(last, [lab.slug for lab in labs], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise LabError(f"there is no lab {name!r}", f"{hint}the labs here: {shelf}")
+
+
+def _names(lab: Lab, name: str) -> bool:
+    digits = name.removeprefix("lab")
+    same_number = digits.isdecimal() and int(digits) == int(lab.number)
+    return same_number or name in (lab.id, lab.slug)

@@ -1,0 +1,179 @@
+"""lab.yaml as dataclasses: read once, checked once, plain values after that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from dllab.errors import LabError
+
+LEVELS = ("beginner", "intermediate", "advanced")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training. `data` names the set whose items score the arm; `budget_s` is wall seconds."""
+
+    name: str
+    overrides: tuple[str, ...] = ()
+    budget_s: float = 180.0
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A metric with a target (`pass`), the published level (`strong`) and a floor worth nothing."""
+
+    id: str
+    title: str
+    metric: str
+    points: float
+    target: float
+    floor: float
+    strong: float | None = None
+    arm: str = "main"
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What a lab may use: seconds for all arms, megabytes, bytes of weights; what a sandbox gives."""
+
+    train_s: float = 180.0
+    memory_mb: int = 4096
+    artifact_bytes: int = 16_000_000
+    probe_s: float = 60.0
+    processes: int = 64
+    sockets: bool = False
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """Everything lab.yaml says; the scorer reads its own copy, never a submitted one."""
+
+    title: str
+    summary: str
+    level: str
+    topics: tuple[str, ...]
+    checks: Mapping[str, float]
+    hints: Mapping[str, tuple[str, ...]]
+    pass_score: float
+    starter_sha256: str
+    version: str = "1"
+    exports: tuple[str, ...] = ("Model", "Data")
+    arms: Mapping[str, Arm] = field(default_factory=dict)
+    criteria: tuple[Criterion, ...] = ()
+    hidden: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    budgets: Budgets = field(default_factory=Budgets)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """Ids of the checks that practice mode runs."""
+        return tuple(id for id in self.checks if id not in self.hidden)
+
+    def manifest(self, *, official: bool) -> tuple[str, ...]:
+        """Ids of every check and criterion that must report in this mode."""
+        checks = tuple(self.checks) if official else self.visible
+        return (*checks, *(criterion.id for criterion in self.criteria))
+
+
+def load_spec(folder: Path) -> LabSpec:
+    """Read and check a lab's lab.yaml; every mistake is a LabError that names file and key."""
+    path = folder / "lab.yaml"
+    try:
+        raw = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError:
+        raise LabError(f"{path} is missing", "every lab folder needs a lab.yaml") from None
+    except yaml.YAMLError as error:
+        raise LabError(f"{path} is not valid YAML: {error}", "mend the line it names") from None
+    if not isinstance(raw, dict):
+        raise LabError(f"{path} must hold a mapping", "see docs/architecture.md for its keys")
+    return _spec(raw, path)
+
+
+def _spec(raw: dict[str, Any], path: Path) -> LabSpec:
+    values = dict(raw)
+    exports = tuple(values.pop("exports", ("Model", "Data")))
+    trains = "Model" in exports
+    arms = values.pop("arms", {"main": {}} if trains else {})
+    spec = _build(
+        LabSpec,
+        path,
+        "",
+        {
+            **values,
+            "exports": exports,
+            "topics": tuple(values.get("topics", ())),
+            "hidden": tuple(values.get("hidden", ())),
+            "artifacts": tuple(values.get("artifacts", ())),
+            "checks": {str(id): float(points) for id, points in values.get("checks", {}).items()},
+            "hints": {task: tuple(steps) for task, steps in values.get("hints", {}).items()},
+            "starter_sha256": str(values.get("starter_sha256", "")),
+            "version": str(values.get("version", "1")),
+            "budgets": _build(Budgets, path, "budgets.", values.get("budgets", {})),
+            "arms": {name: _arm(name, arm or {}, path) for name, arm in arms.items()},
+            "criteria": tuple(
+                _criterion(id, entry, path) for id, entry in values.get("criteria", {}).items()
+            ),
+        },
+    )
+    _cross_check(spec, path)
+    return spec
+
+
+def _arm(name: str, raw: dict[str, Any], path: Path) -> Arm:
+    values = {**raw, "name": name, "overrides": tuple(raw.get("overrides", ()))}
+    return _build(Arm, path, f"arms.{name}.", values)
+
+
+def _criterion(id: str, raw: dict[str, Any], path: Path) -> Criterion:  # noqa: A002
+    values = {**raw, "id": id}
+    if "pass" in values:
+        values["target"] = values.pop("pass")
+    return _build(Criterion, path, f"criteria.{id}.", values)
+
+
+def _build(kind: type[Any], path: Path, prefix: str, values: dict[str, Any]) -> Any:
+    known = [f.name for f in fields(kind)]
+    for key in values:
+        if key not in known:
+            raise LabError(f"{path}: unknown key {prefix}{key}", f"known keys: {', '.join(known)}")
+    try:
+        built = kind(**values)
+    except TypeError as error:
+        missing = str(error).rpartition(": ")[2]
+        raise LabError(
+            f"{path}: missing key {prefix}{missing}", "see docs/architecture.md"
+        ) from None
+    for name, hint in get_type_hints(kind).items():
+        if hint in (str, float, int, bool) and not _fits(getattr(built, name), hint):
+            value = getattr(built, name)
+            raise LabError(
+                f"{path}: {prefix}{name} must be a {hint.__name__}, not {value!r}", "mend its value"
+            )
+    return built
+
+
+def _fits(value: object, hint: type) -> bool:
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _cross_check(spec: LabSpec, path: Path) -> None:
+    if spec.level not in LEVELS:
+        raise LabError(f"{path}: level {spec.level!r} is not one of {', '.join(LEVELS)}")
+    unknown = [id for id in spec.hidden if id not in spec.checks]
+    if unknown:
+        raise LabError(f"{path}: hidden names {unknown}, which checks does not list")
+    for criterion in spec.criteria:
+        if criterion.arm not in spec.arms:
+            raise LabError(
+                f"{path}: criteria.{criterion.id}.arm: there is no arm {criterion.arm!r}"
+            )
+        if criterion.target == criterion.floor:
+            raise LabError(f"{path}: criteria.{criterion.id}: pass and floor are the same")

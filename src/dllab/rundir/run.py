@@ -1,0 +1,188 @@
+"""One folder per run: the names of its files are said here and nowhere else."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dllab.errors import LabError
+from dllab.lab.find import find_lab
+
+
+@dataclass(frozen=True)
+class ArmFolder:
+    """The files of one training."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The arm's name."""
+        return self.path.name
+
+    @property
+    def weights(self) -> Path:
+        """State dict of the chosen checkpoint, safetensors."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def curve(self) -> Path:
+        """One JSON object a line: `step`, `epoch`, and every metric logged there."""
+        return self.path / "curve.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """`scores` float32 [N, C] and `label` int64 [N] on the validation split, safetensors."""
+        return self.path / "predictions.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """`best.ckpt` and `last.ckpt`: everything needed to resume."""
+        return self.path / "checkpoints"
+
+    def read_curve(self) -> list[dict[str, float]]:
+        """The curve's points in the order they were written; a torn last line is left out."""
+        if not self.curve.is_file():
+            return []
+        points = []
+        for line in self.curve.read_text(encoding="utf-8").splitlines():
+            try:
+                points.append(json.loads(line))
+            except json.JSONDecodeError:
+                break  # the run was killed while it wrote this line
+        return points
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/labNN_slug/<UTC>-<id>/`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, lab_id: str) -> "RunFolder":
+        """A new folder, named by UTC time and a random id; `DLLAB_RUN` fixes it for all ranks."""
+        inherited = os.environ.get("DLLAB_RUN")
+        name = inherited or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        path = root / "runs" / lab_id / name
+        path.mkdir(parents=True, exist_ok=inherited is not None)
+        return cls(path)
+
+    @property
+    def id(self) -> str:
+        """`<UTC>-<id>`; unique in the project."""
+        return self.path.name
+
+    @property
+    def lab_id(self) -> str:
+        """`labNN_slug`."""
+        return self.path.parent.name
+
+    @property
+    def config(self) -> Path:
+        """What ran: `overrides`, and per arm the resolved config; plain YAML."""
+        return self.path / "config.yaml"
+
+    @property
+    def card(self) -> Path:
+        """The run card: lab, versions, git, data, seeds, hardware, cost, status."""
+        return self.path / "run.json"
+
+    @property
+    def code(self) -> Path:
+        """The file that ran, byte for byte."""
+        return self.path / "lab.py"
+
+    @property
+    def result(self) -> Path:
+        """The grade, dllab.result/1."""
+        return self.path / "result.json"
+
+    @property
+    def report(self) -> Path:
+        """The same for people."""
+        return self.path / "report.html"
+
+    def arm(self, name: str) -> ArmFolder:
+        """The folder of one arm, whether or not it exists yet."""
+        return ArmFolder(self.path / "arms" / name)
+
+    def arms(self) -> list[ArmFolder]:
+        """The arms that were trained, in the order in which config.yaml lists them."""
+        return [self.arm(name) for name in self.read_config().get("arms", {})]
+
+    def read_card(self) -> dict[str, Any]:
+        """The run card; empty when the run was killed before it wrote one."""
+        return read_json(self.card) if self.card.is_file() else {}
+
+    def read_result(self) -> dict[str, Any] | None:
+        """The grade, or None while there is none."""
+        return read_json(self.result) if self.result.is_file() else None
+
+    def read_config(self) -> dict[str, Any]:
+        """config.yaml as plain data."""
+        if not self.config.is_file():
+            return {}
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return dict(yaml.load(self.config.read_bytes(), Loader=loader) or {})
+
+
+def all_runs(root: Path, lab_id: str = "*") -> list[RunFolder]:
+    """Every run folder, oldest first (names begin with the UTC time)."""
+    folders = (root / "runs").glob(f"{lab_id}/*/config.yaml")
+    return [RunFolder(f.parent) for f in sorted(folders, key=lambda f: f.parent.name)]
+
+
+def find_run(root: Path, name: str) -> RunFolder:
+    """RUN on a command line: a path, an id (or its beginning or end), or a lab's newest run."""
+    path = Path(name).expanduser()
+    if (path / "config.yaml").is_file():
+        return RunFolder(path.resolve())
+    runs = all_runs(root)
+    found = [run for run in runs if run.id == name]
+    found = found or [run for run in runs if run.id.startswith(name) or run.id.endswith(name)]
+    if len(name) > 2 and len(found) == 1:
+        return found[0]
+    if len(name) > 2 and found:
+        raise LabError(
+            f"{name} fits {len(found)} runs", "write more of the id; `dllab runs` lists them"
+        )
+    lab = find_lab(root, name)
+    of_lab = [run for run in runs if run.lab_id == lab.id]
+    if not of_lab:
+        raise LabError(f"lab {lab.number} has no run yet", f"make one: dllab train {lab.number}")
+    return of_lab[-1]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write whole or not at all: a reader never sees half a file under its final name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise LabError(
+            f"cannot write {path}: {error.strerror}", "free some disk space and run again"
+        ) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """JSON with sorted keys, atomically."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; a LabError names the file when it is damaged."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise LabError(
+            f"{path} cannot be read: {error}", "the run is damaged; train again"
+        ) from None
