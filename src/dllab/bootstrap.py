@@ -1,0 +1,265 @@
+"""Build `.venv`, once: run by `make` before anything is installed.
+
+    python3 src/dllab/bootstrap.py            build, update or repair; nothing to do costs nothing
+    python3 src/dllab/bootstrap.py --check    exit 0 if the environment is ready, else 1
+
+Standard library only, and old enough Python syntax that any Python from 3.8 on gets as far as
+naming the one it needs. What is installed: pyproject.toml says which packages, constraints.txt
+which versions. No version there names a CPU or CUDA build, so the same files serve every machine.
+
+A stamp inside `.venv` holds the hash of all that the environment depends on. It is removed before
+the first change and written after the last, so an environment without a stamp is half made: it is
+thrown away and built anew, never trusted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+MINIMUM, MAXIMUM = (3, 11), (3, 13)
+CANDIDATES = ("python3.11", "python3.12", "python3.13")  # 3.11 first: the one that CI runs
+INPUTS = ("pyproject.toml", "constraints.txt", "src/dllab/bootstrap.py")
+NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
+PIP_TO_UV = {
+    "find-links": "UV_FIND_LINKS",
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+}
+
+
+class SetupError(Exception):
+    """Set-up cannot go on; the message says why and what to do."""
+
+
+# --- is it ready? ---------------------------------------------------------------------------------
+
+
+def fingerprint(root: Path) -> str:
+    """Hash of the requirement files, the environment's Python and the place it was built in."""
+    digest = hashlib.sha256(str(root).encode())
+    for path in (*(root / name for name in INPUTS), root / ".venv/pyvenv.cfg"):
+        digest.update(path.read_bytes() if path.exists() else b"absent")
+    return digest.hexdigest()
+
+
+def is_ready(root: Path) -> bool:
+    """Whether the environment is complete, runnable and built from today's files."""
+    stamp = root / ".venv/dllab-stamp"
+    runnable = os.access(root / ".venv/bin/python", os.X_OK)  # False for a dangling link
+    return runnable and stamp.exists() and stamp.read_text() == fingerprint(root)
+
+
+# --- which Python? --------------------------------------------------------------------------------
+
+
+def supported(version: tuple[int, ...]) -> bool:
+    """Whether dllab runs on this version of Python."""
+    return MINIMUM <= tuple(version[:2]) <= MAXIMUM
+
+
+def find_python(version: tuple[int, ...]) -> str:
+    """This interpreter if its `version` will do, else the first on PATH that does."""
+    if supported(version):
+        # Started from .venv, this names the Python below it, which survives a rebuild.
+        return str(getattr(sys, "_base_executable", None) or sys.executable)
+    for name in CANDIDATES:
+        if _succeeds([name, "-c", "import sys, ensurepip"]):
+            return name
+    found = ".".join(str(part) for part in version[:3])
+    raise SetupError(
+        f"Python 3.11 to 3.13 is needed, found {found} ({sys.executable}).\n"
+        "Install one and run the same command again:\n"
+        "  Debian, Ubuntu   sudo apt install python3.11 python3.11-venv   (or 3.12, 3.13)\n"
+        "  macOS            brew install python@3.13\n"
+        "  anywhere         uv python install 3.13, or https://www.python.org/downloads\n"
+        "One that is not on PATH can be named: make setup PYTHON=/path/to/python3.13"
+    )
+
+
+# --- building -------------------------------------------------------------------------------------
+
+
+def build(root: Path, python: str) -> None:
+    """Build `.venv`, or bring a complete one up to date; the stamp comes last."""
+    import shutil
+
+    venv, stamp = root / ".venv", root / ".venv/dllab-stamp"
+    complete = stamp.exists() and os.access(venv / "bin/python", os.X_OK)
+    if venv.exists() and not complete:
+        _say("The environment is half made or its Python is gone: building it anew.")
+        shutil.rmtree(venv)
+    stamp.unlink(missing_ok=True)
+    if not complete:
+        _say(f"Building .venv with {python} (once; a minute or two) …")
+        _run([python, "-m", "venv", str(venv)], root, "create the environment")
+    installer = _installer(root)
+    constrain = ["install", "-c", str(root / "constraints.txt")]
+    # setuptools first, so that dllab itself is built without downloading a second one
+    _run([*installer, *constrain, "setuptools"], root, "install setuptools")
+    _say("Installing PyTorch and friends …")
+    dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
+    _run([*installer, *constrain, *dllab], root, "install the packages")
+    stamp.write_text(fingerprint(root))
+
+
+def _installer(root: Path) -> list[str]:
+    """`uv pip` where uv can be had, three to five times faster; else plain pip."""
+    import shutil
+
+    python = str(root / ".venv/bin/python")
+    pip = [python, "-m", "pip"]
+    quiet = ["install", "--quiet", "-c", str(root / "constraints.txt"), "uv"]
+    uv = shutil.which("uv")
+    if not (uv and _succeeds([uv, "--version"])):
+        uv = str(root / ".venv/bin/uv")
+        if not _succeeds([uv, "--version"]) and not _succeeds([*pip, *quiet]):
+            _say("uv cannot be had; pip takes over, and its time.")
+            return pip
+    os.environ.update(_uv_settings(pip))
+    return [uv, "pip"]
+
+
+def _succeeds(command: list[str]) -> bool:
+    import subprocess
+
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _uv_settings(pip: list[str]) -> dict[str, str]:
+    """What pip is configured to use, in uv's words: uv does not read pip's configuration.
+
+    Where several indexes are set, uv takes the best version of all, as pip does. Whatever is
+    already said to uv itself stays.
+    """
+    import subprocess
+
+    listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False)
+    settings = {"UV_COMPILE_BYTECODE": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    # the environment is listed first and outranks the files, so it is read last
+    for line in reversed(listing.stdout.splitlines()):
+        key, _, value = line.partition("=")
+        name = PIP_TO_UV.get(key.rpartition(".")[2])
+        if name:
+            separator = "," if name == "UV_FIND_LINKS" else " "
+            settings[name] = separator.join(value.strip("'\"").replace("\\n", " ").split())
+    return {name: value for name, value in settings.items() if name not in os.environ}
+
+
+def _run(command: list[str], root: Path, what: str) -> None:
+    """Run one step with its progress in sight; say in plain words what a failure means."""
+    code, output = _stream(command)
+    if code != 0:
+        raise SetupError(f"Set-up could not {what}.\n{_reason(output, root)}")
+
+
+def _stream(command: list[str]) -> tuple[int, str]:
+    """Run a command, show what it prints and return its exit code and the end of its output.
+
+    In a terminal the command gets a terminal too: uv and pip draw their progress bars only there.
+    """
+    import pty
+    import subprocess
+
+    reader, writer = pty.openpty() if sys.stderr.isatty() else os.pipe()
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    with subprocess.Popen(command, stdout=writer, stderr=writer, env=env) as process:
+        os.close(writer)
+        output = b""
+        while True:
+            try:
+                chunk = os.read(reader, 1 << 16)
+            except OSError:  # how a Linux terminal says that its other side is closed
+                break
+            if not chunk:
+                break
+            sys.stderr.buffer.write(chunk)
+            sys.stderr.buffer.flush()
+            output = (output + chunk)[-20_000:]
+    os.close(reader)
+    return process.returncode, output.decode(errors="replace")
+
+
+def _reason(output: str, root: Path) -> str:
+    """The likely cause of a failed step, from what the installer said last."""
+    import shutil
+
+    text = output.lower()
+    free = shutil.disk_usage(root).free / 1e9
+    if "no space left" in text or "os error 28" in text or "disk quota" in text:
+        return (
+            f"The disk is full: {free:.1f} GB free here, about {NEEDED_GB} GB needed "
+            "(10 GB where torch brings CUDA). Free some and run the same command again."
+        )
+    if any(sign in text for sign in ("dns error", "name resolution", "connection", "timed out",
+                                     "failed to fetch", "network is unreachable")):
+        return (
+            "The package registry cannot be reached. Check the network (and HTTPS_PROXY, "
+            "PIP_INDEX_URL if you need them) and run the same command again."
+        )
+    if "ensurepip" in text:
+        return "Python's venv module is not whole. On Debian and Ubuntu: apt install python3-venv"
+    return "The reason stands above. Nothing half made is kept: run the same command again."
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _mention_missing_programs() -> None:
+    import shutil
+
+    if sys.platform == "linux" and not shutil.which("bwrap"):
+        _say(
+            "bubblewrap is not installed. Labs train and practice grades work without it; official "
+            "grading needs it to run learner code apart (Debian, Ubuntu: apt install bubblewrap)."
+        )
+
+
+def set_up(root: Path) -> None:
+    """Make `.venv` ready. One set-up at a time: a second one waits, then finds nothing to do."""
+    if is_ready(root):
+        return
+    if not (root / INPUTS[0]).exists():
+        raise SetupError(f"{root} is not the project root: run this where pyproject.toml lies.")
+    python = find_python(sys.version_info)
+    (root / ".cache").mkdir(exist_ok=True)
+    with (root / ".cache/setup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("Another set-up is at work here; waiting for it …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_ready(root):
+            build(root, python)
+            _mention_missing_programs()
+            _say("The environment is ready.")
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0: ready; 1: not ready (with --check); 2: it cannot be made ready."""
+    root = Path.cwd()
+    if arguments == ["--check"]:
+        return 0 if is_ready(root) else 1
+    try:
+        set_up(root)
+    except SetupError as error:
+        _say(f"\n{error}")
+        return 2
+    except KeyboardInterrupt:
+        _say("\nStopped. The next call starts over.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
