@@ -1,0 +1,99 @@
+# dllab from the command line. `make` alone lists the targets; each is one command at heart.
+#
+#   make lab-01 trainer.max_epochs=3 model.lr=0.01     overrides, straight on the line
+#   make lab-01 ARGS="-m model.lr=0.1,0.01"            what make cannot carry: flags, ~key
+#   make setup PYTHON=python3.12                       the Python to build the environment with
+
+PYTHON ?= python3
+VENV   := .venv/bin/python
+DLLAB  ?= $(VENV) -m dllab
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.PHONY: help setup test test-all lint bench doctor release pin clean
+
+# --- learn ----------------------------------------------------------------------------------------
+
+lab-%: setup  ## train lab 01, 02, …, grade the run, say what to do next
+	@$(DLLAB) train $* $(_arguments); code=$$?; \
+	case $$code in \
+	  0) echo "Next: make lab-$* again with your own changes, or make submit-$* to pack this run." ;; \
+	  1) echo "Next: edit labs/lab$*_*/lab.py, then make lab-$* again; make watch-$* checks as you type." ;; \
+	esac; exit $$code
+
+grade-%: setup  ## grade the newest run of a lab again
+	@$(DLLAB) grade $* $(_arguments)
+
+submit-%: setup  ## pack the newest run of a lab into a submission
+	@$(DLLAB) submit $* $(_arguments)
+
+watch-%: setup  ## run a lab's visible checks each time you save lab.py
+	@$(DLLAB) watch $* $(_arguments)
+
+reset-%: setup  ## bring a lab's starter back; your file is kept as a backup
+	@$(DLLAB) reset $* $(_arguments)
+
+# --- work on dllab --------------------------------------------------------------------------------
+
+test: setup  ## run the tests; of the later labs, this run's share
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest -q $(value ARGS)
+
+test-all: setup  ## run the tests over every lab
+	@DLLAB_TEST_ALL=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest -q $(value ARGS)
+
+lint: setup  ## check style, format, types and layers, as the tests do
+	@$(VENV) -m ruff check .
+	@$(VENV) -m ruff format --check .
+	@$(VENV) -m mypy
+	@.venv/bin/lint-imports
+
+bench: setup  ## measure speed against bare PyTorch
+	@$(VENV) -m bench $(_arguments)
+
+doctor: setup  ## prove that every lab is sound: starters fail, references pass
+	@$(DLLAB) doctor $(_arguments)
+
+release: setup  ## write the learners' copy: everything but the authors' files
+	@$(DLLAB) release $(_arguments)
+
+# --- the environment ------------------------------------------------------------------------------
+
+# The check costs about 20 ms and is the environment's own Python, so a dead one fails it.
+setup:  ## build or repair .venv; the other targets do this by themselves
+	@$(VENV) -IS src/dllab/bootstrap.py --check 2>/dev/null || $(PYTHON) src/dllab/bootstrap.py
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "The environment is ready: source .venv/bin/activate")
+
+# Resolved for the oldest Python, then proved to resolve for the newer ones. What torch brings for
+# CUDA, and the name of its build (+cpu), differ from machine to machine and are left to torch.
+_compile = $(VENV) -m uv pip compile --quiet --no-header --no-annotate --extra dev pyproject.toml
+pin: setup  ## resolve the newest allowed packages into constraints.txt
+	@{ grep '^#' constraints.txt; $(_compile) --python-version 3.11 | \
+	  sed -e 's/+.*//' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton=/d'; } > .cache/constraints.txt
+	@$(_compile) --python-version 3.12 -c .cache/constraints.txt > .cache/resolved-3.12.txt
+	@$(_compile) --python-version 3.13 -c .cache/constraints.txt > .cache/resolved-3.13.txt
+	@mv .cache/constraints.txt constraints.txt; git --no-pager diff --stat constraints.txt
+
+clean:  ## remove caches and build leftovers; runs, data and .venv stay
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	@find src labs tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@echo "make TARGET [key=value …] [ARGS=\"…\"]"
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub(/%/, "NN", $$1); printf "  make %-12s %s\n", $$1, $$2}' \
+	  $(firstword $(MAKEFILE_LIST))
+
+# --- make's command-line variables, handed on -----------------------------------------------------
+# $(MAKEOVERRIDES) holds `name=value` words, the last one first, with spaces and dollars escaped.
+# Only the names are read from it and put back in order; each value comes as typed from $(value),
+# quoted for the shell. Names without a lower-case letter (ARGS, PYTHON, …) are make's own.
+
+_letters  := a b c d e f g h i j k l m n o p q r s t u v w x y z
+_reverse   = $(if $1,$(call _reverse,$(wordlist 2,$(words $1),$1)) $(firstword $1))
+_distinct  = $(if $1,$(firstword $1) $(call _distinct,$(filter-out $(firstword $1),$1)))
+_name      = $(patsubst %:,%,$(firstword $(subst =, ,$1)))
+_names     = $(call _distinct,$(foreach _w,$(call _reverse,$(MAKEOVERRIDES)),$(call _name,$(_w))))
+_has_lower = $(strip $(foreach _l,$(_letters),$(findstring $(_l),$1)))
+_is_given  = $(and $(call _has_lower,$1),$(filter command,$(firstword $(origin $1))))
+_quote     = '$(subst ','\'',$1)'
+_overrides = $(foreach _k,$(_names),$(if $(call _is_given,$(_k)),$(call _quote,$(_k)=$(value $(_k)))))
+_arguments = $(strip $(_overrides) $(value ARGS))
