@@ -1,0 +1,124 @@
+"""The rubric in the terminal: a table in colour where there is one, plain text where not."""
+
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from dllab.lab.find import Lab
+from dllab.report.rubric import Result, Row, Rubric, points, read_rubric
+
+# status → (mark, what stands in for it without Unicode, style)
+_MARKS = {
+    "pass": ("✓", "ok", "green"),
+    "partial": ("◐", "part", "yellow"),
+    "fail": ("✗", "FAIL", "red"),
+    "skip": ("○", "skip", "dim"),
+    "error": ("!", "ERR", "magenta"),
+    "review": ("?", "look", "cyan"),
+}
+
+
+def print_rubric(
+    result: Result, lab: Lab, file: TextIO | None = None, report: Path | None = None
+) -> None:
+    """Print a result: the table, what is still open and the hint for it, the verdict, the report.
+
+    Colour and cursor codes are used only on a terminal; elsewhere lines are at most 80 wide.
+    """
+    console = _console(file or sys.stdout)
+    rubric = read_rubric(result, lab)
+    console.print()
+    if rubric.impl == "reference":
+        note = "This is the reference solution's run, not yours: it cannot be submitted."
+        console.print(_safe(note, console), style="bold yellow")
+    console.print(_table(rubric, lab, console))
+    for row in rubric.rows:
+        if row.open:
+            console.print()
+            _print_open(row, console)
+    _print_verdict(rubric, console)
+    if report is not None:
+        # A path must survive copy and paste: it is never wrapped.
+        console.print(f"report   {report}", soft_wrap=True, style="dim")
+
+
+def _console(file: TextIO) -> Console:
+    width = None if file.isatty() else 80
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+
+
+def _table(rubric: Rubric, lab: Lab, console: Console) -> Table:
+    title = f"lab {lab.number} {lab.spec.title}, {rubric.mode} grade"
+    table = Table(
+        title=_safe(title, console),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD if _unicode(console) else None,
+        show_edge=False,
+        pad_edge=False,
+        show_footer=True,
+    )
+    measures = any(row.measured for row in rubric.rows)
+    total = f"{points(rubric.score)} / {points(rubric.max_score)}"
+    table.add_column("", no_wrap=True)
+    table.add_column("check", "total", overflow="fold")
+    if measures:
+        table.add_column("measured", no_wrap=True, justify="right")
+        table.add_column("asked", no_wrap=True)
+    table.add_column("points", total, no_wrap=True, justify="right")
+    for row in rubric.rows:
+        middle = (row.measured, row.asked) if measures else ()
+        earned = f"{points(row.points)} / {points(row.max_points)}"
+        cells = (row.title, *middle, earned)
+        table.add_row(_mark(row.status, console), *(_safe(cell, console) for cell in cells))
+    return table
+
+
+def _print_open(row: Row, console: Console) -> None:
+    console.print(_mark(row.status, console), _safe(row.title, console), style="bold")
+    for text in (row.message, row.sentence if not row.message else ""):
+        if text:
+            console.print(Padding(_safe(text, console), (0, 0, 0, 2), expand=False))
+    if row.hint and row.status != "skip":
+        console.print(
+            Padding(Text(_safe(f"→ {row.hint}", console), style="cyan"), (0, 0, 0, 2), expand=False)
+        )
+
+
+def _print_verdict(rubric: Rubric, console: Console) -> None:
+    style = "bold green" if rubric.passed else "bold red"
+    verdict = Text(rubric.headline, style=style)
+    verdict.append(
+        f"  {points(rubric.score)} of {points(rubric.max_score)} points", style="not bold"
+    )
+    if rubric.why_not:
+        verdict.append(f"; {rubric.why_not}", style="not bold")
+    console.print()
+    console.print(verdict)
+
+
+def _mark(status: str, console: Console) -> Text:
+    mark, plain, style = _MARKS.get(status, _MARKS["error"])
+    return Text(mark if _unicode(console) else plain, style=style)
+
+
+def _safe(text: str, console: Console) -> str:
+    """Text that the terminal can show; control characters of learner code never reach it."""
+    visible = "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    if _unicode(console):
+        return visible
+    for symbol, plain in (("≥", ">="), ("≤", "<="), ("→", "->")):
+        visible = visible.replace(symbol, plain)
+    return visible.encode("ascii", "replace").decode()
+
+
+def _unicode(console: Console) -> bool:
+    return console.encoding.lower().replace("-", "").startswith("utf")
