@@ -69,7 +69,7 @@ class Check:
 
 
 def check(
-    id: str,  # noqa: A002 - the word that authors, results and reports all use
+    id: str,
     title: str,
     points: float,
     *,

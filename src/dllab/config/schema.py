@@ -48,3 +48,8 @@ class Config:
     def plain(self) -> dict[str, Any]:
         """Nested dicts, lists and scalars, as config.yaml holds them."""
         return asdict(self)
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> "Config":
+        """The inverse of `plain`: a config.yaml entry back as a Config."""
+        return cls(**{**values, "trainer": TrainerConfig(**values["trainer"])})

@@ -20,7 +20,7 @@ def find_root(start: Path | None = None) -> Path:
     if named and _is_root(Path(named)):
         return Path(named).resolve()
     raise LabError(
-        f"no dllab project here: neither {here} nor any folder above it holds labs/ and pyproject.toml",
+        f"no dllab project here: no folder from {here} up holds labs/ and pyproject.toml",
         "change into your clone of dllab, or set DLLAB_ROOT to its folder",
     )
 

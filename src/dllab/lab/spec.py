@@ -39,7 +39,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Budgets:
-    """What a lab may use: seconds for all arms, megabytes, bytes of weights; what a sandbox gives."""
+    """What a lab may use, in wall seconds, MiB and bytes, and what its sandbox grants."""
 
     train_s: float = 180.0
     memory_mb: int = 4096
@@ -81,11 +81,16 @@ class LabSpec:
         return (*checks, *(criterion.id for criterion in self.criteria))
 
 
+def load_yaml(path: Path) -> Any:
+    """Plain YAML through libyaml's safe loader, which is ten times as fast as the Python one."""
+    return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
 def load_spec(folder: Path) -> LabSpec:
     """Read and check a lab's lab.yaml; every mistake is a LabError that names file and key."""
     path = folder / "lab.yaml"
     try:
-        raw = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        raw = load_yaml(path)
     except FileNotFoundError:
         raise LabError(f"{path} is missing", "every lab folder needs a lab.yaml") from None
     except yaml.YAMLError as error:
@@ -130,7 +135,7 @@ def _arm(name: str, raw: dict[str, Any], path: Path) -> Arm:
     return _build(Arm, path, f"arms.{name}.", values)
 
 
-def _criterion(id: str, raw: dict[str, Any], path: Path) -> Criterion:  # noqa: A002
+def _criterion(id: str, raw: dict[str, Any], path: Path) -> Criterion:
     values = {**raw, "id": id}
     if "pass" in values:
         values["target"] = values.pop("pass")

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dllab.errors import LabError
 from dllab.lab.find import find_lab
+from dllab.lab.spec import load_yaml
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,7 @@ class RunFolder:
         """config.yaml as plain data."""
         if not self.config.is_file():
             return {}
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return dict(yaml.load(self.config.read_bytes(), Loader=loader) or {})
+        return dict(load_yaml(self.config) or {})
 
 
 def all_runs(root: Path, lab_id: str = "*") -> list[RunFolder]:

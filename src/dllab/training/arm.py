@@ -1,0 +1,178 @@
+"""One arm: build Data and Model from the config's numbers, fit, keep the chosen weights."""
+
+from types import ModuleType
+from typing import Any
+
+import lightning as L
+import torch
+from safetensors.torch import save_file
+
+from dllab import data as datasets
+from dllab.config.schema import Config
+from dllab.errors import LabError, LearnerError
+from dllab.lab.code import Impl, is_learners, learner_error
+from dllab.lab.find import Lab
+from dllab.lab.inference import predict_items
+from dllab.rundir.run import ArmFolder
+from dllab.training.callbacks import Interrupted, arm_callbacks
+from dllab.training.loggers import arm_loggers
+from dllab.training.machine import is_main_process, seed_and_threads
+
+Summary = dict[str, Any]
+
+
+def train_arm(
+    folder: ArmFolder,
+    lab: Lab,
+    impl: Impl,
+    module: ModuleType,
+    config: Config,
+    *,
+    resuming: bool = False,
+) -> Summary:
+    """Train one arm into its folder and return what the run card says of it.
+
+    Raises LearnerError with the learner's own traceback when their code fails, LabError when the
+    data, the hardware or a checkpoint is at fault.
+    """
+    seed_and_threads(config)
+    model = _build(module.Model, "model", config.model, impl)
+    data = _build(module.Data, "data", config.data, impl)
+    set_name = lab.spec.arms[config.arm].data
+    if set_name:
+        _check_predict(model, set_name, impl)
+    last = folder.checkpoints / "last.ckpt"
+    checkpoint = last if resuming and last.is_file() else None
+    folder.path.mkdir(parents=True, exist_ok=True)
+    trainer = _trainer(folder, config)
+    try:
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
+    except Interrupted:
+        _keep(model, trainer, folder, set_name)
+        raise
+    except Exception as error:
+        raise _explain(error, impl, checkpoint) from error
+    _keep(model, trainer, folder, set_name)
+    return _summary(trainer, model)
+
+
+def _keep(model: L.LightningModule, trainer: L.Trainer, folder: ArmFolder, set_name: str) -> None:
+    """Write the weights that validation chose, and what they predict on the validation split."""
+    best = folder.checkpoints / "best.ckpt"
+    if best.is_file():
+        model.load_state_dict(
+            torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
+        )
+    if not is_main_process():
+        return
+    save_file(_contiguous(model.cpu().state_dict()), folder.weights)
+    if set_name:
+        items = datasets.items(set_name, "val")
+        scores = predict_items(model, items, device=trainer.strategy.root_device)
+        save_file({"scores": scores.contiguous(), "label": items["label"]}, folder.predictions)
+        model.cpu()
+
+
+def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> Any:
+    try:
+        return kind(**values)
+    except TypeError as error:
+        if is_learners(error, impl.path):
+            raise learner_error(error, impl.path, f"building {kind.__name__} failed") from error
+        raise LabError(
+            f"{kind.__name__}(**config.{part}) does not fit its signature: {error}",
+            f"the keys of {part} in the lab's conf/ are the arguments of {kind.__name__}.__init__",
+        ) from error
+    except LabError:
+        raise
+    except Exception as error:
+        raise learner_error(error, impl.path, f"building {kind.__name__} failed") from error
+
+
+def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
+    """Fail before the training, not after it, when predict gives scores of the wrong shape."""
+    items = {name: value[:2] for name, value in datasets.items(set_name, "val").items()}
+    expected = [2, len(datasets.class_names(set_name))]
+    try:
+        scores = predict_items(model, items)
+    except Exception as error:
+        raise learner_error(error, impl.path, "predict failed on two items") from error
+    if list(scores.shape) != expected or scores.dtype != torch.float32:
+        raise LearnerError(
+            f"predict returned {str(scores.dtype).removeprefix('torch.')} {list(scores.shape)} "
+            f"for two items; expected float32 {expected}",
+            "",
+            "one row of raw scores per item, one column per class: look at what forward returns",
+        )
+
+
+def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
+    t = config.trainer
+    return L.Trainer(
+        default_root_dir=folder.path,
+        max_epochs=t.max_epochs,
+        max_steps=t.max_steps,
+        accelerator=t.accelerator,
+        devices=t.devices,
+        num_nodes=t.num_nodes,
+        strategy=t.strategy,
+        precision=t.precision,  # type: ignore[arg-type]
+        accumulate_grad_batches=t.accumulate_grad_batches,
+        gradient_clip_val=t.gradient_clip_val,
+        limit_train_batches=t.limit_train_batches,
+        limit_val_batches=t.limit_val_batches,
+        overfit_batches=t.overfit_batches,
+        check_val_every_n_epoch=t.check_val_every_n_epoch,
+        val_check_interval=t.val_check_interval,
+        log_every_n_steps=t.log_every_n_steps,
+        num_sanity_val_steps=0,
+        enable_checkpointing=True,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+        callbacks=arm_callbacks(folder, config),
+        logger=arm_loggers(folder, config),
+    )
+
+
+def _explain(error: Exception, impl: Impl, checkpoint: object) -> Exception:
+    """Whose fault it was: the learner's code, the checkpoint's, the config's, or ours."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    if isinstance(error, LabError):
+        return error
+    if is_learners(error, impl.path):
+        return learner_error(error, impl.path, "training stopped")
+    if checkpoint and _is_damage(error):
+        return LabError(
+            f"{checkpoint} cannot be read: {error}",
+            "the file is damaged; remove it to resume from the arm's start, or train anew",
+        )
+    if isinstance(error, MisconfigurationException):
+        return LabError(str(error), "see `dllab config` for the values that were used")
+    if isinstance(error, OSError) and error.errno == 28:
+        return LabError(f"the disk is full: {error}", "free some space, then --resume this run")
+    return error
+
+
+def _is_damage(error: Exception) -> bool:
+    import pickle
+    import zipfile
+
+    kinds = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, RuntimeError)
+    return isinstance(error, kinds)
+
+
+def _contiguous(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Safetensors stores each tensor whole: views and shared storage are copied apart."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+
+
+def _summary(trainer: L.Trainer, model: L.LightningModule) -> Summary:
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return {
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "last": metrics,
+    }

@@ -1,0 +1,189 @@
+"""What watches over a fit: seeding per step, checkpoints, curves, NaN, Ctrl-C, progress."""
+
+import math
+import signal
+import sys
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+
+from dllab.config.schema import Config
+from dllab.data import BatchLoader
+from dllab.errors import LabError
+from dllab.rundir.run import ArmFolder
+from dllab.training.loggers import CurveLogger
+
+
+class Interrupted(LabError):  # noqa: N818 - not an error: the person asked
+    """Ctrl-C: the run stopped between two steps, with a checkpoint to go on from."""
+
+    exit_code = 130
+
+
+class StepSeed(Callback):
+    """Derives every random number of a step from seed, rank and step.
+
+    So a resumed run draws the same dropout masks and augmentations as an uninterrupted one,
+    without storing the state of any generator.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed before the step; the multipliers keep neighbouring seeds, ranks and steps apart."""
+        place = self._seed * 1_000_003 + trainer.global_rank * 10_007 + trainer.global_step
+        torch.manual_seed((place * 2_654_435_761 + batch_idx) % 2**63)
+
+
+class PlaceData(Callback):
+    """Moves in-memory data to the device once, so that batches are cut there."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The training set, and with it the curve is cut back to the step that we start from."""
+        _place(trainer.train_dataloader, pl_module.device)
+        for logger in trainer.loggers:
+            if isinstance(logger, CurveLogger):
+                logger.forget_after(trainer.global_step)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The validation set."""
+        _place(trainer.val_dataloaders, pl_module.device)
+
+
+def _place(loaders: Any, device: torch.device) -> None:
+    for loader in loaders if isinstance(loaders, list | tuple) else [loaders]:
+        if isinstance(loader, BatchLoader):
+            loader.to(device)
+
+
+class Gauges(Callback):
+    """Logs learning rate and the gradient's norm, every `log_every_n_steps` steps."""
+
+    def on_before_optimizer_step(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Gradients are complete here, before the optimiser uses them."""
+        if trainer.global_step % trainer.log_every_n_steps:
+            return
+        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        point = {"lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
+        for logger in trainer.loggers:
+            logger.log_metrics(point, trainer.global_step)
+
+
+class NanGuard(Callback):
+    """Stops at the first step whose loss is not a number."""
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """On an accelerator only every few steps: reading the loss waits for the device."""
+        if pl_module.device.type != "cpu" and trainer.global_step % trainer.log_every_n_steps:
+            return
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if loss is None:
+            loss = trainer.callback_metrics.get("train/loss")
+        if isinstance(loss, torch.Tensor) and not math.isfinite(float(loss)):
+            raise LabError(
+                f"the loss became {float(loss)} at step {trainer.global_step}, "
+                f"epoch {trainer.current_epoch}",
+                "likely causes: a learning rate that is too high (try a tenth), exp or log of a "
+                "number out of range (subtract the maximum first), division by zero, or "
+                "gradients that need clipping",
+            )
+
+
+class CleanStop(Callback):
+    """Ctrl-C stops between two steps and leaves a checkpoint; a second one stops at once."""
+
+    def __init__(self, folder: ArmFolder) -> None:
+        self._folder = folder
+        self._asked = False
+        self._previous: Any = None
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take over SIGINT for the time of the fit."""
+        self._previous = signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, *_args: object) -> None:
+        self._asked = True
+        signal.signal(signal.SIGINT, self._previous)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Save and stop if asked."""
+        if self._asked:
+            trainer.save_checkpoint(self._folder.checkpoints / "last.ckpt")
+            raise Interrupted(
+                f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch}"
+            )
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Give SIGINT back."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+
+class PlainLines(Callback):
+    """One line per validation, where there is no terminal to draw a bar in."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print what was measured."""
+        if trainer.is_global_zero:
+            print(f"  {_progress_line(trainer)}", flush=True)
+
+
+def _progress_line(trainer: L.Trainer) -> str:
+    epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+    metrics = "  ".join(f"{k} {float(v):.4f}" for k, v in sorted(trainer.callback_metrics.items()))
+    return f"{epoch}  step {trainer.global_step}  {metrics}"
+
+
+def arm_callbacks(folder: ArmFolder, config: Config) -> list[Callback]:
+    """All of them, in the order in which they must run."""
+    trainer = config.trainer
+    best = ModelCheckpoint(
+        folder.checkpoints,
+        filename="best",
+        monitor=trainer.monitor,
+        mode=trainer.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    every = trainer.checkpoint_every_n_steps
+    last = ModelCheckpoint(
+        folder.checkpoints,
+        filename="last",
+        every_n_train_steps=every or None,
+        every_n_epochs=None if every else 1,
+        save_on_train_epoch_end=None if every else True,
+        enable_version_counter=False,
+    )
+    show: Callback = RichProgressBar(leave=False) if sys.stdout.isatty() else PlainLines()
+    return [
+        StepSeed(config.seed),
+        PlaceData(),
+        Gauges(),
+        NanGuard(),
+        show,
+        best,
+        last,
+        CleanStop(folder),
+    ]

@@ -1,0 +1,127 @@
+"""Where the curves go: always to curve.jsonl, and to the tracker that the config names."""
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from dllab.config.schema import Config
+from dllab.errors import LabError
+from dllab.rundir.run import ArmFolder
+
+
+class CurveLogger(Logger):
+    """Appends one JSON object a line; Lightning calls `save` after each.
+
+    A resumed run drops the points past its checkpoint, so that no step stands there twice.
+    """
+
+    def __init__(self, folder: ArmFolder, *, spreadsheet: bool = False) -> None:
+        super().__init__()
+        self._folder = folder
+        self._path = folder.curve
+        self._spreadsheet = spreadsheet
+        self._lines: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The arm."""
+        return self._folder.name
+
+    @property
+    def version(self) -> str:
+        """One curve per arm."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, *_args: Any, **_kwargs: Any) -> None:
+        """The config is in config.yaml already."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Keep one point; numbers are rounded to 8 significant digits."""
+        values = {name: float(f"{value:.8g}") for name, value in metrics.items()}
+        epoch = int(values.pop("epoch", 0))
+        self._lines.append(json.dumps({"step": int(step or 0), "epoch": epoch, **values}))
+
+    @rank_zero_only
+    def forget_after(self, step: int) -> None:
+        """Drop what an interrupted run wrote past the checkpoint it resumes from."""
+        if self._path.is_file():
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [
+                line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step
+            ]
+            self._path.write_text("".join(kept), encoding="utf-8")
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the points kept so far."""
+        if self._lines:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in self._lines)
+            self._lines.clear()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write the rest, whatever the `status`, and the same points as curve.csv if asked."""
+        self.save()
+        if self._spreadsheet:
+            points = self._folder.read_curve()
+            columns = list(dict.fromkeys(name for point in points for name in point))
+            with self._path.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, columns)
+                writer.writeheader()
+                writer.writerows(points)
+
+
+def arm_loggers(folder: ArmFolder, config: Config) -> list[Logger]:
+    """The curve, and the tracker; its run name is the run's id."""
+    run_id = folder.path.parent.parent.name
+    curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
+    match config.logger:
+        case "csv":
+            return [curve]
+        case "tensorboard":
+            from lightning.pytorch.loggers import TensorBoardLogger
+
+            try:
+                return [curve, TensorBoardLogger(folder.path, name="", version="tensorboard")]
+            except ModuleNotFoundError as error:
+                raise LabError(
+                    "logger=tensorboard needs the package tensorboard",
+                    "pip install tensorboard, or logger=csv",
+                ) from error
+        case "wandb":
+            return [curve, _wandb(folder, config, run_id)]
+        case _:
+            raise LabError(
+                f"logger={config.logger} is none of csv, tensorboard, wandb", "choose one"
+            )
+
+
+def _wandb(folder: ArmFolder, config: Config, run_id: str) -> Logger:
+    from lightning.pytorch.loggers import WandbLogger
+
+    return WandbLogger(
+        name=f"{run_id}-{folder.name}",
+        project="dllab",
+        group=config.lab,
+        save_dir=folder.path,
+        offline=not _logged_in(),
+        config=config.plain(),
+    )
+
+
+def _logged_in() -> bool:
+    """Online only for a person who logged in to wandb themselves."""
+    if os.environ.get("WANDB_MODE"):
+        return os.environ["WANDB_MODE"] == "online"
+    import wandb
+
+    return bool(wandb.api.api_key)

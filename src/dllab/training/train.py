@@ -1,0 +1,77 @@
+"""The story of a run: config → data → model → Lightning Trainer → run folder."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+
+from dllab.config.compose import compose
+from dllab.config.schema import Config
+from dllab.errors import LabError
+from dllab.lab.code import Impl, choose_impl, import_lab
+from dllab.lab.find import Lab, find_lab
+from dllab.rundir.run import RunFolder, write_text
+from dllab.training.arm import train_arm
+from dllab.training.card import RunCard
+from dllab.training.machine import is_main_process, require_hardware
+
+Say = Callable[[str], None]
+
+
+def train(root: Path, lab: Lab, overrides: Sequence[str] = (), *, say: Say = print) -> RunFolder:
+    """Train every arm of a lab (or the one that `arm=NAME` picks) into a new run folder."""
+    configs = compose(lab, list(overrides))
+    require_hardware(configs)
+    impl = choose_impl(lab, next(iter(configs.values())).impl)
+    if impl.because_untouched:
+        say(
+            f"{lab.code.relative_to(lab.folder.parent.parent)} is still the untouched starter: "
+            "this run shows the reference solution, and cannot be submitted as yours."
+        )
+    run = RunFolder.create(root, lab.id)
+    if is_main_process():
+        shutil.copyfile(impl.path, run.code)
+        plain = {name: config.plain() for name, config in configs.items()}
+        content = {"lab": lab.id, "impl": impl.kind, "overrides": list(overrides), "arms": plain}
+        write_text(run.config, yaml.safe_dump(content, sort_keys=False))
+    return _train_arms(run, lab, impl, configs, say)
+
+
+def resume(root: Path, run: RunFolder, *, say: Say = print) -> RunFolder:
+    """Go on where a run stopped, with its own config and its own copy of the code.
+
+    On the same hardware and thread count the final weights equal an uninterrupted run's, bit for
+    bit: every random number is derived from seed, rank and step.
+    """
+    content = run.read_config()
+    if not content or not run.code.is_file():
+        raise LabError(f"{run.path} holds no run to resume", "dllab runs lists those that can be")
+    lab = find_lab(root, content["lab"])
+    configs = {name: Config.from_plain(plain) for name, plain in content["arms"].items()}
+    require_hardware(configs)
+    return _train_arms(run, lab, Impl(content["impl"], run.code), configs, say, resuming=True)
+
+
+def _train_arms(
+    run: RunFolder,
+    lab: Lab,
+    impl: Impl,
+    configs: dict[str, Config],
+    say: Say,
+    *,
+    resuming: bool = False,
+) -> RunFolder:
+    module = import_lab(lab, impl.path)
+    with RunCard(run, lab, impl, configs) as card:
+        for name, config in configs.items():
+            folder = run.arm(name)
+            if card.finished(name):
+                say(f"arm {name} is finished already")
+                continue
+            if len(configs) > 1:
+                say(f"arm {name}")
+            with card.arm(name):
+                summary = train_arm(folder, lab, impl, module, config, resuming=resuming)
+                card.record(name, {**summary, "finished": True})
+    return run
