@@ -25,11 +25,12 @@ def _define_missing_operators(origin: str) -> None:
 
     library = next(Path(origin).parent.glob("_C*.so"), None)
     try:
-        torch.ops.load_library(str(library))
+        torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except OSError:
-        definitions = torch.library.Library("torchvision", "DEF")
+        definitions = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
-            definitions.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            schema = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            definitions.define(schema)  # type: ignore[no-untyped-call]
         _keep.append(definitions)  # the operators vanish with the object that defined them
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
 from dllab.errors import LabError
+
+T = TypeVar("T")
 
 LEVELS = ("beginner", "intermediate", "advanced")
 
@@ -142,8 +144,8 @@ def _criterion(id: str, raw: dict[str, Any], path: Path) -> Criterion:
     return _build(Criterion, path, f"criteria.{id}.", values)
 
 
-def _build(kind: type[Any], path: Path, prefix: str, values: dict[str, Any]) -> Any:
-    known = [f.name for f in fields(kind)]
+def _build(kind: type[T], path: Path, prefix: str, values: dict[str, Any]) -> T:
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     for key in values:
         if key not in known:
             raise LabError(f"{path}: unknown key {prefix}{key}", f"known keys: {', '.join(known)}")

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
 from dllab.config.schema import Config
-from dllab.data import BatchLoader
+from dllab.data.loader import BatchLoader, StreamLoader
 from dllab.errors import LabError
 from dllab.rundir.run import ArmFolder
 from dllab.training.loggers import CurveLogger
@@ -57,18 +57,21 @@ class PlaceData(Callback):
 
 def _place(loaders: Any, device: torch.device) -> None:
     for loader in loaders if isinstance(loaders, list | tuple) else [loaders]:
-        if isinstance(loader, BatchLoader):
+        if isinstance(loader, BatchLoader | StreamLoader):
             loader.to(device)
 
 
 class Gauges(Callback):
-    """Logs learning rate and the gradient's norm, every `log_every_n_steps` steps."""
+    """Logs learning rate and the gradient's norm, every few steps."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
 
     def on_before_optimizer_step(
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         """Gradients are complete here, before the optimiser uses them."""
-        if trainer.global_step % trainer.log_every_n_steps:
+        if trainer.global_step % self._every:
             return
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
@@ -80,6 +83,9 @@ class Gauges(Callback):
 class NanGuard(Callback):
     """Stops at the first step whose loss is not a number."""
 
+    def __init__(self, every: int) -> None:
+        self._every = every
+
     def on_train_batch_end(
         self,
         trainer: L.Trainer,
@@ -89,7 +95,7 @@ class NanGuard(Callback):
         batch_idx: int,
     ) -> None:
         """On an accelerator only every few steps: reading the loss waits for the device."""
-        if pl_module.device.type != "cpu" and trainer.global_step % trainer.log_every_n_steps:
+        if pl_module.device.type != "cpu" and trainer.global_step % self._every:
             return
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if loss is None:
@@ -180,8 +186,8 @@ def arm_callbacks(folder: ArmFolder, config: Config) -> list[Callback]:
     return [
         StepSeed(config.seed),
         PlaceData(),
-        Gauges(),
-        NanGuard(),
+        Gauges(trainer.log_every_n_steps),
+        NanGuard(trainer.log_every_n_steps),
         show,
         best,
         last,

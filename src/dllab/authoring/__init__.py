@@ -1,0 +1,1 @@
+"""Making labs: stripping solutions, scaffolding, proving, calibrating, releasing."""
