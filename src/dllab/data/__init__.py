@@ -1,0 +1,37 @@
+"""Data sets as tensors, and loaders that hand them out in batches.
+
+    load(name, split, size)     a split as the data set stores it
+    items(name, split)          what Model.predict is scored on
+    BatchLoader, StreamLoader   whole-tensor batches; chunks of a stream
+
+Importing this room costs torch and nothing else: readers are imported when the cache has a miss.
+"""
+
+from dllab.data.catalog import (
+    DataSet,
+    Source,
+    catalog,
+    class_names,
+    fingerprint,
+    vocabulary,
+)
+from dllab.data.files import DataError
+from dllab.data.loader import BatchLoader, StreamLoader
+from dllab.data.sets import items, load, reserved, reserved_ids, windows
+
+__all__ = [
+    "BatchLoader",
+    "DataError",
+    "DataSet",
+    "Source",
+    "StreamLoader",
+    "catalog",
+    "class_names",
+    "fingerprint",
+    "items",
+    "load",
+    "reserved",
+    "reserved_ids",
+    "vocabulary",
+    "windows",
+]

