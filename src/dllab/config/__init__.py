@@ -1,0 +1,1 @@
+"""The config room: YAML files and overrides in, plain dataclasses out."""

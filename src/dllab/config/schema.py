@@ -6,7 +6,10 @@ from typing import Any
 
 @dataclass
 class TrainerConfig:
-    """What the training room hands to Lightning's Trainer, and how it watches over the run."""
+    """What the training room hands to Lightning's Trainer, and how it watches over the run.
+
+    Where a limit may be `int | float`, 10 means ten batches and 0.1 a tenth of them.
+    """
 
     max_epochs: int = 10
     max_steps: int = -1
@@ -17,11 +20,11 @@ class TrainerConfig:
     precision: str = "32-true"
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = None
-    limit_train_batches: float = 1.0
-    limit_val_batches: float = 1.0
-    overfit_batches: float = 0.0
+    limit_train_batches: int | float = 1.0
+    limit_val_batches: int | float = 1.0
+    overfit_batches: int | float = 0.0
     check_val_every_n_epoch: int = 1
-    val_check_interval: float | None = None
+    val_check_interval: int | float | None = None
     log_every_n_steps: int = 10
     monitor: str = "val/loss"  # the curve that chooses the best checkpoint
     mode: str = "min"
@@ -32,24 +35,41 @@ class TrainerConfig:
 
 
 @dataclass
-class Config:
-    """One arm of one run, resolved. `model` and `data` are the keyword arguments of the exports."""
+class WandbConfig:
+    """Where `logger=wandb` sends a run."""
 
-    lab: str = ""
+    project: str = "dllab"
+    entity: str | None = None
+    mode: str = "offline"
+
+
+@dataclass
+class Settings:
+    """What YAML files and overrides may set. `model` and `data` hold the keys a lab ships."""
+
     arm: str = "main"
-    impl: str = "auto"
     seed: int = 0
-    hardware: str = "cpu"
-    logger: str = "csv"
+    impl: str = "auto"
     model: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+
+
+@dataclass
+class Config(Settings):
+    """One arm of one run, resolved. `model` and `data` are the keyword arguments of the exports.
+
+    `hardware`, `logger` and `debug` name the groups that were chosen; `debug` is "" without one.
+    """
+
+    lab: str = ""
+    hardware: str = "cpu"
+    logger: str = "csv"
+    debug: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """Nested dicts, lists and scalars, as config.yaml holds them."""
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, values: dict[str, Any]) -> "Config":
-        """The inverse of `plain`: a config.yaml entry back as a Config."""
-        return cls(**{**values, "trainer": TrainerConfig(**values["trainer"])})
+        """Nested dicts, lists and scalars, as config.yaml holds them; the names come first."""
+        values = asdict(self)
+        names = ("lab", "arm", "impl", "seed", "hardware", "logger", "debug")
+        return {name: values.pop(name) for name in names} | values

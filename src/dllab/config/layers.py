@@ -1,0 +1,135 @@
+"""The YAML files behind a config: which choices a group has, and in which file a key stands."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dllab.config.overrides import Override
+from dllab.errors import LabError
+from dllab.lab.find import Lab
+
+_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+
+# Without one of these there is nothing to run; other groups (debug, a lab's own) may be null.
+_NEEDED = ("hardware", "logger", "model", "data", "trainer")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The shared folder `configs/` and the lab's `conf/`, as Hydra sees them for one lab."""
+
+    lab: Lab
+
+    @property
+    def shared(self) -> Path:
+        """The groups that every lab shares, and the root config."""
+        return self.lab.root / "configs"
+
+    @property
+    def own(self) -> Path:
+        """The lab's own values."""
+        return self.lab.folder / "conf"
+
+    def require(self) -> None:
+        """Raise a LabError that names the file when one of the two root files is not there."""
+        for path in (self.shared / "train.yaml", self.own / "config.yaml"):
+            if not path.is_file():
+                raise LabError(
+                    f"{self.place(path)} is missing", "bring it back from version control"
+                )
+
+    def groups(self) -> dict[str, list[str]]:
+        """Each group with its choices: `{"hardware": ["cpu", …], "data": ["full", "small"]}`."""
+        found: dict[str, set[str]] = {}
+        for base in (self.shared, self.own):
+            for path in base.rglob("*.yaml"):
+                group = path.parent.relative_to(base).as_posix()
+                if group != ".":
+                    found.setdefault(group, set()).add(path.stem)
+        return {group: sorted(choices) for group, choices in sorted(found.items())}
+
+    def check_choice(self, override: Override) -> None:
+        """Raise a LabError that lists a group's choices when `override` names none of them."""
+        group, choice = override.key, override.value
+        choices = self.groups()[group]
+        if override.action == "delete" or (choice is None and group in _NEEDED):
+            raise override.error(f"a run needs {group}", f"choices: {', '.join(choices)}")
+        if choice is None or str(choice) in choices:
+            return
+        near = nearest(str(choice), choices)
+        guess = f"did you mean {group}={near}? " if near else ""
+        raise override.error(
+            f"there is no choice {choice!r} for {group}",
+            f"{guess}{self._folder(group)} holds {', '.join(choices)}",
+        )
+
+    def files(self, choices: Mapping[str, str | None]) -> list[tuple[Path, dict[str, Any]]]:
+        """The files that were composed and what each sets, in the order in which they win."""
+        shared = [(self.shared / group / f"{name}.yaml", group) for group, name in choices.items()]
+        own = [(self.own / group / f"{name}.yaml", group) for group, name in choices.items()]
+        debug = [entry for entry in shared if entry[1] == "debug"]
+        order = [
+            *(entry for entry in shared if entry not in debug),
+            (self.own / "config.yaml", ""),
+            *own,
+            *debug,
+            (self.shared / "train.yaml", ""),
+        ]
+        return [(path, _nested(path, group)) for path, group in order if path.is_file()]
+
+    def home(self, key: str, choices: Mapping[str, str | None]) -> str:
+        """The file in which `key` stands, as a path to open; the schema for a bare default."""
+        for path, values in reversed(self.files(choices)):
+            if _has(values, key.split(".")):
+                return self.place(path)
+        return "src/dllab/config/schema.py"
+
+    def place(self, path: Path) -> str:
+        """`path` as seen from the project root."""
+        root = self.lab.root
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+    def _folder(self, group: str) -> str:
+        bases = [base for base in (self.shared, self.own) if (base / group).is_dir()]
+        return " and ".join(f"{self.place(base / group)}/" for base in bases)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The most similar of `words`, or the empty string when none is similar."""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)), "")
+
+
+def nearest_key(key: str, keys: Iterable[str]) -> str:
+    """The known key that `key` most likely means: misspelt, or its first part wrong or missing."""
+    known = list(keys)
+    parent, _, name = key.rpartition(".")
+    everywhere = {path.rpartition(".")[2]: path for path in known}
+    beside = {last: path for last, path in everywhere.items() if path.rpartition(".")[0] == parent}
+    return next(
+        (names[near] for names in (beside, everywhere) if (near := nearest(name, names))), ""
+    )
+
+
+def _nested(path: Path, group: str) -> dict[str, Any]:
+    """What a file sets, seen from the root of the config: its package wraps it."""
+    text = path.read_text(encoding="utf-8")
+    values = yaml.safe_load(text) or {}
+    match = _PACKAGE.search(text)
+    package = match[1] if match else group.replace("/", ".")
+    if package not in ("", "_global_"):
+        for part in reversed(package.split(".")):
+            values = {part: values}
+    return dict(values)
+
+
+def _has(values: Any, parts: list[str]) -> bool:
+    for part in parts:
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True
