@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     lab = find_lab(find_root(), args.lab)
     backup = reset(lab)
     if backup is None:
-        print(f"{lab.code} is the untouched starter already")
+        print(f"{lab.code} is the untouched starter")
     else:
         print(f"{lab.code} is the starter again; your version is kept in {backup.name}")
     return 0

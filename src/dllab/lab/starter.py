@@ -113,14 +113,11 @@ def _todo_lines(begin: re.Match[str], body: list[str], place: str) -> list[str]:
 
 
 def reset(lab: Lab) -> Path | None:
-    """Put the starter back; return the backup of what was there, or None if nothing changed."""
-    text = starter_text(lab)
-    if not lab.code.is_file():
-        lab.code.write_text(text, encoding="utf-8")
-        return lab.code
-    if lab.code.read_text(encoding="utf-8", errors="replace") == text:
-        return None
-    backup = lab.code.with_name(f"lab-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z.py.bak")
-    lab.code.replace(backup)
-    lab.code.write_text(text, encoding="utf-8")
+    """Put the starter back; return the backup of what was there, or None if nothing was lost."""
+    starter = starter_text(lab).encode()
+    backup = None
+    if lab.code.is_file() and lab.code.read_bytes() != starter:
+        backup = lab.code.with_name(f"lab-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}Z.py.bak")
+        lab.code.replace(backup)
+    lab.code.write_bytes(starter)
     return backup
