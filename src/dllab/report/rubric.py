@@ -134,10 +134,16 @@ def _hint(check: dict[str, Any], lab: Lab) -> str:
 
 
 def _why_not(result: Result, needed: float) -> str:
-    """What stood between a graded result and a pass."""
-    if result.get("passed") or result.get("verdict", "graded") != "graded":
+    """What stood between a result and a pass."""
+    if result.get("verdict", "graded") != "graded":
+        return str(result.get("reason") or "")
+    if result.get("passed"):
         return ""
     if float(result.get("score") or 0) < needed:
         return f"a pass needs {points(needed)} points"
-    failed = [str(c.get("title")) for c in result.get("checks", []) if c.get("status") != "pass"]
-    return f"the points suffice, but a required check is open: {', '.join(failed)}"
+    failed = [
+        str(check.get("title"))
+        for check in result.get("checks", [])
+        if check.get("required") and check.get("status") != "pass"
+    ]
+    return f"the points suffice, but this is required: {', '.join(failed)}"

@@ -1,0 +1,97 @@
+"""Curves as SVG that takes its ink from the page: one drawing for light, dark and print."""
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dllab.report.curves import Panel, Series
+
+# Drawn in colours that nothing else uses, then replaced by what the page's style sheet defines.
+_INK, _FAINT, _FINDING = "#010203", "#010204", "#010205"
+_LINES = {"train": "#020301", "val": "#020302"}
+_OTHER_LINE = "#020303"
+_STYLE_OF = {
+    _INK: "currentColor",
+    _FAINT: "var(--rule)",
+    _FINDING: "var(--warn)",
+    _LINES["train"]: "var(--train)",
+    _LINES["val"]: "var(--val)",
+    _OTHER_LINE: "var(--accent)",
+}
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: searchable, and in the page's own font
+    "svg.hashsalt": "dllab",  # the same run draws the same bytes
+    "font.size": 10,
+    "axes.formatter.limits": (-4, 5),
+    "path.simplify": True,
+}
+
+
+def draw_panel(panel: Panel, marks: Sequence[tuple[int, int]] = ()) -> str:
+    """One panel as an inline SVG element; `marks` are the step ranges of findings, shaded."""
+    with mpl.rc_context(_SETTINGS):
+        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+        axes = figure.add_subplot()
+        for role, series in panel.lines.items():
+            _draw_line(axes, role, series)
+        for first, last in marks:
+            axes.axvspan(first, last, color=_FINDING, alpha=0.1, linewidth=0)
+        _label(axes, panel)
+        return _inline(figure, panel.title)
+
+
+def _draw_line(axes: Axes, role: str, series: Series) -> None:
+    few = len(series) <= 40
+    axes.plot(
+        series.steps,
+        series.values,
+        color=_LINES.get(role, _OTHER_LINE),
+        linewidth=1.6,
+        solid_capstyle="round",
+        marker="o" if role == "val" and few else None,
+        markersize=3.5,
+        label={"train": "training", "val": "validation"}.get(role, role),
+    )
+
+
+def _label(axes: Axes, panel: Panel) -> None:
+    if panel.logarithmic:
+        axes.set_yscale("log")
+    axes.set_xlabel("optimiser step")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.grid(axis="y", color=_FAINT, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=_INK, length=0)
+    axes.xaxis.label.set_color(_INK)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(_FAINT)
+    if len(panel.lines) > 1:
+        axes.legend(frameon=False, labelcolor=_INK, fontsize=9, loc="best")
+
+
+def _inline(figure: Figure, title: str) -> str:
+    """The figure without XML prologue, size or background, its colours handed to the page."""
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<(metadata|style).*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="(?!p)[^"]*"', "", svg)  # only clip paths are referred to
+    svg = re.sub(r" font-family: [^;]*;", "", svg)
+    svg = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.1f}", svg)
+    for colour, style in _STYLE_OF.items():
+        svg = svg.replace(colour, style)
+    box, _, body = svg.partition('viewBox="')[2].partition('"')
+    start = f'<svg class="plot" viewBox="{box}" role="img" aria-label="{html.escape(title)}"'
+    return start + re.sub(r"\s*\n\s*", "\n", body)

@@ -1,0 +1,96 @@
+"""All runs at a glance: a row each, read from two small files, without torch or YAML."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dllab.rundir.run import RunFolder
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """What a table of runs shows. `metric` and `value` are the lab's first criterion."""
+
+    id: str
+    lab: str
+    path: str
+    when: str
+    impl: str
+    status: str
+    score: float | None = None
+    max_score: float | None = None
+    passed: bool | None = None
+    metric: str = ""
+    value: float | None = None
+    seconds: float | None = None
+
+
+def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
+    """The project's runs, newest first; only one lab's with `lab_id` (`lab03_rnn`).
+
+    A damaged file does not hide its run: what cannot be read is left empty.
+    """
+    rows = [_row(folder, lab) for lab, folder in _folders(root / "runs", lab_id)]
+    return sorted(rows, key=lambda row: row.id, reverse=True)
+
+
+def previous_run(root: Path, run: RunFolder) -> RunFolder | None:
+    """The newest graded run of the same lab before this one, or None."""
+    folders = (Path(folder) for _, folder in _folders(root / "runs", run.lab_id))
+    earlier = (f for f in folders if f.name < run.id and (f / "result.json").is_file())
+    newest = max(earlier, key=lambda folder: folder.name, default=None)
+    return RunFolder(newest) if newest else None
+
+
+def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
+    """(lab, path) of each run folder. scandir, not pathlib: the shelf may hold ten thousand."""
+    if not runs.is_dir():
+        return
+    for lab in sorted(runs.glob(lab_id or "lab*")):
+        with os.scandir(lab) as entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.is_dir():
+                    yield lab.name, entry.path
+
+
+def _row(folder: str, lab: str) -> RunRow:
+    card, result = _read(f"{folder}/run.json"), _read(f"{folder}/result.json")
+    metric: dict[str, Any] = next(iter(result.get("metrics") or ()), {})
+    graded = "graded" if result.get("verdict") == "graded" else result.get("verdict")
+    name = os.path.basename(folder)  # noqa: PTH119 - ten thousand Path objects cost a second
+    return RunRow(
+        id=name,
+        lab=lab,
+        path=folder,
+        when=_when(name),
+        impl=str(result.get("impl") or card.get("impl") or ""),
+        status=str(graded or card.get("status") or "interrupted"),
+        score=result.get("score"),
+        max_score=result.get("max_score"),
+        passed=result.get("passed"),
+        metric=str(metric.get("name", "")),
+        value=metric.get("value"),
+        seconds=(card.get("cost") or {}).get("wall_s"),
+    )
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - see _row
+            value = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _when(run_id: str) -> str:
+    """`20261121T221144Z-a1b2c3` as local time, `2026-11-21 22:11`; empty for other names."""
+    try:
+        moment = datetime.fromisoformat(run_id.partition("-")[0])
+    except ValueError:
+        return ""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
