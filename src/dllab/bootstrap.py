@@ -7,7 +7,7 @@ Standard library only, and old enough Python syntax that any Python from 3.8 on 
 naming the one it needs. What is installed: pyproject.toml says which packages, constraints.txt
 which versions. No version there names a CPU or CUDA build, so the same files serve every machine.
 
-A stamp inside `.venv` holds the hash of all that the environment depends on. It is removed before
+A stamp inside `.venv` holds the hashes of all that the environment depends on. It is removed before
 the first change and written after the last, so an environment without a stamp is half made: it is
 thrown away and built anew, never trusted.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 MINIMUM, MAXIMUM = (3, 11), (3, 13)
 CANDIDATES = ("python3.11", "python3.12", "python3.13")  # 3.11 first: the one that CI runs
 INPUTS = ("pyproject.toml", "constraints.txt", "src/dllab/bootstrap.py")
+STAMP = ".venv/dllab-stamp"
 NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
 PIP_TO_UV = {
     "find-links": "UV_FIND_LINKS",
@@ -38,19 +39,36 @@ class SetupError(Exception):
 # --- is it ready? ---------------------------------------------------------------------------------
 
 
-def fingerprint(root: Path) -> str:
-    """Hash of the requirement files, the environment's Python and the place it was built in."""
-    digest = hashlib.sha256(str(root).encode())
-    for path in (*(root / name for name in INPUTS), root / ".venv/pyvenv.cfg"):
-        digest.update(path.read_bytes() if path.exists() else b"absent")
-    return digest.hexdigest()
+def foundation(root: Path) -> str:
+    """What an environment cannot outlive: the place it was built in, and its Python."""
+    config = root / ".venv/pyvenv.cfg"
+    return _hash(str(root).encode(), config.read_bytes() if config.exists() else b"")
+
+
+def requirements(root: Path) -> str:
+    """What an environment can be brought up to date with."""
+    paths = [root / name for name in INPUTS]
+    return _hash(*(path.read_bytes() if path.exists() else b"" for path in paths))
+
+
+def _hash(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def is_whole(root: Path) -> bool:
+    """Whether an environment was once finished, here, and its Python still runs."""
+    runnable = os.access(root / ".venv/bin/python", os.X_OK)  # False for a dangling link
+    return runnable and _stamp(root)[:1] == [foundation(root)]
 
 
 def is_ready(root: Path) -> bool:
-    """Whether the environment is complete, runnable and built from today's files."""
-    stamp = root / ".venv/dllab-stamp"
-    runnable = os.access(root / ".venv/bin/python", os.X_OK)  # False for a dangling link
-    return runnable and stamp.exists() and stamp.read_text() == fingerprint(root)
+    """Whether it is whole and built from the requirement files as they are now."""
+    return is_whole(root) and _stamp(root)[1:] == [requirements(root)]
+
+
+def _stamp(root: Path) -> list[str]:
+    stamp = root / STAMP
+    return stamp.read_text().splitlines() if stamp.exists() else []
 
 
 # --- which Python? --------------------------------------------------------------------------------
@@ -84,16 +102,16 @@ def find_python(version: tuple[int, ...]) -> str:
 
 
 def build(root: Path, python: str) -> None:
-    """Build `.venv`, or bring a complete one up to date; the stamp comes last."""
+    """Build `.venv`, or bring a whole one up to date; the stamp comes last."""
     import shutil
 
-    venv, stamp = root / ".venv", root / ".venv/dllab-stamp"
-    complete = stamp.exists() and os.access(venv / "bin/python", os.X_OK)
-    if venv.exists() and not complete:
-        _say("The environment is half made or its Python is gone: building it anew.")
-        shutil.rmtree(venv)
+    venv, stamp = root / ".venv", root / STAMP
+    whole = is_whole(root)
     stamp.unlink(missing_ok=True)
-    if not complete:
+    if venv.exists() and not whole:
+        _say("The environment is half made, moved or without its Python: building it anew.")
+        shutil.rmtree(venv)
+    if not whole:
         _say(f"Building .venv with {python} (once; a minute or two) …")
         _run([python, "-m", "venv", str(venv)], root, "create the environment")
     installer = _installer(root)
@@ -103,7 +121,7 @@ def build(root: Path, python: str) -> None:
     _say("Installing PyTorch and friends …")
     dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
     _run([*installer, *constrain, *dllab], root, "install the packages")
-    stamp.write_text(fingerprint(root))
+    stamp.write_text(f"{foundation(root)}\n{requirements(root)}\n")
 
 
 def _installer(root: Path) -> list[str]:
@@ -197,8 +215,17 @@ def _reason(output: str, root: Path) -> str:
             f"The disk is full: {free:.1f} GB free here, about {NEEDED_GB} GB needed "
             "(10 GB where torch brings CUDA). Free some and run the same command again."
         )
-    if any(sign in text for sign in ("dns error", "name resolution", "connection", "timed out",
-                                     "failed to fetch", "network is unreachable")):
+    if any(
+        sign in text
+        for sign in (
+            "dns error",
+            "name resolution",
+            "connection",
+            "timed out",
+            "failed to fetch",
+            "network is unreachable",
+        )
+    ):
         return (
             "The package registry cannot be reached. Check the network (and HTTPS_PROXY, "
             "PIP_INDEX_URL if you need them) and run the same command again."
@@ -231,7 +258,7 @@ def set_up(root: Path) -> None:
         return
     if not (root / INPUTS[0]).exists():
         raise SetupError(f"{root} is not the project root: run this where pyproject.toml lies.")
-    python = find_python(sys.version_info)
+    python = find_python(sys.version_info[:3])
     (root / ".cache").mkdir(exist_ok=True)
     with (root / ".cache/setup.lock").open("w") as lock:
         try:

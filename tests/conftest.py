@@ -1,0 +1,28 @@
+"""Every test runs in a folder and a home of its own, offline, and free of the caller's settings."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def repo() -> Path:
+    """The clone that is being tested."""
+    return REPO
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing leaks in from the caller's environment, nothing is left behind in it."""
+    for name in [n for n in os.environ if n.startswith(("DLLAB_", "MAKE", "WANDB_"))]:
+        if name != "DLLAB_TEST_ALL":
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("MFLAGS", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))

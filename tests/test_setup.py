@@ -1,0 +1,224 @@
+"""Set-up: the right Python, one environment, nothing done twice, nothing half made trusted.
+
+The environments built here hold one empty package, so that each takes seconds.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dllab import bootstrap
+
+PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "tiny"
+version = "1"
+optional-dependencies.dev = []
+[tool.setuptools]
+packages = []
+"""
+
+
+@pytest.fixture
+def project(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with set-up and nothing else; uv is the one of the environment under test."""
+    (tmp_path / "src/dllab").mkdir(parents=True)
+    shutil.copy(repo / "src/dllab/bootstrap.py", tmp_path / "src/dllab")
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    pins = (repo / "constraints.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "constraints.txt").write_text("".join(p for p in pins if "setuptools" in p))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def set_up(
+    project: Path, *arguments: str, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "src/dllab/bootstrap.py", *arguments],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def ready(project: Path) -> bool:
+    return set_up(project, "--check").returncode == 0
+
+
+@pytest.mark.parametrize("version", [(3, 11, 7), (3, 12, 0), (3, 13, 9)])
+def test_supported_pythons(version: tuple[int, ...]) -> None:
+    assert bootstrap.supported(version)
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 10, 13), (3, 14, 0), (4, 11, 0)])
+def test_another_python_is_refused_with_what_to_install(
+    version: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    found = ".".join(map(str, version))
+    with pytest.raises(
+        bootstrap.SetupError, match=rf"3\.11 to 3\.13 is needed, found {found}"
+    ) as e:
+        bootstrap.find_python(version)
+    assert "apt install python3.11" in str(e.value)
+
+
+def test_another_python_looks_for_the_right_one_on_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "python3.11").write_text("#!/bin/sh\nexit 127\n")  # a shim with nothing behind it
+    (tmp_path / "python3.12").symlink_to(sys.executable)
+    (tmp_path / "python3.11").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bootstrap.find_python((3, 8, 1)) == "python3.12"
+
+
+def old_python() -> str | None:
+    """A Python below 3.11 on this machine that runs, if there is one."""
+    for name in ("python3.8", "python3.9", "python3.10"):
+        roots = [Path.home() / ".pyenv/versions", Path("/root/.pyenv/versions")]
+        pyenv = [
+            p for root in roots if os.access(root, os.R_OK) for p in root.glob(f"*/bin/{name}")
+        ]
+        for path in filter(None, [shutil.which(name), *map(str, pyenv)]):
+            if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+                return path
+    return None
+
+
+def test_an_old_python_gets_as_far_as_naming_a_new_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = old_python()
+    if python is None:
+        pytest.skip("no Python below 3.11 on this machine")
+    monkeypatch.setenv("PATH", "")
+    result = set_up(project, python=python)
+    assert result.returncode == 2
+    assert "Python 3.11 to 3.13 is needed, found 3." in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_the_first_call_builds_and_the_second_is_free(project: Path) -> None:
+    assert not ready(project)
+    first = set_up(project)
+    assert first.returncode == 0, first.stderr
+    assert "Building .venv" in first.stderr
+    assert "The environment is ready." in first.stderr
+    assert ready(project)
+    second = set_up(project)
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+
+
+def test_changed_requirements_update_in_place(project: Path) -> None:
+    assert set_up(project).returncode == 0
+    marker = project / ".venv/marker"
+    marker.touch()
+    with (project / "constraints.txt").open("a") as pins:
+        pins.write("iniconfig==2.3.1\n")
+    assert not ready(project)
+    result = set_up(project)
+    assert result.returncode == 0, result.stderr
+    assert ready(project)
+    assert marker.exists(), "a whole environment is brought up to date, not rebuilt"
+
+
+@pytest.mark.parametrize("damage", ["killed in the middle", "interpreter gone", "moved"])
+def test_a_broken_environment_is_rebuilt(project: Path, damage: str) -> None:
+    assert set_up(project).returncode == 0
+    if damage == "killed in the middle":
+        (project / ".venv/dllab-stamp").unlink()
+    elif damage == "interpreter gone":
+        (project / ".venv/bin/python").unlink()
+        (project / ".venv/bin/python").symlink_to("/nowhere/python3")
+    else:
+        project = Path(shutil.move(project, project.with_name("elsewhere")))
+    assert not ready(project)
+    result = set_up(project)
+    assert result.returncode == 0, result.stderr
+    assert ready(project)
+    assert (project / ".venv/bin/pip").read_text().startswith(f"#!{project}/.venv/")
+
+
+def test_a_failed_step_leaves_no_stamp_and_says_why(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pyproject.toml").write_text(
+        PROJECT.replace("[tool.", 'dependencies = ["a-package-that-nobody-has"]\n[tool.', 1)
+    )
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens: as good as no network
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    result = set_up(project)
+    assert result.returncode == 2
+    assert "The package registry cannot be reached" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not ready(project)
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("error: failed to write: No space left on device (os error 28)", "disk is full"),
+        ("ERROR: [Errno 28] No space left on device", "disk is full"),
+        ("error: Failed to fetch: https://… dns error: failed to lookup", "cannot be reached"),
+        ("NewConnectionError: Temporary failure in name resolution", "cannot be reached"),
+        ("The virtual environment was not created: ensurepip is not available", "python3-venv"),
+        ("error: something else", "stands above"),
+    ],
+)
+def test_what_a_failure_means(tmp_path: Path, output: str, reason: str) -> None:
+    assert reason in bootstrap._reason(output, tmp_path)
+
+
+def test_a_second_set_up_waits_for_the_first(project: Path) -> None:
+    (project / ".cache").mkdir()
+    with (project / ".cache/setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = subprocess.Popen(
+            [sys.executable, "src/dllab/bootstrap.py"],
+            cwd=project,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert waiting.stderr is not None
+        assert "Another set-up is at work here" in waiting.stderr.readline()
+        assert not (project / ".venv").exists()
+    _, rest = waiting.communicate()
+    assert waiting.returncode == 0, rest
+    assert ready(project)
+
+
+def test_pip_settings_reach_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("UV_FIND_LINKS", "UV_DEFAULT_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", "/one /two")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://example.org/simple")
+    monkeypatch.setenv("UV_INDEX", "https://example.org/mine")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://example.org/theirs")
+    settings = bootstrap._uv_settings([sys.executable, "-m", "pip"])
+    assert settings["UV_FIND_LINKS"] == "/one,/two"
+    assert settings["UV_DEFAULT_INDEX"] == "https://example.org/simple"
+    assert "UV_INDEX" not in settings, "what is said to uv itself stays"
+
+
+def test_set_up_outside_a_project_is_refused(repo: Path, tmp_path: Path) -> None:
+    script = repo / "src/dllab/bootstrap.py"
+    result = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert "not the project root" in result.stderr
