@@ -33,6 +33,8 @@ class EpochLoader(ABC):
     `load_state_dict` the next pass hands out what was left.
     """
 
+    batch_sampler = None  # Lightning asks for it wherever it finds a `sampler`
+
     def __init__(self, seed: int, transform: Transform | None) -> None:
         self.seed = seed
         self.transform = transform
