@@ -73,3 +73,12 @@ class Config(Settings):
         values = asdict(self)
         names = ("lab", "arm", "impl", "seed", "hardware", "logger", "debug")
         return {name: values.pop(name) for name in names} | values
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> "Config":
+        """The inverse of `plain`: an entry of config.yaml as a Config again."""
+        parts = {
+            "trainer": TrainerConfig(**values["trainer"]),
+            "wandb": WandbConfig(**values["wandb"]),
+        }
+        return cls(**{**values, **parts})

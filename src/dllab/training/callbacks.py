@@ -75,7 +75,8 @@ class Gauges(Callback):
             return
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
-        point = {"lr": optimizer.param_groups[0]["lr"], "grad_norm": norm}
+        rate = optimizer.param_groups[0]["lr"]
+        point = {"epoch": trainer.current_epoch, "lr": rate, "grad_norm": norm}
         for logger in trainer.loggers:
             logger.log_metrics(point, trainer.global_step)
 

@@ -106,22 +106,16 @@ def arm_loggers(folder: ArmFolder, config: Config) -> list[Logger]:
 
 
 def _wandb(folder: ArmFolder, config: Config, run_id: str) -> Logger:
+    """Offline unless the person asks for more; `wandb sync` uploads later."""
     from lightning.pytorch.loggers import WandbLogger
 
+    offline = os.environ.get("WANDB_MODE", config.wandb.mode) != "online"
     return WandbLogger(
         name=f"{run_id}-{folder.name}",
-        project="dllab",
+        project=config.wandb.project,
+        entity=config.wandb.entity,
         group=config.lab,
         save_dir=folder.path,
-        offline=not _logged_in(),
+        offline=offline,
         config=config.plain(),
     )
-
-
-def _logged_in() -> bool:
-    """Online only for a person who logged in to wandb themselves."""
-    if os.environ.get("WANDB_MODE"):
-        return os.environ["WANDB_MODE"] == "online"
-    import wandb
-
-    return bool(wandb.api.api_key)

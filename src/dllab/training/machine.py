@@ -1,6 +1,8 @@
 """The machine a run meets: seeds, threads, ranks, and hardware that may be missing."""
 
+import logging
 import os
+import warnings
 
 import lightning as L
 import torch
@@ -51,3 +53,15 @@ def _alternative(devices: int) -> str:
     if torch.cuda.device_count() > 0:
         return f"trainer.devices={torch.cuda.device_count()}"
     return "hardware=cpu" if devices == 1 else f"hardware=ddp_cpu trainer.devices={min(devices, 4)}"
+
+
+def quiet_libraries() -> None:
+    """Silence the libraries' small talk; what a learner has to know, dllab says itself."""
+    for name in (
+        "lightning.pytorch.utilities.rank_zero",
+        "lightning.fabric.utilities.seed",
+        "lightning.pytorch.accelerators.cuda",
+    ):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 with torch 2.13: its own use of torch's pytree is out of date.
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")

@@ -14,7 +14,7 @@ from dllab.lab.find import Lab, find_lab
 from dllab.rundir.run import RunFolder, write_text
 from dllab.training.arm import train_arm
 from dllab.training.card import RunCard
-from dllab.training.machine import is_main_process, require_hardware
+from dllab.training.machine import is_main_process, quiet_libraries, require_hardware
 
 Say = Callable[[str], None]
 
@@ -62,6 +62,7 @@ def _train_arms(
     *,
     resuming: bool = False,
 ) -> RunFolder:
+    quiet_libraries()
     module = import_lab(lab, impl.path)
     with RunCard(run, lab, impl, configs) as card:
         for name, config in configs.items():
