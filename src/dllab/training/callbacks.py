@@ -116,6 +116,8 @@ class CleanStop(Callback):
 
     def __init__(self, folder: ArmFolder) -> None:
         self._folder = folder
+        self._run = folder.path.parent.parent.name
+        self._lab = folder.path.parent.parent.parent.name[3:5]
         self._asked = False
         self._previous: Any = None
 

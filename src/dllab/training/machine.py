@@ -65,3 +65,6 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 with torch 2.13: its own use of torch's pytree is out of date.
     warnings.filterwarnings("ignore", message=r".*LeafSpec.* is deprecated")
+    # A checkpoint between two steps holds the weights after the first: what resuming needs.
+    warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual optimization")
+    warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
