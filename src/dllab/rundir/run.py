@@ -40,6 +40,11 @@ class ArmFolder:
         return self.path / "predictions.safetensors"
 
     @property
+    def test_predictions(self) -> Path:
+        """The same two arrays on the public test split, as the practice grade scored them."""
+        return self.path / "test_predictions.safetensors"
+
+    @property
     def checkpoints(self) -> Path:
         """`best.ckpt` and `last.ckpt`: everything needed to resume."""
         return self.path / "checkpoints"

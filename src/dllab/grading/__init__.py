@@ -1,0 +1,1 @@
+"""The story of a grade: `grade.grade(...)`. Read that file first."""

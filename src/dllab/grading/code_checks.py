@@ -1,0 +1,136 @@
+"""The checks of code: values drawn afresh, learner code called beside them, the outcome judged."""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from dllab.checks import Check, Outcome, collect, validate
+from dllab.errors import InfraError, LearnerError
+from dllab.grading.rows import Row, explain, status_of
+from dllab.lab.code import import_room
+from dllab.lab.find import Lab
+from dllab.sandbox.backends import find_backend
+from dllab.sandbox.limits import Limits
+from dllab.sandbox.session import Session, open_session
+
+
+def run_checks(
+    lab: Lab, code: Path, ids: Sequence[str] | None = None, *, seed: int | None = None
+) -> list[Row]:
+    """The visible checks (or those named) of one file, in one worker; for practice.
+
+    Raises LearnerError with the learner's traceback when the file cannot be imported.
+    """
+    wanted = lab.spec.visible if ids is None else tuple(ids)
+    drawn = torch.seed() % 2**63 if seed is None else seed
+    with open_session(lab, code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
+        if failure := session.open().failure:
+            raise LearnerError(failure.message, failure.traceback, "mend the import first")
+        return check_code(session, lab, wanted, drawn)
+
+
+def check_code(session: Session, lab: Lab, ids: Sequence[str], seed: int) -> list[Row]:
+    """One row for each id, in the order in which the checks are written.
+
+    A check behind a failed one is skipped. An id without a check is an `error` row: the lab is at
+    fault, and silence never counts as a pass.
+    """
+    checks = load_checks(lab, hidden=any(id in lab.spec.hidden for id in ids))
+    rows: dict[str, Row] = {}
+    for number, check in enumerate(check for check in checks if check.id in ids):
+        blockers = [id for id in check.depends_on if id in rows and _blocks(rows[id])]
+        row = _blank(check, lab)
+        if blockers:
+            titles = ", ".join(rows[id].title for id in blockers)
+            rows[check.id] = replace(row, status="skip", message=f"needs {titles} first")
+        else:
+            rows[check.id] = _run(session, lab, check, row, seed + number)
+    absent = [id for id in ids if id not in rows]
+    return [*rows.values(), *(_absent(id, lab) for id in absent)]
+
+
+def load_checks(lab: Lab, *, hidden: bool) -> list[Check]:
+    """The lab's checks: those of checks.py, then the hidden ones of `_author/checks.py`."""
+    import_room(lab)
+    modules = ["checks", "_author.checks"] if hidden else ["checks"]
+    try:
+        found = [importlib.import_module(f"{lab.package}.{name}") for name in modules]
+    except Exception as error:
+        raise InfraError(
+            f"the checks of {lab.id} cannot be imported: {type(error).__name__}: {error}",
+            "this is the lab's fault, not yours: take the lab's folder anew",
+        ) from error
+    return [check for module in found for check in collect(module)]
+
+
+def _run(session: Session, lab: Lab, check: Check, row: Row, seed: int) -> Row:
+    try:
+        given = check.given(torch.Generator().manual_seed(seed))
+        module, function = _place(check, lab)
+    except Exception as error:  # noqa: BLE001 - author code: any failure is ours, not the learner's
+        return _our_fault(row, "given", error)
+    reply = session.probe(module, function, given, seed)
+    if reply.failure:
+        return replace(row, status="fail", **explain(reply.failure, reply.log))
+    if mismatch := validate(reply.arrays, check.returns):
+        return replace(row, status="fail", message=mismatch)
+    try:
+        outcome = check.judge(given, reply.arrays)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _our_fault(row, "judge", error)
+    return _judged(row, outcome)
+
+
+def _judged(row: Row, outcome: Outcome) -> Row:
+    fraction = min(max(outcome.fraction, 0.0), 1.0)
+    status = status_of(fraction)
+    return replace(
+        row,
+        status=status,
+        points=fraction * row.max_points,
+        message=outcome.message,
+        hint_id="" if status == "pass" else row.hint_id,
+        evidence=dict(outcome.evidence),
+    )
+
+
+def _place(check: Check, lab: Lab) -> tuple[str, str]:
+    """Module (inside the lab) and name under which the sandbox finds the probe."""
+    module = check.probe.__module__.removeprefix(f"{lab.package}.")
+    name = check.probe.__qualname__
+    if not name.isidentifier():
+        raise TypeError(f"the probe of {check.id!r} must be a function of a module, not {name}")
+    return module, name
+
+
+def _blank(check: Check, lab: Lab) -> Row:
+    return Row(
+        id=check.id,
+        title=check.title,
+        kind="code",
+        status="fail",
+        points=0.0,
+        max_points=lab.spec.checks.get(check.id, check.points),
+        sentence=check.sentence,
+        hint_id=check.hint,
+        depends_on=check.depends_on,
+        visibility="hidden" if check.id in lab.spec.hidden else "visible",
+        required=check.required,
+    )
+
+
+def _absent(id: str, lab: Lab) -> Row:
+    message = f"{lab.id}: lab.yaml lists the check {id!r}, but none is written"
+    return Row(id, id, "code", "error", 0.0, lab.spec.checks[id], message)
+
+
+def _our_fault(row: Row, half: str, error: Exception) -> Row:
+    message = f"the check itself failed, not your code ({half}: {type(error).__name__}: {error})"
+    return replace(row, status="error", message=message, hint_id="")
+
+
+def _blocks(row: Row) -> bool:
+    return row.status in ("fail", "skip", "error")

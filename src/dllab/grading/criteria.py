@@ -1,0 +1,134 @@
+"""The criteria: what the predictions are worth, against target and floor. No code runs any more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from dllab.errors import InfraError
+from dllab.grading.items import ItemSource
+from dllab.grading.predictions import Prediction, scored_arms
+from dllab.grading.rows import Row, explain, status_of
+from dllab.grading.rule import RULE, apply_rule
+from dllab.lab.find import Lab
+from dllab.lab.spec import Criterion
+from dllab.metrics import METRICS, Measured
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows of the rubric, and `metrics[]` of the result."""
+
+    rows: list[Row]
+    metrics: list[dict[str, Any]]
+
+
+def integrity_ids(lab: Lab) -> tuple[str, ...]:
+    """The check of each scored arm that an item's scores depend on that item alone."""
+    return tuple(f"independent-{arm}" for arm in scored_arms(lab))
+
+
+def score_criteria(
+    lab: Lab, predictions: Mapping[str, Prediction], source: ItemSource, seed: int
+) -> Scored:
+    """Open the labels and score: a row for each criterion, and one for each arm's integrity."""
+    scored = Scored([_integrity(arm, one) for arm, one in predictions.items()], [])
+    for criterion in lab.spec.criteria:
+        prediction = predictions[criterion.arm]
+        if prediction.scores is None or prediction.leak:
+            scored.rows.append(_unscored(criterion, prediction))
+            continue
+        label = source.labels(lab.spec.arms[criterion.arm].data)
+        if narrow := _too_narrow(prediction.scores, label):
+            scored.rows.append(replace(_blank(criterion), message=narrow))
+            continue
+        measured = _measure(criterion, prediction.scores, label)
+        scored.rows.append(_earned(criterion, measured))
+        scored.metrics.append(_metric(criterion, measured, seed))
+    return scored
+
+
+def _measure(criterion: Criterion, scores: Tensor, label: Tensor) -> Measured:
+    if criterion.metric not in METRICS:
+        raise InfraError(
+            f"criterion {criterion.id}: there is no metric {criterion.metric!r}",
+            f"lab.yaml may name: {', '.join(METRICS)}",
+        )
+    return METRICS[criterion.metric](scores, label)
+
+
+def _too_narrow(scores: Tensor, label: Tensor) -> str:
+    classes = int(label.max()) + 1
+    if scores.shape[1] >= classes:
+        return ""
+    return f"predict: expected a column for each of {classes} classes, got {scores.shape[1]}"
+
+
+def _earned(criterion: Criterion, measured: Measured) -> Row:
+    earned = apply_rule(measured, criterion)
+    status = status_of(earned.fraction)
+    return replace(
+        _blank(criterion),
+        status=status,
+        points=earned.fraction * criterion.points,
+        message=earned.message,
+        hint_id="" if status == "pass" else criterion.id,
+    )
+
+
+def _unscored(criterion: Criterion, prediction: Prediction) -> Row:
+    row = _blank(criterion)
+    if prediction.failure:
+        return replace(row, **explain(prediction.failure, prediction.log))
+    return replace(row, message=prediction.absent or prediction.leak)
+
+
+def _integrity(arm: str, prediction: Prediction) -> Row:
+    row = Row(
+        id=f"independent-{arm}",
+        title=f"Each item is scored alone ({arm})",
+        kind="integrity",
+        status="pass",
+        points=0.0,
+        max_points=0.0,
+        sentence="An item's scores do not change with its neighbours in the batch or its padding.",
+        required=True,
+    )
+    if prediction.leak:
+        return replace(row, status="fail", message=prediction.leak)
+    if prediction.scores is None:
+        return replace(row, status="skip", message="there are no scores to compare")
+    return row
+
+
+def _blank(criterion: Criterion) -> Row:
+    return Row(
+        id=criterion.id,
+        title=criterion.title,
+        kind="metric",
+        status="fail",
+        points=0.0,
+        max_points=criterion.points,
+        hint_id=criterion.id,
+        evidence={"arm": criterion.arm, "metric": criterion.metric},
+        required=criterion.required,
+    )
+
+
+def _metric(criterion: Criterion, measured: Measured, seed: int) -> dict[str, Any]:
+    """A row of the result's `metrics[]`; `name` is the criterion's id."""
+    return {
+        "name": criterion.id,
+        "value": measured.value,
+        "unit": measured.unit,
+        "direction": measured.direction,
+        "source": "measured",
+        "n": measured.n,
+        "ci95": list(measured.ci95),
+        "seeds": [seed],
+        "threshold": criterion.target,
+        "floor": criterion.floor,
+        "rule": RULE,
+        "claimed_value": None,
+    }

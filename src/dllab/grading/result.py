@@ -1,0 +1,118 @@
+"""From rows to a verdict: the result of a grading, dllab.result/1. Silence is never a pass."""
+
+import hashlib
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dllab.grading.criteria import integrity_ids
+from dllab.grading.items import EvaluatedOn
+from dllab.grading.rows import Row, any_of
+from dllab.lab.find import Lab
+from dllab.rundir.run import RunFolder
+from dllab.version import __version__
+
+Mode = Literal["practice", "official"]
+Verdict = Literal["graded", "ungradable", "infra_error", "needs_review"]
+Result = dict[str, Any]
+Metric = dict[str, Any]
+
+EXIT_CODES = {"ungradable": 3, "infra_error": 4, "needs_review": 5}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms a run was graded."""
+
+    mode: Mode
+    backend: str
+    evaluated_on: EvaluatedOn
+    seed: int
+    nonce: str
+
+
+def expected_ids(lab: Lab, mode: Mode) -> tuple[str, ...]:
+    """Every id that must report: checks and criteria of lab.yaml, and each arm's integrity."""
+    return (*lab.spec.manifest(official=mode == "official"), *integrity_ids(lab))
+
+
+def make_result(
+    lab: Lab, run: RunFolder, rows: Sequence[Row], metrics: Sequence[Metric], terms: Terms
+) -> Result:
+    """Count, judge, and write down. `passed` asks for a graded verdict, every required check and
+    `pass_score` of the points.
+    """
+    expected = expected_ids(lab, terms.mode)
+    completed = [row.id for row in rows if row.status != "error"]
+    verdict, reason = decide(rows, expected)
+    score = math.fsum(row.points for row in rows)
+    max_score = math.fsum(row.max_points for row in rows)
+    enough = score >= lab.spec.pass_score * max_score - 1e-9
+    whole = all(row.status == "pass" for row in rows if row.required)
+    return {
+        "schema": "dllab.result/1",
+        "submission": {
+            "id": hashlib.sha256(run.code.read_bytes()).hexdigest(),
+            "lab": lab.id,
+            "lab_version": lab.spec.version,
+            "learner": None,
+            "received_at": None,
+            "late_s": 0,
+        },
+        "grader": {"version": __version__, "device": device_name(), "seeds": [terms.seed]},
+        "verdict": verdict,
+        "reason": reason,
+        "passed": verdict == "graded" and enough and whole,
+        "score": round(score, 6),
+        "max_score": round(max_score, 6),
+        "late_penalty": 0.0,
+        "mode": terms.mode,
+        "impl": run.read_config().get("impl", "mine"),
+        "run": run.id,
+        "backend": terms.backend,
+        "evaluated_on": terms.evaluated_on,
+        "checks": [row.plain() for row in rows],
+        "metrics": list(metrics),
+        "curve_findings": [],
+        "manifest_expected": list(expected),
+        "manifest_completed": completed,
+        "nonce": terms.nonce,
+        "signature": None,
+    }
+
+
+def decide(rows: Sequence[Row], expected: Sequence[str]) -> tuple[Verdict, str]:
+    """The verdict, and for any but `graded` its reason.
+
+    Our own faults come first: nobody is charged for them. Code that hung or used too much cannot
+    be graded. A result is `graded` only when every expected id has reported.
+    """
+    if any_of(rows, "error"):
+        return "infra_error", next(row.message for row in rows if row.status == "error")
+    silent = [id for id in expected if id not in {row.id for row in rows}]
+    if silent:
+        return "infra_error", f"these never reported: {', '.join(silent)}"
+    lost = [row for row in rows if row.lost]
+    if lost:
+        return "ungradable", f"{lost[0].title}: {lost[0].message}"
+    if any_of(rows, "review"):
+        return "needs_review", next(row.message for row in rows if row.status == "review")
+    return "graded", ""
+
+
+def exit_code(result: Result) -> int:
+    """0 passed, 1 graded but not passed, 3 ungradable, 4 our fault, 5 needs review."""
+    return EXIT_CODES.get(result["verdict"], 0 if result["passed"] else 1)
+
+
+def device_name() -> str:
+    """The processor that graded, as far as the system names it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

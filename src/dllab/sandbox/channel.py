@@ -1,0 +1,99 @@
+"""One request and its reply over non-blocking pipes, with a deadline and a draining log."""
+
+import os
+import selectors
+import time
+from contextlib import suppress
+from typing import IO, Literal
+
+from dllab.sandbox.backends import Child
+from dllab.sandbox.limits import Limits
+from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError
+
+Kind = Literal["died", "timeout", "output", "protocol"]
+CHUNK = 1 << 20
+LOOK_S = 0.5  # how often to see whether the worker is gone while a child of it holds the pipes
+
+
+class LostError(Exception):
+    """The worker is of no more use: it died, hangs, or talks nonsense."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Channel:
+    """The grader's end of a child's pipes."""
+
+    def __init__(self, child: Child, limits: Limits) -> None:
+        self._child = child
+        self._limits = limits
+        self._log = bytearray()
+        for pipe in (child.requests, child.replies, child.log):
+            os.set_blocking(pipe.fileno(), False)
+
+    @property
+    def log(self) -> str:
+        """The end of what the child printed."""
+        return self._log.decode("utf-8", "replace")
+
+    def exchange(self, request: Frame, seconds: float) -> Frame:
+        """Send a request and wait for its reply.
+
+        Raises LostError: `died`, `timeout`, `output` (announced too many bytes) or `protocol`.
+        The log is drained all the while, so a child that prints without end cannot block.
+        """
+        decoder, unsent = Decoder(self._limits.reply_bytes), memoryview(request.encode())
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._child.requests, selectors.EVENT_WRITE)
+            selector.register(self._child.replies, selectors.EVENT_READ)
+            selector.register(self._child.log, selectors.EVENT_READ)
+            while (left := deadline - time.monotonic()) > 0:
+                ready = [key.fileobj for key, _ in selector.select(min(left, LOOK_S))]
+                if not ready and self._child.ended:
+                    raise self._died()
+                if self._child.log in ready and not self._drain():
+                    selector.unregister(self._child.log)
+                if self._child.requests in ready:
+                    unsent = self._send(unsent)
+                    if not unsent:
+                        selector.unregister(self._child.requests)
+                if self._child.replies in ready and (frame := self._receive(decoder)):
+                    return frame
+        raise LostError("timeout", f"timed out after {seconds:.0f} s")
+
+    def _send(self, unsent: memoryview) -> memoryview:
+        try:
+            return unsent[os.write(self._child.requests.fileno(), unsent[:CHUNK]) :]
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def _receive(self, decoder: Decoder) -> Frame | None:
+        data = _read(self._child.replies)
+        if not data:
+            raise self._died()
+        try:
+            return decoder.feed(data)
+        except TooLargeError as error:
+            raise LostError("output", f"your code returned {error}") from None
+        except WireError as error:
+            raise LostError("protocol", f"the reply could not be read: {error}") from None
+
+    def _drain(self) -> bool:
+        """Keep the end of the log; False once nobody holds its other end."""
+        data = _read(self._child.log)
+        self._log += data
+        del self._log[: -self._limits.log_bytes]
+        return bool(data)
+
+    def _died(self) -> LostError:
+        with suppress(BlockingIOError):
+            while self._drain():
+                pass
+        return LostError("died", f"your code ended the process ({self._child.ending})")
+
+
+def _read(pipe: IO[bytes]) -> bytes:
+    return os.read(pipe.fileno(), CHUNK)

@@ -1,0 +1,219 @@
+"""The grader's side: a session runs requests beside one learner's code, and starts anew when lost.
+
+with open_session(lab, run.code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
+    reply = session.probe("checks", "linear_probe", given, seed=1)
+    if reply.failure is None:
+        judge(given, reply.arrays)
+"""
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from torch import Tensor
+
+import dllab
+from dllab.lab.find import Lab
+from dllab.sandbox.backends import Backend, Child, Job
+from dllab.sandbox.channel import Channel, LostError
+from dllab.sandbox.limits import Limits
+from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
+
+Kind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
+WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there are no arrays. `traceback` holds the learner's own frames, where there are any."""
+
+    kind: Kind
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: arrays, or a failure; the time seen from outside; the end of the log."""
+
+    arrays: Arrays = field(default_factory=dict)
+    failure: Failure | None = None
+    seconds: float = 0.0
+    log: str = ""
+
+
+class Session:
+    """One learner's code behind a wall. A context manager: leaving it kills the whole tree.
+
+    The worker is started by the first request and serves all that follow. When one request loses
+    it (killed, hung, talking nonsense), that request alone fails and the next one starts a new
+    worker. Code that cannot be imported is not tried again: every request gets the same failure.
+    The requests together may last `limits.total_s`.
+    """
+
+    def __init__(self, lab: Lab, code: Path, backend: Backend, limits: Limits) -> None:
+        self.nonce = secrets.token_hex(16)
+        self._lab, self._code = lab, code.resolve()
+        self._backend, self._limits = backend, limits
+        self._scratch = Path(tempfile.mkdtemp(prefix="dllab-")).resolve()
+        self._ends = time.monotonic() + limits.total_s
+        self._child: Child | None = None
+        self._channel: Channel | None = None
+        self._unusable: Reply | None = None
+        self._serial = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def open(self) -> Reply:
+        """Import the learner's code now; later requests do it when needed."""
+        return Reply() if self._channel else self._start()
+
+    def probe(self, module: str, function: str, given: Mapping[str, Tensor], seed: int) -> Reply:
+        """Call `function` of the lab's `checks` or `_author.probes` with the given values."""
+        header = {"op": "probe", "module": module, "function": function, "seed": seed}
+        return self._ask(header, pack(given))
+
+    def predict(
+        self,
+        weights: bytes,
+        model: Mapping[str, Any],
+        items: Mapping[str, Tensor],
+        *,
+        batch_size: int,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> Reply:
+        """Build `Model(**model)` anew, load the weights strictly, score the items: `scores`."""
+        header = {
+            "op": "predict",
+            "model": dict(model),
+            "batch_size": batch_size,
+            "seed": seed,
+            "device": device,
+        }
+        return self._ask(header, weights, pack(items))
+
+    def _ask(self, header: dict[str, Any], *blobs: bytes) -> Reply:
+        if self._channel is None and (started := self._start()).failure:
+            return started
+        return self._exchange(Frame(header, blobs), self._limits.request_s)
+
+    def _start(self) -> Reply:
+        if self._unusable:
+            return self._unusable
+        self._child = self._backend.start(self._job())
+        self._channel = Channel(self._child, self._limits)
+        header = {
+            "op": "open",
+            "root": str(self._lab.root),
+            "folder": str(self._lab.folder),
+            "code": str(self._code),
+            "memory_mb": self._limits.memory_mb,
+            "threads": self._limits.threads,
+        }
+        reply = self._exchange(Frame(header), self._limits.start_s)
+        if reply.failure:
+            kind = "import" if reply.failure.kind == "raised" else reply.failure.kind
+            self._unusable = replace(reply, failure=replace(reply.failure, kind=kind))
+            self._stop()
+        return self._unusable or reply
+
+    def _exchange(self, frame: Frame, seconds: float) -> Reply:
+        assert self._channel is not None
+        channel, begin = self._channel, time.monotonic()
+        self._serial += 1
+        echo = {"nonce": self.nonce, "serial": self._serial}
+        left = max(0.0, min(seconds, self._ends - begin))
+        try:
+            answer = channel.exchange(Frame({**frame.header, **echo}, frame.blobs), left)
+            arrays, failure = _read_answer(answer, echo)
+        except LostError as lost:
+            arrays, failure = {}, Failure(lost.kind, str(lost))
+            self._stop()
+        return Reply(arrays, failure, time.monotonic() - begin, channel.log)
+
+    def _stop(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+        self._child = self._channel = None
+
+    def _job(self) -> Job:
+        labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
+        author = self._lab.folder / "_author"
+        return Job(
+            command=WORKER,
+            environment=_environment(self._scratch, source, self._lab.root, self._limits),
+            scratch=self._scratch,
+            readable=(
+                Path(sys.prefix),
+                Path(sys.base_prefix),
+                source / "dllab",
+                labs / "__init__.py",
+                self._lab.folder,
+                author / "probes.py",
+                self._lab.root / "data",
+                self._code,
+            ),
+            hidden=(author,),
+            limits=self._limits,
+        )
+
+
+def open_session(lab: Lab, code: Path, backend: Backend, limits: Limits) -> Session:
+    """A session for one file of learner code; nothing is started before the first request."""
+    return Session(lab, code, backend, limits)
+
+
+def _environment(scratch: Path, source: Path, root: Path, limits: Limits) -> dict[str, str]:
+    """Nothing of the grader's own environment but the language: no tokens, no proxies, no paths."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "PYTHONPATH": str(source),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "DLLAB_ROOT": str(root),
+        "OMP_NUM_THREADS": str(limits.threads),
+        "MKL_NUM_THREADS": str(limits.threads),
+    }
+
+
+def _read_answer(answer: Frame, echo: dict[str, Any]) -> tuple[Arrays, Failure | None]:
+    """The arrays or the failure of a reply; LostError when it does not answer this request."""
+    header = answer.header
+    if any(header.get(key) != value for key, value in echo.items()):
+        raise LostError("protocol", "a reply to another request arrived: was it forged?")
+    if "failure" in header:
+        return {}, _read_failure(header["failure"])
+    try:
+        (blob,) = answer.blobs
+        return unpack(blob), None
+    except (ValueError, WireError) as error:
+        raise LostError("protocol", f"the reply could not be read: {error}") from None
+
+
+def _read_failure(raw: object) -> Failure:
+    match raw:
+        case {"kind": "raised" | "memory" as kind, "message": str(text), "traceback": str(trace)}:
+            return Failure(kind, text, trace)
+    raise LostError("protocol", "a failure of no known kind arrived")

@@ -1,0 +1,212 @@
+"""The side of the boundary where learner code runs; the only dllab code beside it at grading.
+
+    python -P -s -m dllab.sandbox.worker
+
+Requests come on standard input and replies go to standard output, both moved away before learner
+code is imported: what that prints lands on standard error, which is only a log. The worker holds
+no label, no judge of a hidden check and no result; its answers are arrays or an exception's text.
+"""
+
+import importlib
+import os
+import resource
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from dllab.errors import LearnerError
+from dllab.lab.code import import_lab, is_learners, learner_error
+from dllab.lab.find import Lab
+from dllab.lab.inference import predict_items
+from dllab.lab.todo import PREFIX
+from dllab.sandbox.wire import Arrays, Decoder, Frame, WireError, pack, unpack
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PROBE_MODULES = ("checks", "_author.probes")
+MESSAGE_CHARS = 4_000
+TRACEBACK_CHARS = 20_000
+FILE_BYTES = 256 << 20
+
+Reply = tuple[dict[str, Any], Arrays]
+
+
+class UnusableError(Exception):
+    """What learner code returned, or the weights, cannot be used; the message says why."""
+
+
+def main() -> None:
+    """Take the channel out of learner code's reach, then serve."""
+    requests, replies = os.dup(0), os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    serve(requests, replies)
+
+
+def serve(requests: int, replies: int) -> None:
+    """Answer requests on two file descriptors until the grader closes them.
+
+    The first request opens a lab, the others use it. Every reply echoes the request's nonce and
+    serial number.
+    """
+    worker = Worker()
+    while (frame := _read(requests)) is not None:
+        reply = worker.answer(frame).encode()
+        while reply:
+            reply = reply[os.write(replies, reply) :]
+
+
+class Worker:
+    """One lab with one learner's code, imported once for all requests."""
+
+    def __init__(self) -> None:
+        self._lab: Lab | None = None
+        self._code = Path()
+        self._module: ModuleType | None = None
+
+    def answer(self, frame: Frame) -> Frame:
+        """Run one request. Whatever learner code raises, also SystemExit, becomes a reply."""
+        echo = {key: frame.header[key] for key in ("nonce", "serial")}
+        operations: dict[str, Callable[[Frame], Arrays]] = {
+            "open": self._open,
+            "probe": self._probe,
+            "predict": self._predict,
+        }
+        try:
+            arrays = pack(_plain(operations[frame.header["op"]](frame)))
+        except BaseException as error:  # noqa: BLE001 - nothing of theirs may end the worker
+            return Frame({**echo, "failure": self._describe(error)})
+        return Frame(echo, (arrays,))
+
+    def _open(self, frame: Frame) -> Arrays:
+        header = frame.header
+        _limit(header["memory_mb"])
+        torch.set_num_threads(header["threads"])
+        self._code = Path(header["code"])
+        self._lab = Lab(Path(header["root"]), Path(header["folder"]))
+        self._module = import_lab(self._lab, self._code)
+        return {}
+
+    def _probe(self, frame: Frame) -> Arrays:
+        module = frame.header["module"]
+        assert self._lab is not None
+        assert module in PROBE_MODULES
+        probes = importlib.import_module(f"{self._lab.package}.{module}")
+        function = getattr(probes, frame.header["function"])
+        given = unpack(frame.blobs[0])
+        torch.manual_seed(frame.header["seed"])
+        result: Arrays = function(self._module, given)
+        return result
+
+    def _predict(self, frame: Frame) -> Arrays:
+        header = frame.header
+        assert self._module is not None
+        weights, items = _read_weights(frame.blobs[0]), unpack(frame.blobs[1])
+        torch.manual_seed(header["seed"])
+        model = self._module.Model(**header["model"])
+        load_strictly(model, weights)
+        return {"scores": predict_items(model, items, header["batch_size"], header["device"])}
+
+    def _describe(self, error: BaseException) -> dict[str, str]:
+        """Kind, message and the learner's own frames; survives exceptions that cannot be shown."""
+        try:
+            kind = "memory" if _is_out_of_memory(error) else "raised"
+            message, trace = self._explain(error)
+        except BaseException as second:  # noqa: BLE001 - a hostile __str__ ends here
+            kind, trace = "raised", ""
+            message = f"{type(error).__name__}, which raised {type(second).__name__} when shown"
+        return {
+            "kind": kind,
+            "message": message[:MESSAGE_CHARS],
+            "traceback": trace[-TRACEBACK_CHARS:],
+        }
+
+    def _explain(self, error: BaseException) -> tuple[str, str]:
+        text = str(error)
+        if isinstance(error, UnusableError):
+            return text, ""
+        if isinstance(error, NotImplementedError) and text.startswith(PREFIX):
+            return f"not done yet: {text.removeprefix(PREFIX)}", ""
+        if isinstance(error, LearnerError):
+            return error.what, error.traceback
+        if is_learners(error, self._code):
+            shown = learner_error(error, self._code, "it raised")
+            return shown.what, shown.traceback
+        return f"what your code returned could not be used: {type(error).__name__}: {text}", ""
+
+
+def load_strictly(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Load a state dict; names and shapes must be exactly the model's.
+
+    Raises UnusableError that names every missing, unexpected and misshapen entry.
+    """
+    own = model.state_dict()
+    shapes = [
+        f"{name} has shape {list(weights[name].shape)}, the model wants {list(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    missing = [f"{name} is missing" for name in own if name not in weights]
+    unexpected = [f"{name} is not part of the model" for name in weights if name not in own]
+    wrong = missing + unexpected + shapes
+    if wrong:
+        raise UnusableError(f"weights.safetensors does not fit Model: {'; '.join(wrong[:8])}")
+    model.load_state_dict(dict(weights))
+
+
+def _read_weights(blob: bytes) -> Arrays:
+    try:
+        return unpack(blob)
+    except WireError as error:
+        raise UnusableError(f"weights.safetensors is damaged: {error}") from None
+
+
+def _plain(arrays: object) -> Arrays:
+    """The arrays as plain CPU tensors. A subclass could equal everything, so none passes."""
+    if not isinstance(arrays, dict):
+        raise UnusableError(f"expected a dict of tensors, got {type(arrays).__name__}")
+    return {str(name): _plain_tensor(str(name), value) for name, value in arrays.items()}
+
+
+def _plain_tensor(name: str, value: object) -> Tensor:
+    bare = value.detach() if isinstance(value, nn.Parameter) else value
+    if type(bare) is not Tensor:
+        raise UnusableError(f"{name}: expected a plain tensor, got {type(value).__name__}")
+    if bare.layout is not torch.strided:
+        raise UnusableError(f"{name}: expected a dense tensor, got {bare.layout}")
+    return bare.detach().cpu().resolve_conj().resolve_neg()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _limit(memory_mb: int) -> None:
+    """Cap private memory and file sizes for good, where the platform can."""
+    wanted = {
+        "RLIMIT_DATA": memory_mb << 20,
+        "RLIMIT_FSIZE": FILE_BYTES,
+        "RLIMIT_CORE": 0,
+    }
+    for name, value in wanted.items():
+        with suppress(AttributeError, ValueError, OSError):
+            resource.setrlimit(getattr(resource, name), (value, value))
+
+
+def _read(requests: int) -> Frame | None:
+    decoder = Decoder()
+    while data := os.read(requests, 1 << 20):
+        if frame := decoder.feed(data):
+            return frame
+    return None
+
+
+if __name__ == "__main__":
+    main()
