@@ -5,10 +5,9 @@ becomes the type of its keys, and each override is set on it one by one, so that
 told with its key, its file and the nearest right spelling.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
 
 import yaml
 from hydra import compose as hydra_compose
@@ -18,15 +17,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from dllab.config.explain import (
-    bad_file,
-    bad_file_value,
-    bad_value,
-    bad_yaml,
-    unknown_key,
-)
+from dllab.config.draft import Draft
+from dllab.config.explain import bad_file, bad_file_value, bad_value, bad_yaml, unknown_key
 from dllab.config.layers import Layers, nearest
-from dllab.config.overrides import Override, parse
+from dllab.config.overrides import Override, parse, quoted
 from dllab.config.rules import check_rules
 from dllab.config.schema import Config, Settings
 from dllab.config.typed import settings_type
@@ -40,15 +34,15 @@ def compose(lab: Lab, overrides: Sequence[str] = ()) -> dict[str, Config]:
     or the overrides is a LabError that names the key, the file and the nearest right spelling.
     """
     given = parse(overrides)
-    picked = [override for override in given if override.key == "arm"]
-    rest = [override for override in given if override.key != "arm"]
-    for override in picked:
-        _check_arm(lab, override)
-    arms = [str(picked[-1].value)] if picked else list(lab.spec.arms)
+    arms = _arms(lab, [override for override in given if override.key == "arm"])
     if not arms:
         return {}
-    with _hydra(Layers(lab)):
-        return {arm: _compose_arm(lab, arm, rest) for arm in arms}
+    layers = Layers(lab)
+    layers.require()
+    values = [override for override in given if override.key != "arm"]
+    with _hydra(layers):
+        drafts = {arm: _draft(layers, arm, values) for arm in arms}
+    return {arm: _finish(draft, values, drafts.values()) for arm, draft in drafts.items()}
 
 
 def compose_arm(lab: Lab, arm: str = "main", overrides: Sequence[str] = ()) -> Config:
@@ -56,76 +50,85 @@ def compose_arm(lab: Lab, arm: str = "main", overrides: Sequence[str] = ()) -> C
     return compose(lab, [*overrides, f"arm={arm}"])[arm]
 
 
-def _check_arm(lab: Lab, override: Override) -> None:
+def searchpath(layers: Layers) -> str:
+    """The override that tells Hydra where the lab's `conf/` is."""
+    return f"hydra.searchpath=[{quoted(f'file://{layers.own.as_posix()}')}]"
+
+
+def register_schema() -> None:
+    """Give Hydra the schema that configs/train.yaml names first."""
+    ConfigStore.instance().store(name="schema", node=Settings)
+
+
+def _arms(lab: Lab, picks: list[Override]) -> list[str]:
     arms = list(lab.spec.arms)
-    if override.value in arms:
-        return
-    near = nearest(str(override.value), arms)
-    guess = f"did you mean arm={near}? " if near else ""
-    raise override.error(
-        f"lab {lab.number} has no such arm",
-        f"{guess}its arms: {', '.join(arms)}" if arms else "it trains nothing; leave arm out",
-    )
+    for pick in picks:
+        if pick.value not in arms:
+            near = nearest(str(pick.value), arms)
+            guess = f"did you mean arm={near}? " if near else ""
+            raise pick.error(
+                f"lab {lab.number} has no such arm",
+                f"{guess}its arms: {', '.join(arms)}" if arms else "it trains nothing",
+            )
+    return [str(picks[-1].value)] if picks else arms
 
 
 @contextmanager
 def _hydra(layers: Layers) -> Iterator[None]:
     """Hydra on the shared folder; what was set up before (a sweep's job) is put back after."""
-    layers.require()
-    ConfigStore.instance().store(name="schema", node=Settings)
+    register_schema()
     with initialize_config_dir(str(layers.shared), job_name="dllab", version_base="1.3"):
         yield
 
 
-def _compose_arm(lab: Lab, arm: str, given: list[Override]) -> Config:
-    layers = Layers(lab)
-    origin = f"{layers.place(lab.folder / 'lab.yaml')}, arms.{arm}.overrides"
-    everything = [*parse(lab.spec.arms[arm].overrides, origin), *given]
+def _draft(layers: Layers, arm: str, given: list[Override]) -> Draft:
+    """What files and choices of groups say; then the arm's own overrides from lab.yaml."""
+    own = _of_lab(layers, arm)
     groups = layers.groups()
-    chosen = [o for o in everything if o.key in groups and not isinstance(o.value, dict)]
+    chosen = [override for override in (*own, *given) if _is_choice(override, groups)]
     for override in chosen:
         layers.check_choice(override)
-    base, choices = _compose_files(layers, arm, chosen)
-    typed = _typed(base)
-    for override in everything:
-        if override not in chosen:
-            _apply(typed, override, layers, choices)
-    config = _config(typed, lab, arm, choices)
-    check_rules(config, lambda key: layers.home(key, choices))
-    return config
-
-
-def _compose_files(
-    layers: Layers, arm: str, chosen: list[Override]
-) -> tuple[DictConfig, dict[str, str | None]]:
-    """What the files say before any single value is overridden, and which choices were made."""
     texts = {o.key: o.text if o.value is not None else f"~{o.key}" for o in chosen}
-    overrides = [*searchpath(layers), f"arm={arm}", *texts.values()]
+    overrides = [searchpath(layers), f"arm={arm}", *texts.values()]
     try:
         composed = hydra_compose("train", overrides, return_hydra_config=True)
     except HydraException as error:
         raise bad_file(layers, error) from error
     except yaml.YAMLError as error:
         raise bad_yaml(layers, error) from error
-    runtime = composed.hydra.runtime.choices
-    choices = {str(group): runtime[group] for group in runtime if not group.startswith("hydra/")}
+    choices = dict(composed.hydra.runtime.choices)
     with open_dict(composed):
         del composed["hydra"]
-    return composed, choices
+    return Draft(layers, arm, choices, _typed(composed))
 
 
-def searchpath(layers: Layers) -> list[str]:
-    """The override that puts the lab's `conf/` behind the shared folder."""
-    folder = layers.own.as_posix().replace("\\", "\\\\").replace("'", "\\'")
-    return [f"hydra.searchpath=['file://{folder}']"]
+def _finish(draft: Draft, given: list[Override], drafts: Iterable[Draft]) -> Config:
+    """Apply the single values, the lab's before the person's, and check what comes out."""
+    _apply_all(draft, _of_lab(draft.layers, draft.arm), drafts)
+    # Debug choices cut a run short, so they also win over what lab.yaml says of an arm.
+    draft.values.merge_with(draft.layers.debug(draft.choices))
+    _apply_all(draft, given, drafts)
+    config = _config(draft)
+    check_rules(config, draft.home)
+    return config
 
 
-def _typed(base: DictConfig) -> DictConfig:
+def _of_lab(layers: Layers, arm: str) -> list[Override]:
+    origin = f"{layers.place(layers.lab.folder / 'lab.yaml')}, arms.{arm}.overrides"
+    return parse(layers.lab.spec.arms[arm].overrides, origin)
+
+
+def _is_choice(override: Override, groups: dict[str, list[str]]) -> bool:
+    return override.key in groups and not isinstance(override.value, dict)
+
+
+def _typed(composed: DictConfig) -> DictConfig:
+    """The same values in a schema whose model and data keys have the types of what is shipped."""
     try:
-        shipped = OmegaConf.to_container(base, resolve=True)
+        shipped = OmegaConf.to_container(composed, resolve=True)
         assert isinstance(shipped, dict)
         schema = OmegaConf.structured(settings_type(shipped["model"], shipped["data"]))
-        merged = OmegaConf.merge(schema, OmegaConf.to_container(base))
+        merged = OmegaConf.merge(schema, OmegaConf.to_container(composed))
     except OmegaConfBaseException as error:
         raise bad_file_value(error) from error
     assert isinstance(merged, DictConfig)
@@ -133,38 +136,41 @@ def _typed(base: DictConfig) -> DictConfig:
     return merged
 
 
-def _apply(
-    config: DictConfig, override: Override, layers: Layers, choices: dict[str, str | None]
-) -> None:
-    """Set one override on the typed config; only `model` and `data` may gain keys."""
-    free = override.action == "add" and override.key.startswith(("model.", "data."))
-    known = _is_known(config, override.key)
-    if not known and not free:
-        raise unknown_key(override, config, layers, choices)
+def _apply_all(draft: Draft, overrides: list[Override], drafts: Iterable[Draft]) -> None:
+    groups = draft.layers.groups()
+    for override in overrides:
+        if not _is_choice(override, groups):
+            _apply(draft, override, drafts)
+
+
+def _apply(draft: Draft, override: Override, drafts: Iterable[Draft]) -> None:
+    """Set one override; a mapping is set key by key. Only `model` and `data` may gain keys."""
+    key, node = override.key, draft.at(override.key)
+    if isinstance(override.value, dict) and is_dataclass(OmegaConf.get_type(node)):
+        for name, value in override.value.items():
+            _apply(draft, replace(override, key=f"{key}.{name}", value=value), drafts)
+        return
+    known = draft.has(key)
+    if not known and not (override.action == "add" and key.startswith(("model.", "data."))):
+        raise unknown_key(override, draft, drafts)
     if override.action == "delete":
         raise override.error("a key cannot be left out", "give it another value")
     try:
-        OmegaConf.update(config, override.key, override.value, force_add=not known)
+        OmegaConf.update(draft.values, key, override.value, force_add=not known)
     except OmegaConfBaseException as error:
-        raise bad_value(override, config, layers, choices) from error
+        raise bad_value(override, draft) from error
 
 
-def _is_known(config: DictConfig, key: str) -> bool:
-    """Whether `key` leads to a value, null included."""
-    parent, _, name = key.rpartition(".")
-    node = OmegaConf.select(config, parent) if parent else config
-    return isinstance(node, DictConfig) and name in node
-
-
-def _config(typed: DictConfig, lab: Lab, arm: str, choices: dict[str, str | None]) -> Config:
+def _config(draft: Draft) -> Config:
     try:
-        OmegaConf.resolve(typed)
-        part: Any = OmegaConf.to_object(typed)
-        plain = OmegaConf.to_container(typed)
+        OmegaConf.resolve(draft.values)
+        built = OmegaConf.to_object(draft.values)
+        plain = OmegaConf.to_container(draft.values)
     except OmegaConfBaseException as error:
         raise bad_file_value(error) from error
     assert isinstance(plain, dict)
-    values = {f.name: getattr(part, f.name) for f in fields(Settings)}
-    values |= {"lab": lab.id, "arm": arm, "model": plain["model"], "data": plain["data"]}
-    values |= {group: choices.get(group) or "" for group in ("hardware", "logger", "debug")}
+    values = {field.name: getattr(built, field.name) for field in fields(Settings)}
+    values |= {"lab": draft.layers.lab.id, "arm": draft.arm}
+    values |= {part: plain[part] for part in ("model", "data")}
+    values |= {group: draft.choices.get(group) or "" for group in ("hardware", "logger", "debug")}
     return Config(**values)

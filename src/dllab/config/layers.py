@@ -57,8 +57,12 @@ class Layers:
         """Raise a LabError that lists a group's choices when `override` names none of them."""
         group, choice = override.key, override.value
         choices = self.groups()[group]
-        if override.action == "delete" or (choice is None and group in _NEEDED):
+        if override.action == "delete":
+            raise override.error("a choice cannot be deleted", f"write {group}=null or a choice")
+        if choice is None and group in _NEEDED:
             raise override.error(f"a run needs {group}", f"choices: {', '.join(choices)}")
+        if override.action == "add" and group in (*_NEEDED, "debug"):
+            raise override.error("a choice takes no plus", f"write {group}={choice}")
         if choice is None or str(choice) in choices:
             return
         near = nearest(str(choice), choices)
@@ -81,6 +85,11 @@ class Layers:
             (self.shared / "train.yaml", ""),
         ]
         return [(path, _nested(path, group)) for path, group in order if path.is_file()]
+
+    def debug(self, choices: Mapping[str, str | None]) -> dict[str, Any]:
+        """What the chosen debug file sets; nothing without one."""
+        path = self.shared / "debug" / f"{choices.get('debug')}.yaml"
+        return _nested(path, "debug") if path.is_file() else {}
 
     def home(self, key: str, choices: Mapping[str, str | None]) -> str:
         """The file in which `key` stands, as a path to open; the schema for a bare default."""

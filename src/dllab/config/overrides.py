@@ -1,5 +1,6 @@
 """Overrides as a person types them, `model.lr=0.01`: read, or refused with the reason."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from hydra.errors import HydraException
 
 from dllab.errors import LabError
 
+_KEY = re.compile(r"(\+\+?|~)?\w[\w-]*([./]\w[\w-]*)*(@[\w.:]*)?", re.ASCII)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -46,8 +48,11 @@ def parse_raw(text: str, origin: str = "") -> HydraOverride:
     if not key.strip("+~ "):
         raise LabError(f"{place}{text!r} has no key before the =", "write KEY=VALUE")
     if not value.strip() and not deletes:
+        raise LabError(f"{place}{text!r} has no value after the =", f"write {key}=VALUE")
+    if not _KEY.fullmatch(key):
         raise LabError(
-            f"{place}{text!r} has no value after the =", f"write {key}=VALUE, or {key}=null"
+            f"{place}{text!r}: {key!r} is not a key",
+            "keys are words joined by dots; a list is set whole: 'model.hidden=[64, 32]'",
         )
     try:
         return OverridesParser.create().parse_override(text)
@@ -56,6 +61,12 @@ def parse_raw(text: str, origin: str = "") -> HydraOverride:
             f"{place}{text!r} cannot be read: {_why(text, error)}",
             "in a shell, put quotes around it: 'model.hidden=[64, 32]'",
         ) from None
+
+
+def quoted(text: object) -> str:
+    """A value in quotes, so that Hydra takes every character of it (a path's, say) as it is."""
+    escaped = str(text).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _single(raw: HydraOverride, text: str, origin: str) -> Override:

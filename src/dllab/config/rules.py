@@ -49,7 +49,7 @@ def check_rules(config: Config, home: Home) -> None:
 def _one_of(key: str, value: str, choices: Sequence[str], home: Home) -> None:
     if value in choices:
         return
-    near = nearest(value, choices)
+    near = nearest(value, choices) or next((c for c in choices if c.startswith(value)), "")
     guess = f"did you mean {near}? " if near else ""
     raise LabError(
         f"{key}={value}: there is no such choice",

@@ -12,8 +12,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from dllab.config.schema import Settings
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-_PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts"}
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "text values"}
 
 
 def settings_type(model: Mapping[str, Any], data: Mapping[str, Any]) -> type[Settings]:
