@@ -60,7 +60,7 @@ def run_merge(args: argparse.Namespace) -> int:
     progress.merge(Progress.read(args.file))
     progress.save()
     labs, ticks = len(progress.passed_labs), sum(t.done for t in progress.ticks.values())
-    print(f"merged: {labs} labs passed, {ticks} topics ticked by your word")
+    print(f"merged; labs passed: {labs}, topics ticked by your word: {ticks}")
     return 0
 
 
