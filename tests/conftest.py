@@ -1,6 +1,7 @@
 """Every test runs in a folder and a home of its own, offline, and free of the caller's settings."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,15 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project root of the test's own, as working directory: edit its labs, make runs."""
+    hidden = shutil.ignore_patterns("__pycache__")
+    for name in ("labs", "configs"):
+        shutil.copytree(REPO / name, tmp_path / name, ignore=hidden)
+    for name in ("data", "pyproject.toml"):
+        (tmp_path / name).symlink_to(REPO / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -22,7 +22,7 @@ from pathlib import Path
 
 MINIMUM, MAXIMUM = (3, 11), (3, 13)
 CANDIDATES = ("python3.11", "python3.12", "python3.13")  # 3.11 first: the one that CI runs
-INPUTS = ("pyproject.toml", "constraints.txt", "src/dllab/bootstrap.py")
+TABLES = ("build-system", "project", "tool.setuptools")  # of pyproject.toml
 STAMP = ".venv/dllab-stamp"
 NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
 PIP_TO_UV = {
@@ -41,18 +41,22 @@ class SetupError(Exception):
 
 def foundation(root: Path) -> str:
     """What an environment cannot outlive: the place it was built in, and its Python."""
-    config = root / ".venv/pyvenv.cfg"
-    return _hash(str(root).encode(), config.read_bytes() if config.exists() else b"")
+    return _hash(str(root), _text(root / ".venv/pyvenv.cfg"))
 
 
 def requirements(root: Path) -> str:
-    """What an environment can be brought up to date with."""
-    paths = [root / name for name in INPUTS]
-    return _hash(*(path.read_bytes() if path.exists() else b"" for path in paths))
+    """What an environment can be brought up to date with: the packages and their versions."""
+    tables = f"\n{_text(root / 'pyproject.toml')}".split("\n[")
+    relevant = [table for table in tables if table.startswith(TABLES)]  # a lint rule is not
+    return _hash("\n".join(relevant), _text(root / "constraints.txt"))
 
 
-def _hash(*parts: bytes) -> str:
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def is_whole(root: Path) -> bool:
@@ -67,8 +71,7 @@ def is_ready(root: Path) -> bool:
 
 
 def _stamp(root: Path) -> list[str]:
-    stamp = root / STAMP
-    return stamp.read_text().splitlines() if stamp.exists() else []
+    return _text(root / STAMP).splitlines()
 
 
 # --- which Python? --------------------------------------------------------------------------------
@@ -256,7 +259,7 @@ def set_up(root: Path) -> None:
     """Make `.venv` ready. One set-up at a time: a second one waits, then finds nothing to do."""
     if is_ready(root):
         return
-    if not (root / INPUTS[0]).exists():
+    if not (root / "pyproject.toml").exists():
         raise SetupError(f"{root} is not the project root: run this where pyproject.toml lies.")
     python = find_python(sys.version_info[:3])
     (root / ".cache").mkdir(exist_ok=True)
