@@ -1,0 +1,3 @@
+CATCHES = "optimizer"
+WHY = "The configured learning rate is never used."
+EDITS = [("self.parameters(), lr=self.lr, ", "self.parameters(), ")]
