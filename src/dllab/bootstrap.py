@@ -47,7 +47,7 @@ def foundation(root: Path) -> str:
 def requirements(root: Path) -> str:
     """What an environment can be brought up to date with: the packages and their versions."""
     tables = f"\n{_text(root / 'pyproject.toml')}".split("\n[")
-    relevant = [table for table in tables if table.startswith(TABLES)]  # a lint rule is not
+    relevant = [table.strip() for table in tables if table.startswith(TABLES)]  # a lint rule is not
     return _hash("\n".join(relevant), _text(root / "constraints.txt"))
 
 
