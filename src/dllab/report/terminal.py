@@ -1,6 +1,7 @@
 """The rubric in the terminal: a table in colour where there is one, plain text where not."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dllab.lab.find import Lab
+from dllab.report.advice import Step
 from dllab.report.rubric import Result, Row, Rubric, points, read_rubric
 
 # status → (mark, what stands in for it without Unicode, style)
@@ -46,6 +48,16 @@ def print_rubric(
     if report is not None:
         # A path must survive copy and paste: it is never wrapped.
         console.print(f"report   {report}", soft_wrap=True, style="dim")
+
+
+def print_steps(steps: Sequence[Step], file: TextIO | None = None) -> None:
+    """Print what to do next, each step with the command that takes it."""
+    console = _console(file or sys.stdout)
+    for number, step in enumerate(steps):
+        console.print("next     " if number == 0 else "         ", end="", style="dim")
+        console.print(Text(_safe(step.text, console)), soft_wrap=True)
+        if step.command:
+            console.print(f"         {step.command}", style="bold", soft_wrap=True)
 
 
 def _console(file: TextIO) -> Console:

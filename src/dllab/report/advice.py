@@ -1,0 +1,109 @@
+"""What to try next: a few steps, the most useful first, each with the command that takes it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dllab.lab.find import Lab, all_labs
+from dllab.report.doctor import Finding, find_curve_issues
+from dllab.report.rubric import Result, Rubric, find_metric, number, read_rubric
+from dllab.rundir.run import RunFolder
+
+AT_MOST = 4
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, and the command for it where there is one."""
+
+    text: str
+    command: str = ""
+
+
+def steps_after(lab: Lab, run: RunFolder) -> list[Step]:
+    """The same steps for a run folder as it lies there, whatever it holds."""
+    result = run.read_result()
+    rubric = read_rubric(result, lab) if result else None
+    findings = {arm.name: find_curve_issues(arm.read_curve()) for arm in run.arms()}
+    return next_steps(lab, run, result, rubric, findings)
+
+
+def next_steps(
+    lab: Lab,
+    run: RunFolder,
+    result: Result | None,
+    rubric: Rubric | None,
+    findings: Mapping[str, Sequence[Finding]],
+) -> list[Step]:
+    """At most four steps for a learner who has just seen this result."""
+    return list(_steps(lab, run, result, rubric, findings))[:AT_MOST]
+
+
+def _steps(
+    lab: Lab,
+    run: RunFolder,
+    result: Result | None,
+    rubric: Rubric | None,
+    findings: Mapping[str, Sequence[Finding]],
+) -> Iterator[Step]:
+    card = run.read_card()
+    if (rubric.impl if rubric else card.get("impl")) == "reference":
+        place = lab.code.relative_to(lab.root) if lab.code.is_relative_to(lab.root) else lab.code
+        yield Step(f"Now write it yourself: the TODOs are in {place}.", f"dllab hint {lab.number}")
+        yield Step("Then train and grade your own.", f"make lab-{lab.number}")
+        return
+    if result is None or rubric is None:
+        yield from _unfinished(run, card)
+    yield from _from_findings(findings)
+    if rubric is not None and result is not None:
+        yield from _from_rubric(rubric)
+        yield from _beyond(lab, run, result, rubric)
+
+
+def _unfinished(run: RunFolder, card: Mapping[str, Any]) -> Iterator[Step]:
+    if card.get("status") == "finished":
+        yield Step("This run has not been graded yet.", f"dllab grade {run.id}")
+    else:
+        number_ = run.lab_id[3:5]
+        yield Step(
+            "The run stopped before its end; go on from its last checkpoint.",
+            f"dllab train {number_} --resume {run.id}",
+        )
+
+
+def _from_findings(findings: Mapping[str, Sequence[Finding]]) -> Iterator[Step]:
+    for arm, of_arm in findings.items():
+        for finding in of_arm:
+            where = f"In the arm {arm}: " if len(findings) > 1 else ""
+            yield Step(f"{where}{finding.change}")
+
+
+def _from_rubric(rubric: Rubric) -> Iterator[Step]:
+    """Checks of code first: what they test is what the criteria stand on."""
+    for row in sorted(rubric.rows, key=lambda row: row.kind != "code"):
+        if row.status in ("fail", "partial"):
+            verb = "Mend" if row.kind == "code" else "Raise"
+            yield Step(f"{verb} “{row.title}”.", row.hint)
+
+
+def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterator[Step]:
+    if not rubric.passed:
+        return
+    yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
+    for criterion in lab.spec.criteria:
+        metric = find_metric(result, criterion)
+        if metric is None or criterion.strong is None:
+            continue
+        gap = (criterion.strong - float(metric["value"])) * (criterion.target - criterion.floor)
+        if gap > 0:
+            yield Step(
+                f"Reach the strong level of {criterion.title}: {criterion.strong:g}; this run has "
+                f"{number(float(metric['value']))}.",
+                f"dllab show {lab.number}",
+            )
+    after = [other for other in all_labs(lab.root) if other.number > lab.number]
+    if after:
+        yield Step(
+            f"Go on to lab {after[0].number}, {after[0].spec.title}.",
+            f"dllab show {after[0].number}",
+        )

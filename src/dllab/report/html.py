@@ -1,0 +1,131 @@
+"""report.html: one self-contained page about one run, for screen, phone and paper.
+
+    write_report(root, run)    # → runs/…/report.html
+
+Whatever a run lacks (no arms, no result, no predictions) is left out of its page. Everything that
+came from learner code passes through the template's escaping.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from dllab.lab.find import Lab, find_lab
+from dllab.report.advice import next_steps
+from dllab.report.cost import cost_facts
+from dllab.report.curves import panels
+from dllab.report.doctor import Finding, find_curve_issues
+from dllab.report.mistakes import Mistakes, read_mistakes
+from dllab.report.plots import draw_panel
+from dllab.report.rubric import number, points, read_rubric
+from dllab.report.standing import read_standings
+from dllab.rundir.compare import differences
+from dllab.rundir.listing import previous_run
+from dllab.rundir.run import ArmFolder, RunFolder, write_text
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ArmView:
+    """What the page shows of one training."""
+
+    name: str
+    plots: tuple[tuple[str, Markup], ...]
+    findings: tuple[Finding, ...]
+    mistakes: Mistakes | None
+
+
+def write_report(root: Path, run: RunFolder) -> Path:
+    """Write the run's report.html and return its path.
+
+    Raises LabError when the run's lab is no longer there, or the disk is full.
+    """
+    lab = find_lab(root, run.lab_id)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "points": points, "percent": _percent}
+    page = environment.get_template("report.html.j2").render(_content(root, lab, run))
+    write_text(run.report, page)
+    return run.report
+
+
+def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
+    result, card, config = run.read_result(), run.read_card(), run.read_config()
+    before = previous_run(root, run)
+    arms = [_arm_view(lab, arm) for arm in run.arms()]
+    rubric = read_rubric(result, lab) if result else None
+    findings = {arm.name: arm.findings for arm in arms}
+    return {
+        "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        "lab": lab,
+        "run": run,
+        "card": card,
+        "impl": rubric.impl if rubric else card.get("impl", ""),
+        "result": result or {},
+        "rubric": rubric,
+        "when": _when(card),
+        "overrides": config.get("overrides") or [],
+        "arms": [arm for arm in arms if arm.plots or arm.findings or arm.mistakes],
+        "steps": next_steps(lab, run, result, rubric, findings),
+        "standings": read_standings(result, lab, before.read_result() if before else None)
+        if result
+        else [],
+        "before": before,
+        "changes": list(differences(_arms(before), _arms(run))) if before else [],
+        "costs": cost_facts(card),
+    }
+
+
+def _arm_view(lab: Lab, arm: ArmFolder) -> ArmView:
+    curve = arm.read_curve()
+    findings = find_curve_issues(curve)
+    marks = [finding.step_range for finding in findings]
+    spec = lab.spec.arms.get(arm.name)
+    return ArmView(
+        name=arm.name,
+        plots=_plots(curve, marks),
+        findings=tuple(findings),
+        mistakes=read_mistakes(arm, spec.data if spec else ""),
+    )
+
+
+def _plots(
+    curve: list[dict[str, float]], marks: Sequence[tuple[int, int]]
+) -> tuple[tuple[str, Markup], ...]:
+    """Title and drawing of each panel; what a finding is about is shaded in the first, the loss."""
+    return tuple(
+        (panel.title, Markup(draw_panel(panel, marks if i == 0 else ())))  # noqa: S704 - ours
+        for i, panel in enumerate(panels(curve))
+    )
+
+
+def _arms(run: RunFolder) -> dict[str, Any]:
+    """The configs of the arms; with one arm, its keys stand alone."""
+    arms = dict(run.read_config().get("arms") or {})
+    return dict(next(iter(arms.values()))) if len(arms) == 1 else arms
+
+
+def _when(card: dict[str, Any]) -> str:
+    """`21 November 2026, 22:11`, in local time; empty when the card doesn't say."""
+    try:
+        moment = datetime.fromisoformat(str(card["started"])).astimezone()
+    except (KeyError, ValueError):
+        return ""
+    return f"{moment.day} {moment:%B %Y, %H:%M}"
+
+
+def _percent(share: float) -> str:
+    """A probability to read: 97 %, 3.4 %, < 0.1 %."""
+    if share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"

@@ -1,0 +1,102 @@
+"""Where a run stands: each criterion beside the reference's seeds, its target, the run before."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dllab.lab.find import Lab
+from dllab.lab.spec import Criterion
+from dllab.report.rubric import Result, find_metric, number
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One value on the strip. `place` is where, from 0 (left) to 100 (right)."""
+
+    kind: str
+    name: str
+    value: float
+    place: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One criterion's strip. `interval` holds the places of the measured 95 % interval."""
+
+    title: str
+    metric: str
+    value: str
+    marks: tuple[Mark, ...]
+    interval: tuple[float, float] | None
+    reference: str
+    previous: str
+    better: bool | None
+
+
+def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[Standing]:
+    """A strip for each criterion that was measured."""
+    measured = ((criterion, find_metric(result, criterion)) for criterion in lab.spec.criteria)
+    return [
+        _standing(criterion, metric, lab.spec.calibration.get(criterion.id) or {}, previous)
+        for criterion, metric in measured
+        if metric and metric.get("value") is not None
+    ]
+
+
+def _standing(
+    criterion: Criterion, metric: dict[str, Any], calibration: Any, previous: Result | None
+) -> Standing:
+    value = float(metric["value"])
+    before = _before(criterion, previous)
+    values = [float(v) for v in calibration.get("values", ())]
+    target = float(metric.get("threshold") or criterion.target)
+    named = [("reference", f"reference, seed {i}", v) for i, v in enumerate(values)]
+    named.append(("target", "asked", target))
+    if criterion.strong is not None:
+        named.append(("strong", "strong", criterion.strong))
+    if before is not None:
+        named.append(("previous", "the run before", before))
+    named.append(("value", "this run", value))
+    interval = tuple(float(v) for v in metric.get("ci95") or ())
+    scale = _Scale([v for _, _, v in named] + list(interval))
+    return Standing(
+        title=criterion.title,
+        metric=criterion.metric,
+        value=number(value),
+        marks=tuple(Mark(kind, name, v, scale.place(v)) for kind, name, v in named),
+        interval=(scale.place(interval[0]), scale.place(interval[1])) if interval else None,
+        reference=_reference(calibration, len(values)),
+        previous=_previous(value, before),
+        better=None if before is None else (value > before) == (criterion.target > criterion.floor),
+    )
+
+
+class _Scale:
+    """Values to places, with a little air at both ends."""
+
+    def __init__(self, values: Iterable[float]) -> None:
+        low, high = min(values := list(values)), max(values)
+        air = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
+        self._low, self._span = low - air, high - low + 2 * air
+
+    def place(self, value: float) -> float:
+        return round(100 * (value - self._low) / self._span, 2)
+
+
+def _before(criterion: Criterion, previous: Result | None) -> float | None:
+    metric = find_metric(previous, criterion) if previous else None
+    return float(metric["value"]) if metric and metric.get("value") is not None else None
+
+
+def _reference(calibration: Any, seeds: int) -> str:
+    if "mean" not in calibration:
+        return ""
+    spread = f" ± {number(float(calibration['sd']))}" if "sd" in calibration else ""
+    return f"{number(float(calibration['mean']))}{spread}" + (f" over {seeds} seeds" * (seeds > 1))
+
+
+def _previous(value: float, before: float | None) -> str:
+    if before is None:
+        return ""
+    change = round(value - before, 4)
+    return f"{number(before)}, now {change:+.3g}" if change else f"{number(before)}, unchanged"
