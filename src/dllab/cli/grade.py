@@ -36,18 +36,26 @@ def grade_and_report(root: Path, folder: "RunFolder", json_file: str | None = No
     """Practice-grade a run, write result.json and report.html, print the rubric; the exit code."""
     import json
 
+    from dllab.checklist.progress import Progress
     from dllab.grading.grade import grade
     from dllab.grading.result import exit_code
     from dllab.lab.find import find_lab
-    from dllab.report.terminal import print_rubric
+    from dllab.report.advice import steps_after
+    from dllab.report.html import write_report
+    from dllab.report.terminal import print_rubric, print_steps
     from dllab.rundir.run import write_json
 
     result = grade(root, folder).result
+    report = write_report(root, folder)
+    progress = Progress.load(root)
+    if progress.record_result(result):
+        progress.save()
     if json_file == "-":
         print(json.dumps(result, indent=2, sort_keys=True))
         return exit_code(result)
     if json_file:
         write_json(Path(json_file), result)
-    lab = find_lab(root, folder.read_config()["lab"])
-    print_rubric(result, lab)
+    lab = find_lab(root, folder.lab_id)
+    print_rubric(result, lab, report=report)
+    print_steps(steps_after(lab, folder))
     return exit_code(result)
