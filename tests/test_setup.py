@@ -36,6 +36,7 @@ def project(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     pins = (repo / "constraints.txt").read_text().splitlines(keepends=True)
     (tmp_path / "constraints.txt").write_text("".join(p for p in pins if "setuptools" in p))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "another"))  # active, and none of our business
     return tmp_path
 
 
@@ -119,6 +120,18 @@ def test_the_first_call_builds_and_the_second_is_free(project: Path) -> None:
     assert ready(project)
     second = set_up(project)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+
+
+def test_pip_does_the_work_where_uv_cannot_be_had(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (project / "constraints.txt").open("a") as pins:
+        pins.write("uv==0\n")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    result = set_up(project)
+    assert result.returncode == 0, result.stderr
+    assert "pip does its work" in result.stderr
+    assert ready(project)
 
 
 def test_changed_requirements_update_in_place(project: Path) -> None:

@@ -117,18 +117,17 @@ def build(root: Path, python: str) -> None:
     if not whole:
         _say(f"Building .venv with {python} (once; a minute or two) …")
         _run([python, "-m", "venv", str(venv)], root, "create the environment")
-    installer = _installer(root)
-    constrain = ["install", "-c", str(root / "constraints.txt")]
+    install = [*_installer(root), "-c", str(root / "constraints.txt")]
     # setuptools first, so that dllab itself is built without downloading a second one
-    _run([*installer, *constrain, "setuptools"], root, "install setuptools")
+    _run([*install, "setuptools"], root, "install setuptools")
     _say("Installing PyTorch and friends …")
     dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
-    _run([*installer, *constrain, *dllab], root, "install the packages")
+    _run([*install, *dllab], root, "install the packages")
     stamp.write_text(f"{foundation(root)}\n{requirements(root)}\n")
 
 
 def _installer(root: Path) -> list[str]:
-    """`uv pip` where uv can be had, three to five times faster; else plain pip."""
+    """`uv pip install` where uv can be had, three to five times faster; else `pip install`."""
     import shutil
 
     python = str(root / ".venv/bin/python")
@@ -138,10 +137,11 @@ def _installer(root: Path) -> list[str]:
     if not (uv and _succeeds([uv, "--version"])):
         uv = str(root / ".venv/bin/uv")
         if not _succeeds([uv, "--version"]) and not _succeeds([*pip, *quiet]):
-            _say("uv cannot be had; pip takes over, and its time.")
-            return pip
+            _say("uv cannot be had: pip does its work, more slowly.")
+            return [*pip, "install"]
     os.environ.update(_uv_settings(pip))
-    return [uv, "pip"]
+    # named, since uv would rather take an environment that happens to be active
+    return [uv, "pip", "install", "--python", python]
 
 
 def _succeeds(command: list[str]) -> bool:
