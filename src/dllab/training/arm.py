@@ -92,7 +92,8 @@ def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> An
 def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
     """Fail before the training, not after it, when predict gives scores of the wrong shape."""
     items = {name: value[:2] for name, value in datasets.items(set_name, "val").items()}
-    expected = [2, len(datasets.class_names(set_name))]
+    classes = datasets.class_names(set_name) or datasets.vocabulary(set_name)
+    expected = [2, len(classes)]
     try:
         scores = predict_items(model, items)
     except Exception as error:

@@ -1,0 +1,3 @@
+CATCHES = "mask"
+WHY = "The first step of the padding counts."
+EDITS = [("device=length_B.device) < length_B", "device=length_B.device) <= length_B")]
