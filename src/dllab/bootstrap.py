@@ -213,7 +213,7 @@ def _reason(output: str, root: Path) -> str:
 
     text = output.lower()
     free = shutil.disk_usage(root).free / 1e9
-    if "no space left" in text or "os error 28" in text or "disk quota" in text:
+    if free < 0.1 or any(sign in text for sign in ("no space left", "os error 28", "disk quota")):
         return (
             f"The disk is full: {free:.1f} GB free here, about {NEEDED_GB} GB needed "
             "(10 GB where torch brings CUDA). Free some and run the same command again."
