@@ -29,11 +29,11 @@ def cached(key: str, make: Callable[[], Tensors]) -> Tensors:
     if tensors is not None:
         return tensors
     if not _writable(path.parent):
-        return make()
+        return dict(sorted(make().items()))
     with locked(path):
         tensors = read(path)  # another process may have made it while we waited
         if tensors is None:
-            tensors = make()
+            tensors = dict(sorted(make().items()))
             write(path, tensors)
         return tensors
 
@@ -42,7 +42,7 @@ def read(path: Path) -> Tensors | None:
     """The tensors of a cache file, or None when it is absent or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
             expected = (file.metadata() or {}).get("sha256")
     except (FileNotFoundError, SafetensorError):
         return None

@@ -173,10 +173,10 @@ def _unpack(archive: Path, folder: Path) -> None:
         subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
     elif archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
-            wheel.extractall(folder)
+            wheel.extractall(folder)  # noqa: S202 - zipfile keeps names inside
     else:
         with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")  # noqa: S202 - the filter keeps names inside
+            tar.extractall(folder, filter="data")
 
 
 @contextmanager

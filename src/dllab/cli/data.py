@@ -1,0 +1,107 @@
+"""`dllab data`: what there is, what is at hand, fetch the rest, check all of it."""
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dllab.data import DataSet
+
+
+def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
+    """Register the command and its three actions."""
+    parser = subparsers.add_parser("data", help="the data sets: list, fetch, verify")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="what there is, and what is at hand")
+    listing.add_argument("--json", action="store_true", help="everything, for programs")
+    listing.set_defaults(run=run_list)
+    get = actions.add_parser("get", help="fetch a set whole, for data=full and hidden sets")
+    get.add_argument("name", metavar="NAME")
+    get.set_defaults(run=run_get)
+    check = actions.add_parser("verify", help="hash every data file again")
+    check.set_defaults(run=run_verify)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print the catalog as a table or as JSON."""
+    from dllab.data import catalog
+
+    entries = {name: _entry(dataset) for name, dataset in catalog().items()}
+    if args.json:
+        print(json.dumps(entries, indent=2, ensure_ascii=False))
+    else:
+        _print_table(entries)
+    return 0
+
+
+def run_get(args: argparse.Namespace) -> int:
+    """Fetch the original source of a set, and decode all splits into the cache."""
+    from dllab.data import load
+    from dllab.data.catalog import RELEASED, find
+    from dllab.data.fetch import source_rows
+
+    dataset = find(args.name)
+    source_rows(dataset)
+    for split in RELEASED:
+        tensors = load(dataset.name, split, size="full")
+        shapes = ", ".join(f"{key} {list(value.shape)}" for key, value in tensors.items())
+        print(f"{dataset.name} {split:5}  {shapes}")
+    return 0
+
+
+def run_verify(_: argparse.Namespace) -> int:
+    """Hash every file; name each one that is not as it should be."""
+    from dllab.data.files import DataError
+    from dllab.data.verify import verify
+
+    findings = list(verify())
+    problems = [finding for finding in findings if not finding.ok]
+    for finding in problems:
+        print(f"✗ {finding.problem}\n  {finding.hint}", file=sys.stderr)
+    if problems:
+        raise DataError(f"{len(problems)} of {len(findings)} data files are damaged or missing")
+    print(f"✓ all {len(findings)} data files are whole")
+    return 0
+
+
+def _entry(dataset: "DataSet") -> dict[str, Any]:
+    from dllab.data.fetch import is_downloaded
+
+    fetched = any(is_downloaded(dataset, source) for source in dataset.sources)
+    smallest = min(source.bytes for source in dataset.sources if source.bytes)
+    return {
+        "title": dataset.title,
+        "kind": dataset.kind,
+        "licence": dataset.licence,
+        "parts": dict(dataset.parts),
+        "shapes": dict(dataset.shapes),
+        "classes": list(dataset.classes),
+        "committed": dataset.committed,
+        "fetched": fetched,
+        "download_bytes": smallest,
+        "origin": dataset.origin,
+    }
+
+
+def _print_table(entries: dict[str, dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "what", "train / val / test", "full adds", "at hand"):
+        table.add_column(column)
+    for name, entry in entries.items():
+        parts = entry["parts"]
+        released = " / ".join(f"{parts[part]:,}" for part in ("train", "val", "test"))
+        extra = f"{parts['full_extra']:,}" if "full_extra" in parts else ""
+        table.add_row(name, entry["title"], released, extra, _at_hand(entry))
+    width = None if sys.stdout.isatty() else 120
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+def _at_hand(entry: dict[str, Any]) -> str:
+    megabytes = f"{entry['download_bytes'] / 1e6:.0f} MB"
+    if entry["fetched"]:
+        return "all of it"
+    return f"small; the rest is {megabytes}" if entry["committed"] else f"to fetch: {megabytes}"

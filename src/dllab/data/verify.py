@@ -1,0 +1,58 @@
+"""Hash everything again: committed files, partitions, downloads and decoded caches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dllab.data.cache import read
+from dllab.data.catalog import RESTORE, DataSet, cache_folder, catalog, data_folder
+from dllab.data.fetch import download_folder
+from dllab.data.files import DataError, check_sha256
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One file: what is wrong with it (empty when all is well) and how to mend it."""
+
+    path: Path
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file is as it should be."""
+        return not self.problem
+
+
+def verify() -> Iterator[Finding]:
+    """One finding per file, as they are checked."""
+    for dataset in catalog().values():
+        yield _check(_partition_file(dataset), dataset.partition, RESTORE)
+        for path, sha256 in dataset.files.items():
+            yield _check(data_folder() / path, sha256, RESTORE)
+        yield from _downloads(dataset)
+    for path in sorted(cache_folder().glob("*.safetensors")):
+        damaged = read(path) is None
+        problem = f"{path} is damaged" if damaged else ""
+        yield Finding(path, problem, "delete it: it is made anew when needed" if damaged else "")
+
+
+def _partition_file(dataset: DataSet) -> Path:
+    return data_folder() / "partition" / f"{dataset.name}.parquet"
+
+
+def _downloads(dataset: DataSet) -> Iterator[Finding]:
+    for source in dataset.sources:
+        for file, sha256 in source.files.items():
+            path = download_folder(dataset) / file
+            if sha256 and path.is_file():
+                again = f"fetch it again with: dllab data get {dataset.name}"
+                yield _check(path, sha256, again)
+
+
+def _check(path: Path, sha256: str, again: str) -> Finding:
+    try:
+        check_sha256(path, sha256, again)
+    except DataError as error:
+        return Finding(path, error.what, error.hint)
+    return Finding(path)
