@@ -34,6 +34,7 @@ class Panel:
     title: str
     lines: Mapping[str, Series]
     logarithmic: bool = False
+    from_zero: bool = False
 
 
 def read_series(curve: Sequence[Point], name: str) -> Series:
@@ -61,7 +62,8 @@ def panels(curve: Sequence[Point]) -> list[Panel]:
     for name, title in (("lr", "Learning rate"), ("grad_norm", "Gradient norm")):
         if name in logged:
             series = read_series(curve, name)
-            drawn.append(Panel(title, {name: series}, logarithmic=_spans_decades(series)))
+            wide = _spans_decades(series)
+            drawn.append(Panel(title, {name: series}, logarithmic=wide, from_zero=not wide))
     return [panel for panel in drawn if any(_drawable(line) for line in panel.lines.values())]
 
 

@@ -24,7 +24,7 @@ from dllab.report.mistakes import Mistakes, read_mistakes
 from dllab.report.plots import draw_panel
 from dllab.report.rubric import number, points, read_rubric
 from dllab.report.standing import read_standings
-from dllab.rundir.compare import differences
+from dllab.rundir.compare import Difference, differences
 from dllab.rundir.listing import previous_run
 from dllab.rundir.run import ArmFolder, RunFolder, write_text
 
@@ -81,7 +81,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
         if result
         else [],
         "before": before,
-        "changes": list(differences(_arms(before), _arms(run))) if before else [],
+        "changes": _changes(before, run) if before else [],
         "costs": cost_facts(card),
     }
 
@@ -109,10 +109,13 @@ def _plots(
     )
 
 
-def _arms(run: RunFolder) -> dict[str, Any]:
-    """The configs of the arms; with one arm, its keys stand alone."""
-    arms = dict(run.read_config().get("arms") or {})
-    return dict(next(iter(arms.values()))) if len(arms) == 1 else arms
+def _changes(before: RunFolder, run: RunFolder) -> list[Difference]:
+    """What differs in the arms that both runs trained; a lone arm needs no name."""
+    a, b = (dict(r.read_config().get("arms") or {}) for r in (before, run))
+    shared = [name for name in b if name in a]
+    if shared == [*a] == [*b] and len(shared) == 1:
+        return list(differences(a[shared[0]], b[shared[0]]))
+    return list(differences({n: a[n] for n in shared}, {n: b[n] for n in shared}))
 
 
 def _when(card: dict[str, Any]) -> str:

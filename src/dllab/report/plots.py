@@ -64,6 +64,8 @@ def _draw_line(axes: Axes, role: str, series: Series) -> None:
 def _label(axes: Axes, panel: Panel) -> None:
     if panel.logarithmic:
         axes.set_yscale("log")
+    elif panel.from_zero:
+        axes.set_ylim(bottom=0)
     axes.set_xlabel("optimiser step")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y", color=_FAINT, linewidth=0.8)
@@ -87,9 +89,9 @@ def _inline(figure: Figure, title: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<(metadata|style).*?</\1>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' id="(?!p)[^"]*"', "", svg)  # only clip paths are referred to
+    svg = re.sub(r' id="(?![mp][0-9a-f]{10}")[^"]*"', "", svg)  # but markers and clip paths
     svg = re.sub(r" font-family: [^;]*;", "", svg)
-    svg = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.1f}", svg)
+    svg = re.sub(r"(?<=[ \"(-])\d+\.\d{3,}", lambda match: f"{float(match[0]):.1f}", svg)
     for colour, style in _STYLE_OF.items():
         svg = svg.replace(colour, style)
     box, _, body = svg.partition('viewBox="')[2].partition('"')
