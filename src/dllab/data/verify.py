@@ -31,10 +31,10 @@ def verify() -> Iterator[Finding]:
         for path, sha256 in dataset.files.items():
             yield _check(data_folder() / path, sha256, RESTORE)
         yield from _downloads(dataset)
-    for path in sorted(cache_folder().glob("*.safetensors")):
-        damaged = read(path) is None
-        problem = f"{path} is damaged" if damaged else ""
-        yield Finding(path, problem, "delete it: it is made anew when needed" if damaged else "")
+    for cache in sorted(cache_folder().glob("*.safetensors")):
+        damaged = read(cache) is None
+        problem = f"{cache} is damaged" if damaged else ""
+        yield Finding(cache, problem, "delete it: it is made anew when needed" if damaged else "")
 
 
 def _partition_file(dataset: DataSet) -> Path:
