@@ -80,7 +80,9 @@ def test_shapes_that_do_not_fit_are_refused(scores, label, words):
 def right(count, n=1000):
     """Measured accuracy of `count` right answers among n."""
     label = torch.zeros(n).long()
-    return accuracy(torch.stack([torch.arange(n) < count, torch.arange(n) >= count], 1) * 1.0, label)
+    return accuracy(
+        torch.stack([torch.arange(n) < count, torch.arange(n) >= count], 1) * 1.0, label
+    )
 
 
 def criterion(target, floor):

@@ -67,13 +67,11 @@ def _too_narrow(scores: Tensor, label: Tensor) -> str:
 
 def _earned(criterion: Criterion, measured: Measured) -> Row:
     earned = apply_rule(measured, criterion)
-    status = status_of(earned.fraction)
     return replace(
         _blank(criterion),
-        status=status,
+        status=status_of(earned.fraction),
         points=earned.fraction * criterion.points,
         message=earned.message,
-        hint_id="" if status == "pass" else criterion.id,
     )
 
 
@@ -110,7 +108,6 @@ def _blank(criterion: Criterion) -> Row:
         status="fail",
         points=0.0,
         max_points=criterion.points,
-        hint_id=criterion.id,
         evidence={"arm": criterion.arm, "metric": criterion.metric},
         required=criterion.required,
     )
