@@ -9,6 +9,8 @@
 Only the command line turns them into text and exit codes; every other layer raises them.
 """
 
+from typing import Any
+
 
 class LabError(Exception):
     """Something the person can mend: `what` is wrong, and the `hint` says what to do."""
@@ -35,6 +37,10 @@ class LearnerError(LabError):
     def __init__(self, what: str, traceback: str, hint: str = "") -> None:
         super().__init__(what, hint)
         self.traceback = traceback
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whole after pickling too: a sweep's launcher may raise it in another process."""
+        return type(self), (self.what, self.traceback, self.hint)
 
 
 class Ungradable(LabError):  # noqa: N818 - the verdict's name

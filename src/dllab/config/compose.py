@@ -5,9 +5,10 @@ becomes the type of its keys, and each override is set on it one by one, so that
 told with its key, its file and the nearest right spelling.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import yaml
 from hydra import compose as hydra_compose
@@ -18,12 +19,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dllab.config.draft import Draft
-from dllab.config.explain import bad_file, bad_file_value, bad_value, bad_yaml, unknown_key
+from dllab.config.explain import (
+    bad_file,
+    bad_file_value,
+    bad_value,
+    bad_yaml,
+    not_a_name,
+    unknown_key,
+)
 from dllab.config.layers import Layers, nearest
 from dllab.config.overrides import Override, parse, quoted
 from dllab.config.rules import check_rules
 from dllab.config.schema import Config, Settings
-from dllab.config.typed import settings_type
+from dllab.config.typed import is_name, settings_type
 from dllab.lab.find import Lab
 
 
@@ -99,7 +107,7 @@ def _draft(layers: Layers, arm: str, given: list[Override]) -> Draft:
     choices = dict(composed.hydra.runtime.choices)
     with open_dict(composed):
         del composed["hydra"]
-    return Draft(layers, arm, choices, _typed(composed))
+    return Draft(layers, arm, choices, _typed(layers, composed))
 
 
 def _finish(draft: Draft, given: list[Override], drafts: Iterable[Draft]) -> Config:
@@ -122,11 +130,12 @@ def _is_choice(override: Override, groups: dict[str, list[str]]) -> bool:
     return override.key in groups and not isinstance(override.value, dict)
 
 
-def _typed(composed: DictConfig) -> DictConfig:
+def _typed(layers: Layers, composed: DictConfig) -> DictConfig:
     """The same values in a schema whose model and data keys have the types of what is shipped."""
     try:
         shipped = OmegaConf.to_container(composed, resolve=True)
         assert isinstance(shipped, dict)
+        _require_names(layers, shipped)
         schema = OmegaConf.structured(settings_type(shipped["model"], shipped["data"]))
         merged = OmegaConf.merge(schema, OmegaConf.to_container(composed))
     except OmegaConfBaseException as error:
@@ -134,6 +143,13 @@ def _typed(composed: DictConfig) -> DictConfig:
     assert isinstance(merged, DictConfig)
     OmegaConf.set_struct(merged, True)
     return merged
+
+
+def _require_names(layers: Layers, shipped: Mapping[Any, Any]) -> None:
+    for part in ("model", "data"):
+        for key in shipped[part]:
+            if not is_name(key):
+                raise not_a_name(layers, part, key)
 
 
 def _apply_all(draft: Draft, overrides: list[Override], drafts: Iterable[Draft]) -> None:

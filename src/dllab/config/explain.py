@@ -56,12 +56,15 @@ def bad_value(override: Override, draft: Draft) -> LabError:
 
 def bad_file(layers: Layers, error: HydraException) -> LabError:
     """Hydra could not compose the files: the reason that its headline hides, and the file."""
-    headline, reason = str(error), error.__cause__
+    headline, reason = str(error), error.__cause__ or error.__context__
     named = re.search(r"In '([^']+)'", headline)
-    place = f"{_file(layers, named[1])}: " if named else f"{layers.place(layers.own)}: "
-    if isinstance(reason, OmegaConfBaseException):
-        return bad_file_value(reason, place)
-    return LabError(f"{place}{_one_line(headline)}", "mend the defaults list of that file")
+    path = layers.find(named[1]) if named else None
+    place = f"{layers.place(path or layers.own)}: "
+    if not isinstance(reason, OmegaConfBaseException):
+        return LabError(f"{place}{hydra_reason(error)}", "mend the defaults list of that file")
+    for part in layers.flattened(path) if path else ():
+        return LabError(f"{place}{part} must hold keys and values", f"write {part}: {{KEY: VALUE}}")
+    return bad_file_value(reason, place)
 
 
 def bad_file_value(error: OmegaConfBaseException, place: str = "") -> LabError:
@@ -91,6 +94,20 @@ def bad_yaml(layers: Layers, error: yaml.YAMLError) -> LabError:
     )
 
 
+def hydra_reason(error: HydraException) -> str:
+    """Hydra's message on one line, without the list of folders that it searched."""
+    text = str(error).partition("Config search path")[0]
+    return re.sub(r"^In '[^']+': ", "", _one_line(text))
+
+
+def not_a_name(layers: Layers, part: str, key: object) -> LabError:
+    """A key of `model` or `data` that cannot be a keyword argument."""
+    return LabError(
+        f"{layers.place(layers.own)}: {part} has the key {key!r}, which is no Python name",
+        f"the keys of {part} become arguments, as in {part.title()}(lr=0.1)",
+    )
+
+
 def _way_on(override: Override, draft: Draft) -> str:
     groups = draft.layers.groups()
     near = nearest_key(override.key, [*draft.keys(), *groups])
@@ -115,10 +132,3 @@ def _show(value: Any) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _file(layers: Layers, name: str) -> str:
-    for base in (layers.own, layers.shared):
-        if (base / f"{name}.yaml").is_file():
-            return layers.place(base / f"{name}.yaml")
-    return name

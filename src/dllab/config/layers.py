@@ -15,6 +15,9 @@ from dllab.lab.find import Lab
 
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
+# The mappings of the schema.
+_PARTS = ("model", "data", "trainer", "wandb")
+
 # Without one of these there is nothing to run; other groups (debug, a lab's own) may be null.
 _NEEDED = ("hardware", "logger", "model", "data", "trainer")
 
@@ -97,6 +100,16 @@ class Layers:
             if _has(values, key.split(".")):
                 return self.place(path)
         return "src/dllab/config/schema.py"
+
+    def find(self, name: str) -> Path | None:
+        """The file that Hydra calls `name`: `config`, `data/small`."""
+        paths = [base / f"{name}.yaml" for base in (self.own, self.shared)]
+        return next((path for path in paths if path.is_file()), None)
+
+    def flattened(self, path: Path) -> list[str]:
+        """The parts of a config that a file wrongly replaces by a single value."""
+        values = _nested(path, "")
+        return [part for part in _PARTS if part in values and not isinstance(values[part], dict)]
 
     def place(self, path: Path) -> str:
         """`path` as seen from the project root."""

@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from dllab.config.compose import compose, register_schema, searchpath
+from dllab.config.explain import hydra_reason
 from dllab.config.layers import Layers
 from dllab.config.overrides import parse_raw, quoted
 from dllab.errors import LabError
@@ -55,14 +56,10 @@ def multirun(lab: Lab, overrides: Sequence[str], run: Run) -> int:
             main(job)()
         except HydraException as error:
             raise LabError(
-                f"the sweep cannot start: {_reason(error)}",
+                f"the sweep cannot start: {hydra_reason(error)}",
                 "check the hydra settings on the command line; is the plugin installed?",
             ) from error
     return 0
-
-
-def _reason(error: HydraException) -> str:
-    return " ".join(str(error).partition("Config search path")[0].split())
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def settings_type(model: Mapping[str, Any], data: Mapping[str, Any]) -> type[Set
 def type_of(value: Any, name: str = "Values") -> Any:
     """The type that a shipped value asks for: null is open, lists by element, mappings by key."""
     if isinstance(value, Mapping):
-        if not all(_is_name(key) for key in value):
+        if not all(is_name(key) for key in value):
             return dict[Any, Any]
         return make_dataclass(name, [(key, *_field(key, entry)) for key, entry in value.items()])
     if isinstance(value, list):
@@ -53,7 +53,8 @@ def _field(key: str, value: Any) -> tuple[Any, Any]:
     return kind, field(default=None if kind is Any else value)
 
 
-def _is_name(key: Any) -> bool:
+def is_name(key: object) -> bool:
+    """Whether `key` can name an argument."""
     return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
 
 
