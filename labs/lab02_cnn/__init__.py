@@ -1,0 +1,1 @@
+"""Lab 02: a convolutional network with residual blocks."""

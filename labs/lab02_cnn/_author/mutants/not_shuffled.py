@@ -1,0 +1,3 @@
+CATCHES = "train-loader"
+WHY = "Every epoch shows the images in the same order."
+EDITS = [("shuffle=True, ", "")]
