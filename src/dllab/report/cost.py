@@ -28,7 +28,7 @@ def cost_facts(card: dict[str, Any]) -> list[Fact]:
     gpus = list((card.get("hardware") or {}).get("gpus") or [])
     facts = [Fact("Wall time", duration(wall)), Fact("CPU time", duration(cpu))]
     if cost.get("peak_memory_mb"):
-        facts.append(Fact("Peak memory", f"{cost['peak_memory_mb']:,.0f} MB"))
+        facts.append(Fact("Peak memory", f"{cost['peak_memory_mb']:,.0f} MiB"))
     flops = cost.get("flops") or card.get("flops")
     if flops:
         facts.append(Fact("Computation", f"{_scaled(float(flops))}FLOP"))

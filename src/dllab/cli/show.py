@@ -1,0 +1,146 @@
+"""`dllab show NN`: what a lab asks, what it gives, and where its files are."""
+
+import argparse
+import json
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dllab.lab.find import Lab
+    from dllab.lab.spec import Criterion
+    from dllab.report.shelf import Standing
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    parser = subparsers.add_parser("show", help="a lab's tasks, criteria, points and budgets")
+    parser.add_argument("lab", metavar="NN", help="a lab: 03, rnn, lab03_rnn")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the lab's page."""
+    from dllab.checklist.progress import Progress
+    from dllab.lab.find import find_lab
+    from dllab.lab.project import find_root
+    from dllab.report.shelf import stand
+
+    root = find_root()
+    lab = find_lab(root, args.lab)
+    standing = stand(lab, Progress.load(root))
+    if args.json:
+        print(json.dumps(_content(lab, standing), indent=1))
+    else:
+        print("\n\n".join(part for part in _parts(lab, standing) if part))
+    return 0
+
+
+def _content(lab: "Lab", standing: "Standing") -> dict[str, Any]:
+    spec = lab.spec
+    return {
+        "number": lab.number,
+        "id": lab.id,
+        "title": spec.title,
+        "level": spec.level,
+        "summary": spec.summary,
+        "topics": list(spec.topics),
+        "state": standing.state,
+        "best": standing.best,
+        "tasks": _tasks(lab, standing),
+        "criteria": [asdict(criterion) for criterion in spec.criteria],
+        "checks": [
+            {"id": id, "points": points, "hidden": id in spec.hidden}
+            for id, points in spec.checks.items()
+        ],
+        "arms": [asdict(arm) for arm in spec.arms.values()],
+        "budgets": asdict(spec.budgets),
+        "pass_score": spec.pass_score,
+        "paths": {"folder": str(lab.folder), "code": str(lab.code)},
+    }
+
+
+def _tasks(lab: "Lab", standing: "Standing") -> list[dict[str, Any]]:
+    """Every task that has hints or is still open, in the order of lab.yaml, then of lab.py."""
+    todos = {todo.task: todo for todo in standing.todos}
+    return [
+        {
+            "task": task,
+            "open": task in todos,
+            "line": todos[task].line if task in todos else None,
+            "text": todos[task].text if task in todos else "",
+            "hints": len(lab.spec.hints.get(task, ())),
+        }
+        for task in dict.fromkeys([*lab.spec.hints, *todos])
+    ]
+
+
+def _parts(lab: "Lab", standing: "Standing") -> list[str]:
+    from dllab.report.table import columns
+
+    spec = lab.spec
+    criteria = [
+        (
+            c.title,
+            _asked(c),
+            f"strong {c.strong:g}" if c.strong is not None else "",
+            c.arm,
+            f"{c.points:g}",
+        )
+        for c in spec.criteria
+    ]
+    checks = [
+        (id, "hidden" if id in spec.hidden else "", f"{points:g}")
+        for id, points in spec.checks.items()
+    ]
+    arms = [(arm.name, arm.data, f"{arm.budget_s:g} s") for arm in spec.arms.values()]
+    return [
+        f"lab {lab.number}  {spec.title}  ({spec.level}; {standing.text})\n"
+        + textwrap.fill(spec.summary, 80, break_on_hyphens=False),
+        _titled("Tasks", _task_lines(lab, standing)),
+        _titled("Criteria, with points", columns(criteria, right=(4,))),
+        _titled("Checks, with points", columns(checks, right=(2,))),
+        _titled("Trainings, with their data and time", columns(arms, right=(2,))),
+        _terms(lab),
+        _places(lab),
+    ]
+
+
+def _task_lines(lab: "Lab", standing: "Standing") -> str:
+    from dllab.report.table import columns
+
+    return columns(
+        [
+            (
+                "○" if t["open"] else "✓",
+                t["task"],
+                f"line {t['line']}: {t['text']}" if t["open"] else "",
+            )
+            for t in _tasks(lab, standing)
+        ]
+    )
+
+
+def _asked(criterion: "Criterion") -> str:
+    sign = "≥" if criterion.target > criterion.floor else "≤"
+    return f"{criterion.metric} {sign} {criterion.target:g}"
+
+
+def _titled(title: str, body: str) -> str:
+    return f"{title}\n{textwrap.indent(body, '  ')}" if body else ""
+
+
+def _terms(lab: "Lab") -> str:
+    spec, budgets = lab.spec, lab.spec.budgets
+    total = sum(spec.checks.values()) + sum(criterion.points for criterion in spec.criteria)
+    return (
+        f"A pass needs {100 * spec.pass_score:g} % of the points ({total:g} in official grading).\n"
+        f"Budgets: {budgets.train_s:g} s of training, {budgets.memory_mb} MB of memory, "
+        f"{budgets.artifact_bytes / 1e6:g} MB of weights."
+    )
+
+
+def _places(lab: "Lab") -> str:
+    folder = lab.folder.relative_to(lab.root) if lab.folder.is_relative_to(lab.root) else lab.folder
+    return f"Read   {folder}/README.md\nWrite  {folder}/lab.py\nRun    make lab-{lab.number}"
