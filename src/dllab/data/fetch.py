@@ -116,7 +116,7 @@ def _ensure(dataset: DataSet, source: Source, file: str, get: Callable[[Path], N
     with locked(path):
         if path.is_file() and (not expected or sha256_of(path) == expected):
             return path
-        with atomic(path) as unfinished, _progress(dataset, source, unfinished.parent):
+        with atomic(path) as unfinished, _progress(dataset, source, unfinished):
             get(unfinished)
             if expected:
                 check_sha256(unfinished, expected, f"run again: dllab data get {dataset.name}")
@@ -180,10 +180,12 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _progress(dataset: DataSet, source: Source, folder: Path) -> Iterator[None]:
-    """A bar in a terminal, fed by what has arrived in `folder`; one plain line elsewhere."""
+def _progress(dataset: DataSet, source: Source, path: Path) -> Iterator[None]:
+    """A bar in a terminal, fed by what has arrived beside `path`; one plain line elsewhere."""
     from dllab.data.progress import watch_folder
 
-    label = f"Fetching {dataset.title} ({source.kind}, {source.bytes / 1e6:.1f} MB)"
-    with watch_folder(label, folder, source.bytes):
+    whole = source.bytes if len(source.files) == 1 else None
+    size = f", {whole / 1e6:.1f} MB" if whole else ""
+    label = f"Fetching {dataset.title}: {path.name} ({source.kind}{size})"
+    with watch_folder(label, path.parent, whole):
         yield

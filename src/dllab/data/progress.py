@@ -12,8 +12,8 @@ EVERY_S = 0.2
 
 
 @contextmanager
-def watch_folder(label: str, folder: Path, total: int) -> Iterator[None]:
-    """Show the growth of `folder` up to `total` bytes; outside a terminal, one line is all."""
+def watch_folder(label: str, folder: Path, total: int | None) -> Iterator[None]:
+    """Show the growth of `folder` up to `total` bytes, if known; outside a terminal, one line."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(label, highlight=False)
