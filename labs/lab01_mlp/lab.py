@@ -25,8 +25,8 @@ class Linear(nn.Module):
     def __init__(self, fan_in: int, fan_out: int) -> None:
         super().__init__()
         # TODO he-init: set self.weight and self.bias.
-        # Both are nn.Parameters, [fan_out, fan_in] and [fan_out]. The weights are drawn from a normal
-        # distribution with mean 0 and variance 2 / fan_in; the biases start at 0.
+        # Both are nn.Parameters, [fan_out, fan_in] and [fan_out]. The weights are drawn from a
+        # normal distribution with mean 0 and variance 2 / fan_in; the biases start at 0.
         raise NotImplementedError("TODO he-init: set self.weight and self.bias.")
 
     def forward(self, x: Tensor) -> Tensor:
