@@ -1,0 +1,26 @@
+"""CSV that a spreadsheet opens without running anything that a learner typed."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+# What Excel, LibreOffice and Google Sheets take for the start of a formula, and its wide twins.
+FORMULA_STARTS = tuple("=+-@＝＋－＠")  # noqa: RUF001 - the twins are meant
+
+
+def cell(text: str) -> str:
+    """One line of printable text; a formula becomes text by a leading apostrophe (OWASP)."""
+    printable = "".join(" " if unicodedata.category(char) == "Cc" else char for char in text)
+    tidy = " ".join(printable.split())
+    return f"'{tidy}" if tidy.startswith(FORMULA_STARTS) else tidy
+
+
+def write_table(rows: Iterable[Sequence[str]], *, quote_all: bool = False) -> str:
+    """The rows as CSV; fields with commas or quotes are quoted, or all of them."""
+    text = io.StringIO()
+    writer = csv.writer(
+        text, lineterminator="\n", quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    )
+    writer.writerows(rows)
+    return text.getvalue()
