@@ -8,7 +8,6 @@ from types import ModuleType
 
 import torch
 import torch.nn.functional as F
-from lightning import Trainer
 from torch import Tensor
 
 from dllab.checks import Arrays, Outcome, check, close, every, holds
@@ -436,6 +435,8 @@ def training_step_given(rng: torch.Generator) -> Arrays:
 
 def training_step_probe(lab: ModuleType, given: Arrays) -> Arrays:
     """Let Lightning run two training steps with plain gradient descent."""
+    from lightning import Trainer  # here, as the grader imports this file too and needs no Trainer
+
     model = toy_model(lab, given)
     model.on_fit_start = lambda: None  # keep the given statistics
     model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), lr=TOY_LR)

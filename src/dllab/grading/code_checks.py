@@ -1,7 +1,8 @@
 """The checks of code: values drawn afresh, learner code called beside them, the outcome judged."""
 
 import importlib
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def run_checks(
     Raises LearnerError with the learner's traceback when the file cannot be imported.
     """
     wanted = lab.spec.visible if ids is None else tuple(ids)
-    drawn = torch.seed() % 2**63 if seed is None else seed
+    drawn = secrets.randbits(31) if seed is None else seed
     with open_session(lab, code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
         if failure := session.open().failure:
             raise LearnerError(failure.message, failure.traceback, "mend the import first")
@@ -41,15 +42,19 @@ def check_code(session: Session, lab: Lab, ids: Sequence[str], seed: int) -> lis
     checks = load_checks(lab, hidden=any(id in lab.spec.hidden for id in ids))
     rows: dict[str, Row] = {}
     for number, check in enumerate(check for check in checks if check.id in ids):
-        blockers = [id for id in check.depends_on if id in rows and _blocks(rows[id])]
-        row = _blank(check, lab)
-        if blockers:
-            titles = ", ".join(rows[id].title for id in blockers)
-            rows[check.id] = replace(row, status="skip", message=f"needs {titles} first")
-        else:
-            rows[check.id] = _run(session, lab, check, row, seed + number)
+        rows[check.id] = check_one(session, lab, check, rows, seed + number)
     absent = [id for id in ids if id not in rows]
     return [*rows.values(), *(_absent(id, lab) for id in absent)]
+
+
+def check_one(session: Session, lab: Lab, check: Check, rows: Mapping[str, Row], seed: int) -> Row:
+    """One check's row: skipped when `rows` holds a failed one that it depends on."""
+    blockers = [id for id in check.depends_on if id in rows and _blocks(rows[id])]
+    row = _blank(check, lab)
+    if blockers:
+        titles = ", ".join(rows[id].title for id in blockers)
+        return replace(row, status="skip", message=f"needs {titles} first")
+    return _run(session, lab, check, row, seed)
 
 
 def load_checks(lab: Lab, *, hidden: bool) -> list[Check]:
