@@ -82,6 +82,11 @@ class Session:
         self._stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
+    @property
+    def log(self) -> str:
+        """The end of what the present worker has printed so far."""
+        return self._channel.log if self._channel else ""
+
     def open(self) -> Reply:
         """Import the learner's code now; later requests do it when needed."""
         return Reply() if self._channel else self._start()
