@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_to_the_same_bits(clone: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "dllab", *words], cwd=clone, stdout=subprocess.DEVNULL
     )
-    killed = wait_for_checkpoint(clone, whole)
+    killed = wait_for_checkpoint(process, clone, whole)
     process.kill()
     process.wait()
     assert json.loads((killed / "run.json").read_text())["status"] == "running"
@@ -79,12 +79,13 @@ def test_a_killed_run_resumes_to_the_same_bits(clone: Path) -> None:
         ).read_bytes()
 
 
-def wait_for_checkpoint(root: Path, other: Path) -> Path:
-    while True:
-        for run in (root / "runs" / "lab01_mlp").iterdir():
+def wait_for_checkpoint(process: subprocess.Popen[str], root: Path, other: Path) -> Path:
+    while process.poll() is None:
+        for run in (root / "runs").glob("lab01_mlp/*"):
             if run != other and (run / "arms/main/checkpoints/last.ckpt").is_file():
                 return run
         time.sleep(0.02)
+    pytest.fail("the run ended before its first checkpoint")
 
 
 def test_ctrl_c_keeps_what_was_reached(clone: Path) -> None:
@@ -102,7 +103,7 @@ def test_ctrl_c_keeps_what_was_reached(clone: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    run = wait_for_checkpoint(clone, clone)
+    run = wait_for_checkpoint(process, clone, clone)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate()
     assert process.returncode == 130

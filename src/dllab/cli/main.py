@@ -25,13 +25,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"dllab {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where dllab itself failed")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in COMMANDS:
+    for name in _needed(sys.argv[1:] if argv is None else argv):
         importlib.import_module(f"dllab.cli.{name}").add(subparsers)
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    _take_late_overrides(parser, args, rest)
     if not hasattr(args, "run"):
         parser.print_help()
         return 0
     return _guarded(args)
+
+
+def _needed(argv: Sequence[str]) -> Sequence[str]:
+    """The one command that is asked for, or all of them, for the help text."""
+    asked = next((word for word in argv if not word.startswith("-")), "")
+    return (asked,) if asked in COMMANDS else COMMANDS
+
+
+def _take_late_overrides(
+    parser: argparse.ArgumentParser, args: argparse.Namespace, rest: list[str]
+) -> None:
+    """Overrides may stand behind options too (`train 01 --no-grade model.lr=0.1`).
+
+    argparse fills a list of positionals only once, and hands the later ones back.
+    """
+    if not hasattr(args, "overrides") or any(word.startswith("-") for word in rest):
+        if rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        return
+    args.overrides = [*args.overrides, *rest]
 
 
 def _guarded(args: argparse.Namespace) -> int:
