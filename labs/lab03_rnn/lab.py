@@ -61,10 +61,10 @@ class LSTM(nn.Module):
         if state is None:
             zeros_BH = x_BTD.new_zeros(len(x_BTD), self.weight_hh_l0.shape[1])
             state = zeros_BH, zeros_BH
-        # TODO lstm-loop: return h of every step, [B, T, H], and the last (h, c).
-        # The gates of a step are W_ih x + b_ih + W_hh h + b_hh. All x are known beforehand: project
-        # them in one multiplication, and leave only W_hh h to the loop over the steps.
-        raise NotImplementedError("TODO lstm-loop: return h of every step, [B, T, H], and the last (h, c).")
+        # TODO lstm-loop: return every h, [B, T, H], and the last (h, c).
+        # Begin with h and c of `state`. The gates of a step are W_ih x + b_ih + W_hh h + b_hh. All x
+        # are known beforehand: project them in one multiplication, and leave W_hh h to the loop.
+        raise NotImplementedError("TODO lstm-loop: return every h, [B, T, H], and the last (h, c).")
 
 
 # ------------------------------------------------------------------ unequal lengths
@@ -72,30 +72,30 @@ class LSTM(nn.Module):
 
 def valid_steps(length_B: Tensor, steps: int) -> Tensor:
     """Which of `steps` positions hold data: bool [B, T], True before each sequence's length."""
-    # TODO mask: return a bool [B, T] that is True where t < length of sequence b.
+    # TODO mask: return a bool [B, T], True where t < length.
     # Compare the positions 0 … T-1, as a row, with the lengths, as a column. No loop.
-    raise NotImplementedError("TODO mask: return a bool [B, T] that is True where t < length of sequence b.")
+    raise NotImplementedError("TODO mask: return a bool [B, T], True where t < length.")
 
 
 def last_valid(y_BTH: Tensor, length_B: Tensor) -> Tensor:
     """The output at the last valid step of each sequence, float32 [B, H]."""
-    # TODO last-valid: return y at step length - 1 of each sequence, [B, H].
+    # TODO last-valid: return y at step length - 1, [B, H].
     # y_BTH[:, -1] is wrong: for all but the longest sequence it has read padding.
-    raise NotImplementedError("TODO last-valid: return y at step length - 1 of each sequence, [B, H].")
+    raise NotImplementedError("TODO last-valid: return y at step length - 1, [B, H].")
 
 
 def masked_mean(y_BTH: Tensor, length_B: Tensor) -> Tensor:
     """The mean output over the valid steps of each sequence, float32 [B, H]."""
-    # TODO masked-mean: return the mean of y over the valid steps, [B, H].
+    # TODO masked-mean: return the mean of the valid steps, [B, H].
     # Padding must count neither in the sum nor in the number that divides it.
-    raise NotImplementedError("TODO masked-mean: return the mean of y over the valid steps, [B, H].")
+    raise NotImplementedError("TODO masked-mean: return the mean of the valid steps, [B, H].")
 
 
 def series_statistics(x_BTD: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each of the D numbers over all valid steps, [D] each."""
-    # TODO series-statistics: return (mean, std) over the valid steps only, [D] each.
+    # TODO series-statistics: return (mean, std) over the valid steps.
     # A mask picks the steps that count from all sequences at once: x_BTD[valid_BT] is [steps, D].
-    raise NotImplementedError("TODO series-statistics: return (mean, std) over the valid steps only, [D] each.")
+    raise NotImplementedError("TODO series-statistics: return (mean, std) over the valid steps.")
 
 
 # ------------------------------------------------------------------ losses and gradients
@@ -107,8 +107,8 @@ def balanced_weights(label_N: Tensor, classes: int) -> Tensor:
     weight_c = N / (C · N_c), where N_c of the N items are of class c: the mean weight of an item
     is 1, and the weights of the items of each class sum to N / C.
     """
-    # TODO balanced-weights: return N / (C · N_c) for each class, float32 [C].
-    raise NotImplementedError("TODO balanced-weights: return N / (C · N_c) for each class, float32 [C].")
+    # TODO balanced-weights: return N / (C · N_c), float32 [C].
+    raise NotImplementedError("TODO balanced-weights: return N / (C · N_c), float32 [C].")
 
 
 def nats(logits_BTV: Tensor, token_BT: Tensor) -> Tensor:
@@ -116,9 +116,9 @@ def nats(logits_BTV: Tensor, token_BT: Tensor) -> Tensor:
 
     Logarithms are natural, so the unit is the nat.
     """
-    # TODO nats: return the mean cross-entropy of raw logits against tokens, [].
+    # TODO nats: return the mean cross-entropy, float32 [].
     # F.cross_entropy wants the classes in dimension 1; it takes the log-softmax itself.
-    raise NotImplementedError("TODO nats: return the mean cross-entropy of raw logits against tokens, [].")
+    raise NotImplementedError("TODO nats: return the mean cross-entropy, float32 [].")
 
 
 def perplexity(nats_N: Tensor, tokens_N: Tensor) -> Tensor:
@@ -127,9 +127,9 @@ def perplexity(nats_N: Tensor, tokens_N: Tensor) -> Tensor:
     `nats_N` holds each chunk's mean nats per token, `tokens_N` its number of tokens. Perplexity is
     exp(mean nats of all tokens): as unsure as a choice among that many equally likely tokens.
     """
-    # TODO perplexity: return exp of the mean nats over all tokens of all chunks, [].
+    # TODO perplexity: return exp(mean nats of all tokens), [].
     # A chunk twice as long counts twice; and the exponential comes last, after the mean.
-    raise NotImplementedError("TODO perplexity: return exp of the mean nats over all tokens of all chunks, [].")
+    raise NotImplementedError("TODO perplexity: return exp(mean nats of all tokens), [].")
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
@@ -138,10 +138,10 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
     Returns the norm before clipping, float32 []. Parameters whose `.grad` is None are passed over.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    # TODO clip: scale `gradients` in place where their norm exceeds max_norm.
+    # TODO clip: scale `gradients` in place, return their norm.
     # The norm is over all of them together, as if they were one long vector, so that the step
-    # keeps its direction. Smaller gradients stay as they are. Return the norm before.
-    raise NotImplementedError("TODO clip: scale `gradients` in place where their norm exceeds max_norm.")
+    # keeps its direction. Smaller gradients stay as they are. Return the norm before clipping.
+    raise NotImplementedError("TODO clip: scale `gradients` in place, return their norm.")
 
 
 # ------------------------------------------------------------------ data and model
@@ -241,9 +241,9 @@ class Model(LightningModule):
     @staticmethod
     def make_embedding(vocabulary: int, features: int) -> nn.Embedding:
         """A table of one vector per token, float32 [V, D]; token 0 is padding."""
-        # TODO embedding: return an nn.Embedding whose row 0 is zero and stays zero.
+        # TODO embedding: return an nn.Embedding whose row 0 stays zero.
         # padding_idx does both: a padded step says nothing, and learns nothing.
-        raise NotImplementedError("TODO embedding: return an nn.Embedding whose row 0 is zero and stays zero.")
+        raise NotImplementedError("TODO embedding: return an nn.Embedding whose row 0 stays zero.")
 
     def forward(self, batch: Batch) -> Tensor:
         """The logits of whole sequences, float32 [B, C]; see `predict`."""
@@ -274,11 +274,11 @@ class Model(LightningModule):
         texts and must not share one.
         """
         token_BT, next_BT = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
-        # TODO truncated-bptt: return the nats of next_BT, and carry the state on.
+        # TODO truncated-bptt: carry the state on, return the nats.
         # Begin with the state carried from the chunk before (None at the start of a text), apply
         # encoder, dropout, lstm, dropout and head, and keep the new state, detached: memory flows
         # on from chunk to chunk, gradients stop at the border.
-        raise NotImplementedError("TODO truncated-bptt: return the nats of next_BT, and carry the state on.")
+        raise NotImplementedError("TODO truncated-bptt: carry the state on, return the nats.")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch of items, or of a chunk of text; logged as `train/loss`."""
@@ -346,3 +346,8 @@ class Model(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the carried state up again."""
         self.carried = checkpoint["carried"]
+
+    def on_train_start(self) -> None:
+        """Bring a state that came with a checkpoint to where the weights are."""
+        device = self.device
+        self.carried = {k: (h.to(device), c.to(device)) for k, (h, c) in self.carried.items()}

@@ -64,9 +64,9 @@ class LSTM(nn.Module):
         if state is None:
             zeros_BH = x_BTD.new_zeros(len(x_BTD), self.weight_hh_l0.shape[1])
             state = zeros_BH, zeros_BH
-        # BEGIN SOLUTION lstm-loop: return h of every step, [B, T, H], and the last (h, c).
-        # The gates of a step are W_ih x + b_ih + W_hh h + b_hh. All x are known beforehand: project
-        # them in one multiplication, and leave only W_hh h to the loop over the steps.
+        # BEGIN SOLUTION lstm-loop: return every h, [B, T, H], and the last (h, c).
+        # Begin with h and c of `state`. The gates of a step are W_ih x + b_ih + W_hh h + b_hh. All x
+        # are known beforehand: project them in one multiplication, and leave W_hh h to the loop.
         h_BH, c_BH = state
         gates_BTG = F.linear(x_BTD, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)
         steps = []
@@ -82,7 +82,7 @@ class LSTM(nn.Module):
 
 def valid_steps(length_B: Tensor, steps: int) -> Tensor:
     """Which of `steps` positions hold data: bool [B, T], True before each sequence's length."""
-    # BEGIN SOLUTION mask: return a bool [B, T] that is True where t < length of sequence b.
+    # BEGIN SOLUTION mask: return a bool [B, T], True where t < length.
     # Compare the positions 0 … T-1, as a row, with the lengths, as a column. No loop.
     return torch.arange(steps, device=length_B.device) < length_B[:, None]
     # END SOLUTION
@@ -90,7 +90,7 @@ def valid_steps(length_B: Tensor, steps: int) -> Tensor:
 
 def last_valid(y_BTH: Tensor, length_B: Tensor) -> Tensor:
     """The output at the last valid step of each sequence, float32 [B, H]."""
-    # BEGIN SOLUTION last-valid: return y at step length - 1 of each sequence, [B, H].
+    # BEGIN SOLUTION last-valid: return y at step length - 1, [B, H].
     # y_BTH[:, -1] is wrong: for all but the longest sequence it has read padding.
     return y_BTH[torch.arange(len(y_BTH), device=y_BTH.device), length_B - 1]
     # END SOLUTION
@@ -98,7 +98,7 @@ def last_valid(y_BTH: Tensor, length_B: Tensor) -> Tensor:
 
 def masked_mean(y_BTH: Tensor, length_B: Tensor) -> Tensor:
     """The mean output over the valid steps of each sequence, float32 [B, H]."""
-    # BEGIN SOLUTION masked-mean: return the mean of y over the valid steps, [B, H].
+    # BEGIN SOLUTION masked-mean: return the mean of the valid steps, [B, H].
     # Padding must count neither in the sum nor in the number that divides it.
     valid_BT1 = valid_steps(length_B, y_BTH.shape[1]).unsqueeze(2)
     return y_BTH.where(valid_BT1, 0).sum(dim=1) / length_B[:, None]
@@ -107,7 +107,7 @@ def masked_mean(y_BTH: Tensor, length_B: Tensor) -> Tensor:
 
 def series_statistics(x_BTD: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each of the D numbers over all valid steps, [D] each."""
-    # BEGIN SOLUTION series-statistics: return (mean, std) over the valid steps only, [D] each.
+    # BEGIN SOLUTION series-statistics: return (mean, std) over the valid steps.
     # A mask picks the steps that count from all sequences at once: x_BTD[valid_BT] is [steps, D].
     steps_SD = x_BTD[valid_steps(length_B, x_BTD.shape[1])]
     return steps_SD.mean(dim=0), steps_SD.std(dim=0)
@@ -123,7 +123,7 @@ def balanced_weights(label_N: Tensor, classes: int) -> Tensor:
     weight_c = N / (C · N_c), where N_c of the N items are of class c: the mean weight of an item
     is 1, and the weights of the items of each class sum to N / C.
     """
-    # BEGIN SOLUTION balanced-weights: return N / (C · N_c) for each class, float32 [C].
+    # BEGIN SOLUTION balanced-weights: return N / (C · N_c), float32 [C].
     count_C = torch.bincount(label_N, minlength=classes)
     return len(label_N) / (classes * count_C.float())
     # END SOLUTION
@@ -134,7 +134,7 @@ def nats(logits_BTV: Tensor, token_BT: Tensor) -> Tensor:
 
     Logarithms are natural, so the unit is the nat.
     """
-    # BEGIN SOLUTION nats: return the mean cross-entropy of raw logits against tokens, [].
+    # BEGIN SOLUTION nats: return the mean cross-entropy, float32 [].
     # F.cross_entropy wants the classes in dimension 1; it takes the log-softmax itself.
     return F.cross_entropy(logits_BTV.flatten(0, 1), token_BT.flatten())
     # END SOLUTION
@@ -146,7 +146,7 @@ def perplexity(nats_N: Tensor, tokens_N: Tensor) -> Tensor:
     `nats_N` holds each chunk's mean nats per token, `tokens_N` its number of tokens. Perplexity is
     exp(mean nats of all tokens): as unsure as a choice among that many equally likely tokens.
     """
-    # BEGIN SOLUTION perplexity: return exp of the mean nats over all tokens of all chunks, [].
+    # BEGIN SOLUTION perplexity: return exp(mean nats of all tokens), [].
     # A chunk twice as long counts twice; and the exponential comes last, after the mean.
     return ((nats_N * tokens_N).sum() / tokens_N.sum()).exp()
     # END SOLUTION
@@ -158,9 +158,9 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
     Returns the norm before clipping, float32 []. Parameters whose `.grad` is None are passed over.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    # BEGIN SOLUTION clip: scale `gradients` in place where their norm exceeds max_norm.
+    # BEGIN SOLUTION clip: scale `gradients` in place, return their norm.
     # The norm is over all of them together, as if they were one long vector, so that the step
-    # keeps its direction. Smaller gradients stay as they are. Return the norm before.
+    # keeps its direction. Smaller gradients stay as they are. Return the norm before clipping.
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
     scale = (max_norm / (norm + 1e-6)).clamp(max=1)
     for gradient in gradients:
@@ -266,7 +266,7 @@ class Model(LightningModule):
     @staticmethod
     def make_embedding(vocabulary: int, features: int) -> nn.Embedding:
         """A table of one vector per token, float32 [V, D]; token 0 is padding."""
-        # BEGIN SOLUTION embedding: return an nn.Embedding whose row 0 is zero and stays zero.
+        # BEGIN SOLUTION embedding: return an nn.Embedding whose row 0 stays zero.
         # padding_idx does both: a padded step says nothing, and learns nothing.
         return nn.Embedding(vocabulary, features, padding_idx=0)
         # END SOLUTION
@@ -300,7 +300,7 @@ class Model(LightningModule):
         texts and must not share one.
         """
         token_BT, next_BT = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
-        # BEGIN SOLUTION truncated-bptt: return the nats of next_BT, and carry the state on.
+        # BEGIN SOLUTION truncated-bptt: carry the state on, return the nats.
         # Begin with the state carried from the chunk before (None at the start of a text), apply
         # encoder, dropout, lstm, dropout and head, and keep the new state, detached: memory flows
         # on from chunk to chunk, gradients stop at the border.
@@ -376,3 +376,8 @@ class Model(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the carried state up again."""
         self.carried = checkpoint["carried"]
+
+    def on_train_start(self) -> None:
+        """Bring a state that came with a checkpoint to where the weights are."""
+        device = self.device
+        self.carried = {k: (h.to(device), c.to(device)) for k, (h, c) in self.carried.items()}
