@@ -107,7 +107,7 @@ class ResidualBlock(nn.Module):
         raise NotImplementedError("TODO residual: return the block's output.")
 
 
-def shift(image_BCHW: Tensor, most: int = 2) -> Tensor:
+def shift(image_BCHW: Tensor, most: int = 1) -> Tensor:
     """Move each image by up to `most` pixels, down or up and right or left; black moves in.
 
     Every image draws its own two offsets. dtype and shape stay.
@@ -188,7 +188,7 @@ class Model(LightningModule):
     def __init__(
         self,
         *,
-        widths: Sequence[int] = (32, 64),
+        widths: Sequence[int] = (16, 32, 64),
         classes: int = 10,
         lr: float = 0.1,
         momentum: float = 0.9,
