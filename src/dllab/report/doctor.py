@@ -71,7 +71,9 @@ def find_curve_issues(curve: Sequence[Point]) -> list[Finding]:
         return [broken]
     if float(np.min(read.train.values)) < 0:
         return []  # a loss that may be negative has no meaningful ratio
-    failed = (rule(read) for rule in _FAILURES)
+    # What the untrained network scored is known only if its first steps were logged.
+    rules = (*_ANYWHERE, *_FROM_THE_START) if read.train.steps[0] <= 2 else _ANYWHERE
+    failed = (rule(read) for rule in rules)
     root = next((finding for finding in failed if finding), None)
     return [finding for finding in (root, _overfit(read)) if finding]
 
@@ -228,15 +230,9 @@ def _overfit(curve: _Curve) -> Finding | None:
     )
 
 
-_FAILURES: tuple[Callable[[_Curve], Finding | None], ...] = (
-    _not_shuffled,
-    _diverged,
-    _rate_too_high,
-    _frozen,
-    _softmax_twice,
-    _learns_by_heart,
-    _flat,
-)
+_Rule = Callable[[_Curve], Finding | None]
+_ANYWHERE: tuple[_Rule, ...] = (_not_shuffled, _diverged, _frozen)
+_FROM_THE_START: tuple[_Rule, ...] = (_rate_too_high, _softmax_twice, _learns_by_heart, _flat)
 
 
 def _tail(values: Floats) -> Floats:

@@ -86,7 +86,7 @@ def _table(rubric: Rubric, lab: Lab, console: Console) -> Table:
     table.add_column("points", total, no_wrap=True, justify="right")
     for row in rubric.rows:
         middle = (row.measured, row.asked) if measures else ()
-        earned = f"{points(row.points)} / {points(row.max_points)}"
+        earned = f"{points(row.points)} / {points(row.max_points)}" if row.max_points else ""
         cells = (row.title, *middle, earned)
         table.add_row(_mark(row.status, console), *(_safe(cell, console) for cell in cells))
     return table

@@ -73,12 +73,32 @@ class Gauges(Callback):
         """Gradients are complete here, before the optimiser uses them."""
         if trainer.global_step % self._every:
             return
-        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-        norm = float(torch.nn.utils.get_total_norm(gradients))
         rate = optimizer.param_groups[0]["lr"]
-        point = {"epoch": trainer.current_epoch, "lr": rate, "grad_norm": norm}
+        point = {"lr": rate, "grad_norm": _gradient_norm(pl_module)}
+        parts = {n: m for n, m in pl_module.named_children() if any(True for _ in m.parameters())}
+        if len(parts) > 1:  # a part that stays at 0 is what the curve doctor calls frozen
+            point |= {f"grad_norm/{name}": _gradient_norm(part) for name, part in parts.items()}
         for logger in trainer.loggers:
-            logger.log_metrics(point, trainer.global_step)
+            logger.log_metrics({"epoch": trainer.current_epoch, **point}, trainer.global_step)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Log the very first loss, which Lightning leaves out: what the untrained model scores."""
+        loss = trainer.callback_metrics.get("train/loss")
+        if trainer.current_epoch == 0 and batch_idx == 0 and loss is not None:
+            for logger in trainer.loggers:
+                logger.log_metrics({"epoch": 0, "train/loss": float(loss)}, 0)
+
+
+def _gradient_norm(module: torch.nn.Module) -> float:
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
 
 
 class NanGuard(Callback):
