@@ -57,6 +57,11 @@ class Child:
             return f"exit code {code}"
         return f"killed by {signal.Signals(-code).name}"
 
+    def interrupt(self) -> None:
+        """End the worker while another thread waits for its reply, which then finds it gone."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """End the whole tree: descendants, the process group, the worker."""
         for descendant in self._descendants():

@@ -87,6 +87,11 @@ class Session:
         """The end of what the present worker has printed so far."""
         return self._channel.log if self._channel else ""
 
+    def interrupt(self) -> None:
+        """From another thread: make the request under way fail at once."""
+        if (child := self._child) is not None:
+            child.interrupt()
+
     def open(self) -> Reply:
         """Import the learner's code now; later requests do it when needed."""
         return Reply() if self._channel else self._start()

@@ -1,0 +1,156 @@
+"""What watch knows at a moment, and the little that it remembers until the next time."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dllab.checklist.hints import Hint, read_hint
+from dllab.checks import Check
+from dllab.errors import LabError, LearnerError
+from dllab.grading.rows import Row
+from dllab.lab.find import Lab
+from dllab.lab.todo import Todo, open_todos
+
+# `todo` fails at a TODO that is still open; `wait` has not run yet.
+Mark = Literal["pass", "partial", "fail", "skip", "error", "todo", "wait"]
+NOT_DONE = "not done yet: "  # how a worker reports an open TODO
+
+
+@dataclass
+class State:
+    """The lab as of the last save. `rows` hold what the checks found, `printed` what was printed.
+
+    `broken` is set while lab.py cannot be read or imported; `rows` then show the save before.
+    `chosen` is the check in focus, `running` the one at work.
+    """
+
+    lab: Lab
+    checks: tuple[Check, ...] = ()
+    rows: dict[str, Row] = field(default_factory=dict)
+    printed: dict[str, str] = field(default_factory=dict)
+    todos: list[Todo] = field(default_factory=list)
+    broken: LearnerError | None = None
+    chosen: str = ""
+    running: str = ""
+    hint: Hint | None = None
+    notice: str = ""
+    saved_at: str = ""
+
+    @property
+    def passed(self) -> int:
+        """How many checks are green."""
+        return sum(row.status == "pass" for row in self.rows.values())
+
+    @property
+    def done(self) -> bool:
+        """Whether the lab is ready to be trained: every check has run and passed."""
+        return not self.broken and bool(self.checks) and self.passed == len(self.checks)
+
+    @property
+    def open_ids(self) -> list[str]:
+        """The checks that could be mended now: not passed, and not behind another one."""
+        return [id for id, row in self.rows.items() if row.status not in ("pass", "skip")]
+
+    @property
+    def focus(self) -> Row | None:
+        """The row shown in full: the one in focus, or the first open one till that has run."""
+        first = next(iter(self.open_ids), "")
+        return self.rows.get(self.chosen) or self.rows.get(first)
+
+    @property
+    def todo(self) -> Todo | None:
+        """The open TODO of the check in focus, else the first in the file."""
+        tasks = (self.focus.hint_id, blocked_by(self.focus)) if self.focus else ()
+        own = [todo for task in tasks for todo in self.todos if todo.task == task]
+        return next(iter([*own, *self.todos]), None)
+
+    @property
+    def task(self) -> str:
+        """The task at which help is wanted."""
+        blocked = blocked_by(self.focus) if self.focus else ""
+        todo = self.todo.task if self.todo else ""
+        return blocked or (self.focus.hint_id if self.focus else "") or todo
+
+    def read(self) -> None:
+        """Take in lab.py as it lies there: its TODOs, or why it does not parse."""
+        try:
+            self.todos, self.broken = open_todos(self.lab.code), None
+        except LearnerError as error:
+            self.broken = error
+        except ValueError as error:  # bytes that are no UTF-8
+            self.broken = LearnerError(f"{self.lab.code} cannot be read: {error}", "")
+
+    def mark(self, id: str) -> Mark:
+        """How the list shows a check."""
+        row = self.rows.get(id)
+        if row is None:
+            return "wait"
+        if row.status == "review":
+            return "error"
+        return "todo" if blocked_by(row) else row.status
+
+    def choose(self) -> None:
+        """Keep the focus on an open check, or one still to run; else go to the first open one."""
+        waiting = {check.id for check in self.checks} - self.rows.keys()
+        if self.chosen not in {*self.open_ids, *waiting}:
+            self.chosen = next(iter(self.open_ids), "")
+        if self.hint and self.hint.task != self.task:
+            self.hint = None
+
+    def choose_next(self) -> None:
+        """Move the focus to the next open check, round and round."""
+        ids = self.open_ids
+        if ids:
+            place = ids.index(self.chosen) + 1 if self.chosen in ids else 0
+            self.chosen = ids[place % len(ids)]
+        self.choose()
+
+
+def blocked_by(row: Row) -> str:
+    """The task whose open TODO a row ran into, or the empty string."""
+    task, colon, _ = row.message.removeprefix(NOT_DONE).partition(":")
+    return task if colon and row.message.startswith(NOT_DONE) else ""
+
+
+class Memory:
+    """`.dllab/watch.json`: for every lab the check in focus, the hint on the screen, the score."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / ".dllab" / "watch.json"
+
+    def recall(self, state: State) -> None:
+        """Put a fresh state where the last one was. A damaged file is as good as none."""
+        entry = self._read().get(state.lab.id)
+        match entry:
+            case {"check": str(check), "passed": int(passed), "hint": hint}:
+                state.chosen = check
+                state.notice = f"Welcome back: {passed} checks were green." if passed else ""
+                state.hint = _hint(state.lab, hint)
+
+    def keep(self, state: State) -> None:
+        """Remember where the state is. A disk that cannot be written to costs only the memory."""
+        hint = [state.hint.task, state.hint.step] if state.hint else None
+        entry = {"check": state.chosen, "passed": state.passed, "hint": hint}
+        text = json.dumps({**self._read(), state.lab.id: entry}, indent=1)
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            self._path.write_text(text + "\n", encoding="utf-8")
+        except OSError:
+            return
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            raw = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return raw if isinstance(raw, dict) else {}
+
+
+def _hint(lab: Lab, raw: object) -> Hint | None:
+    match raw:
+        case [str(task), int(step)]:
+            with suppress(LabError):
+                return read_hint(lab, task, step)
+    return None
