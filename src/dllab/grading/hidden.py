@@ -1,0 +1,149 @@
+"""Hidden sets: drawn from reserved rows only, balanced over the classes, in a secret order.
+
+A folder holds `hidden.json` and for each data set `SET/inputs.safetensors` and, apart from them,
+`SET/labels.safetensors`, which the scorer opens when all learner code is dead.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dllab import data
+from dllab.errors import LabError
+from dllab.grading.items import Arrays, EvaluatedOn
+from dllab.grading.leakage import Leakage, find_leakage
+from dllab.lab.find import Lab
+from dllab.rundir.run import read_json, write_json
+
+SCHEMA = "dllab.hidden/1"
+SPLITS = ("train", "val", "test")
+WINDOWS = 4096  # of a language model's set: fewer could not tell two models apart
+
+
+class HiddenSet:
+    """A hidden folder as the source of scored items."""
+
+    kind: EvaluatedOn = "hidden"
+
+    def __init__(self, folder: Path, lab: Lab) -> None:
+        """Raise LabError when the folder is no hidden set, or one of another lab."""
+        self._folder = folder
+        if not (folder / "hidden.json").is_file():
+            raise LabError(
+                f"{folder} is no hidden set: it has no hidden.json",
+                f"make one: dllab hidden build {lab.number} --size 1000 --seed 1 --out {folder}",
+            )
+        self.about = read_json(folder / "hidden.json")
+        if self.about.get("schema") != SCHEMA or self.about.get("lab") != lab.id:
+            raise LabError(
+                f"{folder} is a hidden set of {self.about.get('lab')}, not of {lab.id}",
+                "give the folder that was built for this lab",
+            )
+
+    def inputs(self, name: str) -> Arrays:
+        """What `predict` gets; the file is checked against hidden.json first."""
+        return self._read(name, "inputs")
+
+    def labels(self, name: str) -> Tensor:
+        """The labels, int64 `[N]`."""
+        return self._read(name, "labels")["label"]
+
+    def _read(self, name: str, part: str) -> Arrays:
+        path = self._folder / name / f"{part}.safetensors"
+        said = self.about.get("sets", {}).get(name, {}).get(f"{part}_sha256")
+        if not path.is_file() or said != _sha256(path):
+            raise LabError(
+                f"{path} is missing or not the file that was built", "build the set anew"
+            )
+        return load_file(path)
+
+
+def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage]:
+    """Draw `size` items of each data set that the lab is scored on, and write the folder `out`.
+
+    Returns what was found of each set in the released data; exact copies are never drawn.
+
+    Raises LabError when `out` exists, when the lab is scored on no data, or when fewer than `size`
+    reserved items are left.
+    """
+    names = list(dict.fromkeys(lab.spec.arms[c.arm].data for c in lab.spec.criteria))
+    if not names:
+        raise LabError(f"{lab.id} is scored on no data", "it needs no hidden set")
+    if size < 1:
+        raise LabError(f"--size {size} is not a number of items", "give at least 1")
+    if out.exists():
+        raise LabError(f"{out} is there already", "hidden sets are never overwritten: name another")
+    generator = torch.Generator().manual_seed(seed)
+    drawn = {name: _draw(name, size, generator) for name in names}
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    sets = {name: _write(partial / name, items) for name, (items, _) in drawn.items()}
+    about = {"schema": SCHEMA, "lab": lab.id, "lab_version": lab.spec.version, "sets": sets}
+    write_json(partial / "hidden.json", about)
+    partial.chmod(0o700)
+    partial.rename(out)
+    return {name: leakage for name, (_, leakage) in drawn.items()}
+
+
+def _draw(name: str, size: int, generator: torch.Generator) -> tuple[Arrays, Leakage]:
+    pool = data.reserved(name)
+    if "label" not in pool:
+        return _draw_windows(name, pool["tokens"], size, generator)
+    leakage = find_leakage(pool, *(data.load(name, split) for split in SPLITS))
+    free = leakage.free
+    if size > len(free):
+        raise LabError(
+            f"{name} has {len(free)} reserved items that are not in the released data; "
+            f"--size {size} asks for more",
+            f"ask for at most {len(free)}",
+        )
+    chosen = free[_balanced(pool["label"][free], size, generator)]
+    return {key: value[chosen] for key, value in pool.items()}, leakage
+
+
+def _draw_windows(
+    name: str, stream: Tensor, size: int, generator: torch.Generator
+) -> tuple[Arrays, Leakage]:
+    """At least 4,096 windows of the reserved text."""
+    if size > len(stream) // 2:
+        raise LabError(
+            f"{name} has {len(stream)} reserved characters; --size {size} asks for more windows",
+            f"ask for at most {len(stream) // 2}",
+        )
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    items = data.windows(stream, max(size, WINDOWS), seed)
+    released = torch.cat([data.load(name, split)["tokens"] for split in SPLITS])
+    return items, find_leakage(items, data.windows(released, 4 * len(items["label"]), seed))
+
+
+def _balanced(label: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Indices of `size` items, as even over the classes as the labels allow, in random order."""
+    order = torch.randperm(len(label), generator=generator)
+    rank = torch.empty_like(order)  # the how-manieth of its class an item is, in that order
+    for value in torch.unique(label):
+        of_class = order[label[order] == value]
+        rank[of_class] = torch.arange(len(of_class))
+    by_rank = order[rank[order].argsort(stable=True)][:size]
+    return by_rank[torch.randperm(size, generator=generator)]
+
+
+def _write(folder: Path, items: Arrays) -> dict[str, Any]:
+    folder.mkdir(parents=True)
+    label = items.pop("label")
+    save_file(
+        {key: value.contiguous() for key, value in items.items()}, folder / "inputs.safetensors"
+    )
+    save_file({"label": label.contiguous()}, folder / "labels.safetensors")
+    return {
+        "size": len(label),
+        "inputs_sha256": _sha256(folder / "inputs.safetensors"),
+        "labels_sha256": _sha256(folder / "labels.safetensors"),
+    }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

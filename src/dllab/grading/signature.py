@@ -1,0 +1,82 @@
+"""Signed results: ed25519 (RFC 8032) over the canonical JSON of everything but the signature."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from dllab.errors import LabError
+
+
+def key_path() -> Path:
+    """The grader's private key: `DLLAB_GRADER_KEY`, else in the user's config folder."""
+    named = os.environ.get("DLLAB_GRADER_KEY")
+    config = os.environ.get("XDG_CONFIG_HOME", "~/.config")
+    return Path(named or f"{config}/dllab/grader.pem").expanduser()
+
+
+def sign(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with its signature, base16. A key is made on first use, readable by nobody else.
+
+    The public half lies beside it as `grader.pub`: that is what to hand to learners.
+    """
+    unsigned = {name: value for name, value in result.items() if name != "signature"}
+    return {**unsigned, "signature": _private_key().sign(canonical(unsigned)).hex()}
+
+
+def verify(result: dict[str, Any], public_key: Path) -> bool:
+    """Whether the signature fits the result and the key.
+
+    Raises LabError when the key file cannot be read, or the result carries no signature.
+    """
+    try:
+        key = serialization.load_pem_public_key(public_key.read_bytes())
+    except (OSError, ValueError) as error:
+        raise LabError(f"{public_key} is no public key: {error}", "give grader.pub") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise LabError(f"{public_key} is not an ed25519 key", "give the grader's grader.pub")
+    signature = result.get("signature")
+    if not isinstance(signature, str):
+        raise LabError("this result is not signed", "only official grades carry a signature")
+    unsigned = {name: value for name, value in result.items() if name != "signature"}
+    try:
+        key.verify(bytes.fromhex(signature), canonical(unsigned))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """Sorted keys, no spaces: the same bytes for the same content."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _private_key() -> Ed25519PrivateKey:
+    path = key_path()
+    if path.is_file():
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise LabError(f"{path} is not an ed25519 key", "move it away; a new one is made")
+        return key
+    return _new_key(path)
+
+
+def _new_key(path: Path) -> Ed25519PrivateKey:
+    key = Ed25519PrivateKey.generate()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(private)
+    path.with_suffix(".pub").write_bytes(public)
+    return key

@@ -1,0 +1,1 @@
+"""Handing in: pack a run into submission.zip, and take a stranger's archive in safely."""

@@ -1,0 +1,223 @@
+"""Taking in a stranger's archive. Everything about it is checked before a byte is unpacked.
+
+Only regular files with declared names and hashes come in, each written by us under a name from our
+own list. What cannot be taken in is `Ungradable`, with what is wrong.
+"""
+
+import hashlib
+import io
+import json
+import stat
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dllab.lab.find import Lab
+from dllab.rundir.run import RunFolder
+from dllab.submission import chain
+from dllab.submission.layout import (
+    MANIFEST,
+    MAX_FILES,
+    MAX_PACKED,
+    MAX_RATIO,
+    MAX_TEXT,
+    MAX_UNPACKED,
+    SCHEMA,
+    bad,
+    is_allowed,
+    required_files,
+)
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An archive that was taken in. `id` is its bytes' sha256; `run` lies like a run folder."""
+
+    id: str
+    manifest: dict[str, Any]
+    run: RunFolder
+
+
+def read_manifest(archive: Path) -> tuple[str, dict[str, Any]]:
+    """The archive's id and its manifest, without unpacking anything else."""
+    data = _read_capped(archive)
+    with _open(data) as opened:
+        entries = _entries(opened)
+        return hashlib.sha256(data).hexdigest(), _manifest(opened, entries)
+
+
+def take_in(archive: Path, lab: Lab, folder: Path) -> Submission:
+    """Check the archive against a lab, then unpack it into `folder`, which must not exist yet.
+
+    Raises Ungradable when anything is not as `dllab submit` makes it; nothing is left behind then,
+    and nothing is ever written outside `folder`.
+    """
+    data = _read_capped(archive)
+    with _open(data) as opened:
+        entries = _entries(opened)
+        manifest = _manifest(opened, entries)
+        _check_declared(manifest, entries, lab)
+        contents = {name: _content(opened, entry) for name, entry in entries.items()}
+    _check_hashes(manifest, contents)
+    _check_texts(manifest, contents)
+    for name, content in contents.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return Submission(hashlib.sha256(data).hexdigest(), manifest, RunFolder(folder))
+
+
+def _read_capped(archive: Path) -> bytes:
+    size = archive.stat().st_size
+    if size > MAX_PACKED:
+        raise bad(f"the archive has {size >> 20} MiB; the cap is {MAX_PACKED >> 20}")
+    return archive.read_bytes()
+
+
+def _open(data: bytes) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(io.BytesIO(data))
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise bad(f"this is not a zip archive: {error}") from None
+
+
+def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The archive's files by name, after every rule that the directory alone can tell."""
+    infos = archive.infolist()
+    if len(infos) > MAX_FILES:
+        raise bad(f"the archive has {len(infos)} files; the cap is {MAX_FILES}")
+    if sum(info.file_size for info in infos) > MAX_UNPACKED:
+        raise bad(f"unpacked the archive is larger than the cap of {MAX_UNPACKED >> 20} MiB")
+    entries: dict[str, zipfile.ZipInfo] = {}
+    folded: set[str] = set()
+    for info in infos:
+        _check_entry(info)
+        if info.filename.casefold() in folded:
+            raise bad(f"two files are called {info.filename!r}, or differ in case only")
+        folded.add(info.filename.casefold())
+        entries[info.filename] = info
+    return entries
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    name, kind = info.filename, stat.S_IFMT(info.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise bad(f"{name!r} is a link, a device or a folder; only regular files are accepted")
+    if not is_allowed(name):
+        raise bad(f"{name!r} is no file of a submission")
+    if info.flag_bits & 0x1:
+        raise bad(f"{name!r} is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise bad(f"{name!r} is packed in a way that is not accepted")
+    if info.file_size > MAX_RATIO * max(info.compress_size, 1) + MAX_TEXT:
+        raise bad(f"{name!r} would grow to {info.file_size} bytes from {info.compress_size}")
+    if not name.endswith(".safetensors") and info.file_size > MAX_TEXT * 16:
+        raise bad(f"{name!r} has {info.file_size} bytes; a text may have {MAX_TEXT * 16}")
+
+
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """One file's bytes; never more than its directory entry declares."""
+    try:
+        with archive.open(info) as file:
+            content = b"".join(_pieces(file, info.file_size))
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+        raise bad(f"{info.filename!r} is damaged: {error}") from None
+    if len(content) != info.file_size:
+        raise bad(f"{info.filename!r} is not as long as the archive says")
+    return content
+
+
+def _pieces(file: Any, limit: int) -> Iterator[bytes]:
+    left = limit
+    while left >= 0 and (piece := file.read(min(_CHUNK, left + 1))):
+        left -= len(piece)
+        yield piece
+
+
+def _manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> dict[str, Any]:
+    if MANIFEST not in entries:
+        raise bad(f"there is no {MANIFEST}")
+    if entries[MANIFEST].file_size > MAX_TEXT:
+        raise bad(f"{MANIFEST} is larger than {MAX_TEXT} bytes")
+    try:
+        manifest = json.loads(_content(archive, entries[MANIFEST]))
+    except (ValueError, RecursionError) as error:
+        raise bad(f"{MANIFEST} is not JSON: {error}") from None
+    fields = {
+        "schema": str,
+        "lab": str,
+        "lab_version": str,
+        "run_id": str,
+        "files": dict,
+        "arms": list,
+        "claimed": dict,
+    }
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise bad(f"{MANIFEST} is not of the schema {SCHEMA}")
+    for name, kind in fields.items():
+        if not isinstance(manifest.get(name), kind):
+            raise bad(f"{MANIFEST}: {name} is missing, or not a {kind.__name__}")
+    return manifest
+
+
+def _check_declared(
+    manifest: dict[str, Any], entries: dict[str, zipfile.ZipInfo], lab: Lab
+) -> None:
+    if manifest["lab"] != lab.id:
+        raise bad(f"this is a submission of {manifest['lab']}, not of {lab.id}")
+    if manifest["lab_version"] != lab.spec.version:
+        raise bad(
+            f"it was made with version {manifest['lab_version']} of {lab.id}; "
+            f"version {lab.spec.version} is graded here"
+        )
+    declared = {*manifest["files"], MANIFEST}
+    if undeclared := sorted(set(entries) - declared):
+        raise bad(f"{MANIFEST} does not declare {', '.join(undeclared)}")
+    wanted = sorted((declared | set(required_files(lab.spec))) - set(entries))
+    if wanted:
+        raise bad(f"{', '.join(wanted)} is missing")
+
+
+def _check_hashes(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+    for name, content in contents.items():
+        if name == MANIFEST:
+            continue
+        said = manifest["files"][name]
+        digest = hashlib.sha256(content).hexdigest()
+        if said != {"sha256": digest, "bytes": len(content)}:
+            raise bad(f"{name} is not the file that {MANIFEST} declares")
+
+
+def _check_texts(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+    """config.yaml is plain data, and each curve's chain holds."""
+    check_plain_yaml(contents.get("config.yaml", b""))
+    for name, content in contents.items():
+        if name.endswith("curve.jsonl"):
+            chain.check(_text(name, content), manifest["run_id"], name)
+
+
+def check_plain_yaml(content: bytes) -> None:
+    """Refuse tags and aliases: aliases of aliases grow without end, a tag names an object."""
+    try:
+        for event in yaml.parse(_text("config.yaml", content), Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise bad("config.yaml holds an alias; it must be plain data")
+            if getattr(event, "tag", None):
+                raise bad("config.yaml holds a tag; it must be plain data")
+    except (yaml.YAMLError, RecursionError) as error:
+        raise bad(f"config.yaml is not plain YAML: {error}") from None
+
+
+def _text(name: str, content: bytes) -> str:
+    if len(content) > MAX_TEXT * 16:
+        raise bad(f"{name} is too long")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise bad(f"{name} is not UTF-8: {error}") from None

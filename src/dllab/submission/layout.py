@@ -1,0 +1,42 @@
+"""What a submission holds, and how much: said once for the packer and the intake."""
+
+import re
+from pathlib import PurePosixPath
+
+from dllab.errors import Ungradable
+from dllab.lab.spec import LabSpec
+
+SCHEMA = "dllab.submission/1"
+MANIFEST = "manifest.json"
+MAX_PACKED = 64 << 20
+MAX_UNPACKED = 256 << 20
+MAX_FILES = 64
+MAX_RATIO = 200  # unpacked bytes for each packed one; text rarely shrinks to a fiftieth
+MAX_TEXT = 1 << 20  # JSON, YAML and Python are read whole
+
+_ALLOWED = re.compile(
+    r"manifest\.json|lab\.py|config\.yaml|environment\.json|starter\.diff"
+    r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl|snapshots/\d{1,9}\.safetensors)"
+)
+
+
+def is_allowed(name: str) -> bool:
+    """Whether a file of this name may be in a submission; nothing else is accepted."""
+    return _ALLOWED.fullmatch(name) is not None
+
+
+def required_files(spec: LabSpec) -> list[str]:
+    """The files that a lab's submission must have: those of lab.yaml's `artifacts`."""
+    if spec.artifacts:
+        return [MANIFEST, *spec.artifacts]
+    arms = [
+        str(PurePosixPath("arms", arm, name))
+        for arm in spec.arms
+        for name in ("weights.safetensors", "curve.jsonl")
+    ]
+    return [MANIFEST, "lab.py", "config.yaml", *arms]
+
+
+def bad(what: str) -> Ungradable:
+    """A refusal, in words for the person who made the archive."""
+    return Ungradable(what, "make the archive with `dllab submit`; nothing was unpacked")
