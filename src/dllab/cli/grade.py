@@ -1,10 +1,14 @@
-"""`dllab grade RUN`: the practice grade of a run, as a table, a report and result.json."""
+"""`dllab grade RUN|ZIP|FOLDER`: the practice grade of a run, or the official one of submissions."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from dllab.errors import LabError
 
 if TYPE_CHECKING:
+    from dllab.grading.official import Terms
+    from dllab.grading.result import Mode
     from dllab.rundir.run import RunFolder
 
 
@@ -12,11 +16,33 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Register the command."""
     parser = subparsers.add_parser(
         "grade",
-        help="grade a run: visible checks, and the criteria on the public test split",
-        description="Grade a run in practice mode and write its result.json and report.html.",
-        epilog="exit code: 0 passed, 1 not passed, 3 ungradable, 4 our fault, 5 needs review",
+        help="grade a run, a submission, or a folder of submissions",
+        description="Without --official: visible checks, and the criteria on the public test "
+        "split. With it: every check, in a sandbox, on hidden items.",
+        epilog="exit code: 0 passed, 1 not passed, 2 wrong use, 3 ungradable, 4 our fault, 5 needs "
+        "review; for a folder 0 when every archive got a result",
     )
-    parser.add_argument("run_name", metavar="RUN", help="a path, an id, or NN (its newest run)")
+    parser.add_argument(
+        "subject",
+        metavar="RUN|ZIP|FOLDER",
+        help="a run's path or id, NN for its "
+        "newest run, a submission.zip, or a folder of such archives",
+    )
+    parser.add_argument("--official", action="store_true", help="grade as the instructor does")
+    parser.add_argument(
+        "--hidden", type=Path, metavar="DIR", help="what `dllab hidden build` wrote"
+    )
+    parser.add_argument(
+        "--backend", default="auto", help="the sandbox (default: the best one here)"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="submissions at a time")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where a folder's results go (default: results)",
+    )
     parser.add_argument(
         "--json", metavar="FILE", help="write the result there as well; - prints only the result"
     )
@@ -24,18 +50,26 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find the run, grade it, show it."""
+    """Find what is to be graded, grade it, show it."""
     from dllab.lab.project import find_root
     from dllab.rundir.run import find_run
 
     root = find_root()
-    return grade_and_report(root, find_run(root, args.run_name), args.json)
+    subject = Path(args.subject).expanduser()
+    if subject.suffix == ".zip":
+        return _grade_archive(root, subject, args)
+    if subject.is_dir() and not (subject / "config.yaml").is_file():
+        return _grade_folder(root, subject, args)
+    folder = find_run(root, args.subject)
+    if args.official:
+        return _grade_packed(root, folder, args)
+    if args.hidden:
+        raise LabError("--hidden belongs to official grading", "add --official")
+    return grade_and_report(root, folder, args.json)
 
 
 def grade_and_report(root: Path, folder: "RunFolder", json_file: str | None = None) -> int:
     """Practice-grade a run, write result.json and report.html, print the rubric; the exit code."""
-    import json
-
     from dllab.checklist.progress import Progress
     from dllab.grading.grade import grade
     from dllab.grading.result import exit_code
@@ -43,19 +77,93 @@ def grade_and_report(root: Path, folder: "RunFolder", json_file: str | None = No
     from dllab.report.advice import steps_after
     from dllab.report.html import write_report
     from dllab.report.terminal import print_rubric, print_steps
-    from dllab.rundir.run import write_json
 
     result = grade(root, folder).result
     report = write_report(root, folder)
     progress = Progress.load(root)
     if progress.record_result(result):
         progress.save()
+    if not _hand_out(result, json_file):
+        lab = find_lab(root, folder.lab_id)
+        print_rubric(result, lab, report=report)
+        print_steps(steps_after(lab, folder))
+    return exit_code(result)
+
+
+def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:
+    from dllab.grading.official import grade_archive
+    from dllab.grading.result import exit_code
+    from dllab.lab.find import find_lab
+    from dllab.report.terminal import print_rubric
+
+    if not archive.is_file():
+        raise LabError(f"{archive} is not there", "give the path of a submission.zip")
+    result = grade_archive(archive, _terms(root, args))
+    if not _hand_out(result, args.json):
+        if result["submission"]["lab"]:
+            print_rubric(result, find_lab(root, result["submission"]["lab"]))
+        if result["reason"]:
+            print(f"{result['verdict']}: {result['reason']}")
+    return exit_code(result)
+
+
+def _grade_packed(root: Path, folder: "RunFolder", args: argparse.Namespace) -> int:
+    """A run of one's own, graded as if it were handed in."""
+    import tempfile
+
+    from dllab.lab.find import find_lab
+    from dllab.submission.pack import pack
+
+    with tempfile.TemporaryDirectory() as scratch:
+        lab = find_lab(root, folder.read_config()["lab"])
+        archive = pack(lab, folder, Path(scratch) / f"{folder.id}.zip")
+        return _grade_archive(root, archive, args)
+
+
+def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from dllab.grading.batch import grade_folder
+
+    archives = sorted(folder.rglob("*.zip"))
+    if not archives:
+        raise LabError(f"{folder} holds no .zip", "give the folder of the submissions")
+    with Progress() as progress:
+        bar = progress.add_task("grading", total=len(archives))
+        results = grade_folder(
+            archives,
+            _terms(root, args),
+            args.out,
+            args.jobs,
+            lambda *_: progress.advance(bar),
+        )
+    if not _hand_out(results, args.json):
+        for verdict in sorted({result["verdict"] for result in results}):
+            print(f"{sum(r['verdict'] == verdict for r in results):5} {verdict}")
+        print(f"{sum(result['passed'] for result in results):5} passed")
+        print(f"{args.out / 'grades.csv'} lists them; each result is in {args.out / 'results'}")
+    return 0
+
+
+def _terms(root: Path, args: argparse.Namespace) -> "Terms":
+    from dllab.grading.official import Terms
+    from dllab.sandbox.backends import find_backend
+
+    mode: Mode = "official" if args.official else "practice"
+    if args.hidden and not args.official:
+        raise LabError("--hidden belongs to official grading", "add --official")
+    return Terms(root, find_backend(args.backend), mode, args.hidden)
+
+
+def _hand_out(result: Any, json_file: str | None) -> bool:
+    """Write the result where --json says; whether that was all that was asked to be printed."""
+    import json
+
+    from dllab.rundir.run import write_json
+
     if json_file == "-":
         print(json.dumps(result, indent=2, sort_keys=True))
-        return exit_code(result)
+        return True
     if json_file:
         write_json(Path(json_file), result)
-    lab = find_lab(root, folder.lab_id)
-    print_rubric(result, lab, report=report)
-    print_steps(steps_after(lab, folder))
-    return exit_code(result)
+    return False

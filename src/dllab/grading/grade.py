@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from dllab.errors import InfraError, LabError
+from dllab.grading.budget import weigh
 from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
 from dllab.grading.items import ItemSource, PublicTest
@@ -37,32 +38,48 @@ def grade(
     source: ItemSource | None = None,
     seed: int | None = None,
 ) -> Graded:
-    """Grade a run; write its result.json, and per arm the predictions that were scored.
+    """Grade a run of one's own; write its result.json, and per arm the predictions scored.
 
-    Learner code runs in a worker behind `backend`; this process never imports it. `source` gives
-    the scored items (default: the public test split). `seed` fixes what is drawn for the checks;
-    without it every grading draws afresh. Raises LabError when the run or a data set is absent.
+    `source` gives the scored items (default: the public test split). Raises LabError when the run
+    or a data set is absent. See `grade_run` for the rest.
     """
     _require_whole(run)
     lab = find_lab(root, run.read_config().get("lab", run.lab_id))
-    wall = find_backend(backend)
-    if mode == "official":
-        _require_wall(wall)
     items = source or PublicTest()
+    graded = grade_run(lab, run, mode=mode, backend=find_backend(backend), source=items, seed=seed)
+    _keep_predictions(lab, run, graded.predictions, items)
+    write_json(run.result, graded.result)
+    return graded
+
+
+def grade_run(
+    lab: Lab,
+    run: RunFolder,
+    *,
+    mode: Mode,
+    backend: Backend,
+    source: ItemSource,
+    seed: int | None = None,
+) -> Graded:
+    """Grade a folder that lies like a run, by the grader's own copy of the lab; write nothing.
+
+    Learner code runs in a worker behind `backend`; this process never imports it. `seed` fixes
+    what is drawn for the checks; without it every grading draws afresh.
+    """
+    if mode == "official":
+        _require_wall(backend)
     drawn = secrets.randbits(31) if seed is None else seed
     ids = tuple(lab.spec.checks) if mode == "official" else lab.spec.visible
 
-    with open_session(lab, run.code, wall, Limits.of(lab.spec.budgets)) as session:
+    with open_session(lab, run.code, backend, Limits.of(lab.spec.budgets)) as session:
         rows = check_code(session, lab, ids, drawn)
-        predictions = predict_arms(session, lab, run, items, drawn)
+        predictions = predict_arms(session, lab, run, source, drawn)
     # The sandbox is dead. Only now are labels opened.
-    scored = score_criteria(lab, predictions, items, drawn)
+    scored = score_criteria(lab, predictions, source, drawn)
 
-    terms = Terms(mode, wall.name, items.kind, drawn, session.nonce)
-    result = make_result(lab, run, [*rows, *scored.rows], scored.metrics, terms)
-    _keep_predictions(lab, run, predictions, items)
-    write_json(run.result, result)
-    return Graded(result, predictions)
+    terms = Terms(mode, backend.name, source.kind, drawn, session.nonce)
+    measured = [*rows, *weigh(lab, run), *scored.rows]
+    return Graded(make_result(lab, run, measured, scored.metrics, terms), predictions)
 
 
 def _require_whole(run: RunFolder) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dllab.grading.budget import resource_ids
 from dllab.grading.criteria import integrity_ids
 from dllab.grading.items import EvaluatedOn
 from dllab.grading.rows import Row, any_of
@@ -35,8 +36,9 @@ class Terms:
 
 
 def expected_ids(lab: Lab, mode: Mode) -> tuple[str, ...]:
-    """Every id that must report: checks and criteria of lab.yaml, and each arm's integrity."""
-    return (*lab.spec.manifest(official=mode == "official"), *integrity_ids(lab))
+    """Every id that must report: checks and criteria of lab.yaml, integrity, resources."""
+    manifest = lab.spec.manifest(official=mode == "official")
+    return (*manifest, *integrity_ids(lab), *resource_ids(lab))
 
 
 def make_result(

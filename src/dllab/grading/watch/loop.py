@@ -56,7 +56,6 @@ class Watcher:
         self._state = State(lab)
         self._memory.recall(self._state)
         self._seen, self._size = b"", self._console.size
-        self._busy = True  # a round is under way
         self._actions: dict[str, Callable[[], None]] = {
             "h": self._hint,
             "n": self._next,
@@ -77,7 +76,7 @@ class Watcher:
                 self._look()
                 self._take_events()
                 self._fit()
-                if once and not self._busy:
+                if once and not self._state.busy:
                     return 0 if self._state.done else 1
                 key = self._keys.read(LOOK_S)
                 if key == "q":
@@ -105,7 +104,7 @@ class Watcher:
             self._rounds.stop()
             self._finish()
             return
-        self._busy = True
+        self._state.busy = True
         self._rounds.begin(units(source.decode("utf-8")), self._state.rows)
         self.show()
 
@@ -114,7 +113,7 @@ class Watcher:
         arrived = [events.get() for _ in range(events.qsize())]
         for event in arrived:
             self._apply(event)
-        if arrived and self._busy:
+        if arrived and self._state.busy:
             self.show()
         if any(isinstance(event, Finished) for event in arrived):
             self._finish()
@@ -126,6 +125,7 @@ class Watcher:
                 state.running = id
             case Found(row, printed):
                 state.rows[row.id], state.printed[row.id] = row, printed
+                state.running = ""
                 state.rows = {c.id: state.rows[c.id] for c in state.checks if c.id in state.rows}
             case Broken(error):
                 state.broken = error
@@ -136,7 +136,7 @@ class Watcher:
 
     def _finish(self) -> None:
         """The round is over: settle the focus, remember it, show all."""
-        self._busy, self._state.running = False, ""
+        self._state.busy, self._state.running = False, ""
         self._state.choose()
         self._memory.keep(self._state)
         if self._plain:

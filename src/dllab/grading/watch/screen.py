@@ -1,6 +1,7 @@
 """The state as text: a whole screen for a terminal, a block of lines for everything else."""
 
 import difflib
+import os
 from collections.abc import Iterator
 
 from rich import box
@@ -83,6 +84,7 @@ def _headline(state: State) -> RenderableType:
     line.add_column(justify="right", no_wrap=True)
     title = Text(f"lab {lab.number} {lab.spec.title}", style="bold")
     title.append(f"  saved {state.saved_at}" if state.saved_at else "", style="not bold dim")
+    title.append(", checking" if state.saved_at and state.busy else "", style="not bold yellow")
     line.add_row(title, Text(score, style="green" if state.done else ""))
     return line
 
@@ -129,10 +131,10 @@ def _broken(state: State) -> Iterator[RenderableType]:
     assert state.broken is not None
     yield Text()
     if state.broken.traceback:
-        yield _plain(state.broken.traceback)
+        yield _plain(_nearer(state.broken.traceback, state))
         yield Text()
-    yield Text(f"✗ {_visible(state.broken.what)}", style="bold red")
-    yield Text("  The checks wait until this line is mended.", style="dim")
+    yield Text(f"✗ {_visible(_nearer(state.broken.what, state))}", style="bold red")
+    yield Text("  The checks wait until this is mended.", style="dim")
 
 
 def _focus(state: State, row: Row, console: Console) -> Iterator[RenderableType]:
@@ -145,7 +147,7 @@ def _focus(state: State, row: Row, console: Console) -> Iterator[RenderableType]
         yield _inset(Text("printed", style="dim"))
         yield _inset(_plain("\n".join(printed.splitlines()[-_PRINTED_LINES:])))
     if trace := str(row.evidence.get("traceback", "")):
-        yield _inset(_plain(trace))
+        yield _inset(_plain(_nearer(trace, state)))
     elif row.message:
         message = Text(_visible(row.message))
         message.highlight_regex(r"\bexpected\b", "bold green")
@@ -208,8 +210,12 @@ def _keys(state: State) -> Text:
 
 
 def _place(state: State) -> str:
-    code, root = state.lab.code, state.lab.root
-    return str(code.relative_to(root) if code.is_relative_to(root) else code)
+    return _nearer(str(state.lab.code), state)
+
+
+def _nearer(text: str, state: State) -> str:
+    """Paths from the project's root on, as they are typed there."""
+    return text.replace(f"{state.lab.root}{os.sep}", "")
 
 
 def _inset(renderable: RenderableType) -> Padding:

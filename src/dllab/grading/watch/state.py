@@ -23,7 +23,8 @@ class State:
     """The lab as of the last save. `rows` hold what the checks found, `printed` what was printed.
 
     `broken` is set while lab.py cannot be read or imported; `rows` then show the save before.
-    `chosen` is the check in focus, `running` the one at work.
+    `busy` means that a round is under way; `chosen` is the check in focus, `running` the one at
+    work.
     """
 
     lab: Lab
@@ -32,6 +33,7 @@ class State:
     printed: dict[str, str] = field(default_factory=dict)
     todos: list[Todo] = field(default_factory=list)
     broken: LearnerError | None = None
+    busy: bool = True
     chosen: str = ""
     running: str = ""
     hint: Hint | None = None
