@@ -14,6 +14,7 @@ import torch
 
 from dllab.authoring.mutants import Mutant, load_mutants
 from dllab.checks import Check, Outcome, collect, run_here
+from dllab.errors import LabError
 from dllab.lab.code import import_lab, import_room
 from dllab.lab.find import Lab, all_labs
 from dllab.lab.project import find_root
@@ -154,3 +155,16 @@ def test_a_mutant_is_caught_by_the_check_it_names(lab, mutant, tmp_path):
 def test_every_check_is_failed_by_a_mutant(lab):
     caught = {mutant.catches for mutant in load_mutants(lab)}
     assert set(lab.spec.checks) <= caught
+
+
+def test_an_edit_that_does_not_fit_the_solution_is_named(tmp_path):
+    mutants_folder = tmp_path / "lab99_toy" / "_author" / "mutants"
+    mutants_folder.mkdir(parents=True)
+    (mutants_folder.parent / "solution.py").write_text("a = 1\nb = 1\n")
+    mutant = mutants_folder / "twice.py"
+    mutant.write_text('CATCHES = "a"\nWHY = "It shows."\nEDITS = [("= 1", "= 2")]\n')
+    with pytest.raises(LabError, match="twice.py: '= 1' is in the solution 2 times"):
+        load_mutants(Lab(tmp_path, tmp_path / "lab99_toy"))
+    mutant.write_text('CATCHES = "a"\n')
+    with pytest.raises(LabError, match="WHY, EDITS is missing"):
+        load_mutants(Lab(tmp_path, tmp_path / "lab99_toy"))

@@ -11,4 +11,5 @@ from . import checks, lab
 def test_lab(check: Check) -> None:
     """One check is one test; a failure says what was expected and what came."""
     outcome = run_here(check, lab)
-    assert outcome.ok, f"{check.sentence}\n  {outcome.message}"
+    if not outcome.ok:
+        pytest.fail(f"{check.sentence}\n  {outcome.message}", pytrace=False)
