@@ -163,7 +163,7 @@ def test_an_edit_that_does_not_fit_the_solution_is_named(tmp_path):
     (mutants_folder.parent / "solution.py").write_text("a = 1\nb = 1\n")
     mutant = mutants_folder / "twice.py"
     mutant.write_text('CATCHES = "a"\nWHY = "It shows."\nEDITS = [("= 1", "= 2")]\n')
-    with pytest.raises(LabError, match="twice.py: '= 1' is in the solution 2 times"):
+    with pytest.raises(LabError, match=r"twice\.py: '= 1' is in the solution 2 times"):
         load_mutants(Lab(tmp_path, tmp_path / "lab99_toy"))
     mutant.write_text('CATCHES = "a"\n')
     with pytest.raises(LabError, match="WHY, EDITS is missing"):
