@@ -1,0 +1,87 @@
+"""The curve doctor against real trainings: healthy ones, and ones broken on purpose."""
+
+import json
+from pathlib import Path
+
+import pytest
+import report_runs
+
+from dllab.report.curves import panels
+from dllab.report.doctor import find_curve_issues
+from dllab.report.plots import draw_panel
+
+BROKEN = {
+    "rate-too-high": "learning-rate-too-high",
+    "rate-too-low": "flat",
+    "exploding": "nan",
+    "labels": "labels-do-not-fit",
+    "sorted": "not-shuffled",
+    "same-order": "not-shuffled",
+    "softmax-twice": "softmax-twice",
+    "frozen": "frozen",
+    "overfit": "overfit",
+}
+
+
+@pytest.fixture(autouse=True)
+def project(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data sets are found from the working directory."""
+    monkeypatch.chdir(repo)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_healthy_training_is_left_alone(seed: int) -> None:
+    assert find_curve_issues(report_runs.train_clothes(seed=seed)) == []
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_training_is_named_by_its_cause(kind: str) -> None:
+    curve = report_runs.train_clothes(kind)
+    findings = find_curve_issues(curve)
+    assert [finding.rule for finding in findings] == [BROKEN[kind]]
+    first, last = findings[0].step_range
+    assert 0 <= first < last <= curve[-1]["step"]
+    assert findings[0].message
+    assert findings[0].change
+
+
+def test_gradients_that_pile_up_are_traced_to_zero_grad() -> None:
+    (finding,) = find_curve_issues(report_runs.train_clothes("no-zero-grad"))
+    assert finding.rule in ("diverged", "nan")
+    assert "zero_grad" in finding.change
+
+
+def test_a_curve_without_its_start_is_not_judged_by_it() -> None:
+    curve = report_runs.train_clothes("rate-too-low")
+    assert find_curve_issues([point for point in curve if point["step"] > 10]) == []
+
+
+def test_too_short_a_curve_says_nothing() -> None:
+    assert find_curve_issues([]) == []
+    assert find_curve_issues(report_runs.train_clothes("exploding")[:3]) == []
+
+
+def test_panels_pair_training_with_validation_and_leave_places_out() -> None:
+    drawn = panels(report_runs.train_clothes())
+    assert [panel.title for panel in drawn] == [
+        "Loss",
+        "Accuracy",
+        "Learning rate",
+        "Gradient norm",
+    ]
+    assert list(drawn[0].lines) == ["train", "val"]
+
+
+def test_a_drawing_takes_its_ink_from_the_page() -> None:
+    panel = panels(report_runs.train_clothes())[0]
+    svg = draw_panel(panel, [(10, 50)])
+    assert svg.startswith("<svg")
+    assert "currentColor" in svg
+    assert "#010" not in svg
+    assert "#020" not in svg
+    assert svg == draw_panel(panel, [(10, 50)])
+
+
+def test_a_drawing_bears_values_that_are_not_numbers() -> None:
+    curve = json.loads(json.dumps(report_runs.train_clothes("exploding")))
+    assert all(draw_panel(panel) for panel in panels(curve))
