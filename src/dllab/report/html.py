@@ -129,7 +129,7 @@ def _when(card: dict[str, Any]) -> str:
 
 def _percent(share: float) -> str:
     """A probability to read: 97 %, 3.4 %, < 0.1 %."""
-    if share < 0.001:
+    if 0 < share < 0.001:
         return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
-    digits = 0 if share >= 0.1 else 1
+    digits = 0 if share >= 0.1 or share == 0 else 1
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"

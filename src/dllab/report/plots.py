@@ -2,6 +2,7 @@
 
 import html
 import io
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +37,8 @@ _SETTINGS: dict[Any, Any] = {
 
 def draw_panel(panel: Panel, marks: Sequence[tuple[int, int]] = ()) -> str:
     """One panel as an inline SVG element; `marks` are the step ranges of findings, shaded."""
+    # The page's font is shown; which one matplotlib measures with is nobody's concern.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(5.2, 2.9), layout="constrained")
         axes = figure.add_subplot()
@@ -64,13 +67,15 @@ def _draw_line(axes: Axes, role: str, series: Series) -> None:
 def _label(axes: Axes, panel: Panel) -> None:
     if panel.logarithmic:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
     elif panel.from_zero:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("optimiser step")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y", color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, length=0)
+    axes.tick_params(which="both", colors=_INK, length=0)
     axes.xaxis.label.set_color(_INK)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
