@@ -17,7 +17,7 @@ from dllab.checklist.hints import Hint
 from dllab.errors import LabError
 from dllab.grading.watch.affected import units
 from dllab.grading.watch.rounds import Broken, Event, Failed, Finished, Found, Rounds, Running
-from dllab.grading.watch.screen import block, difference, draw
+from dllab.grading.watch.screen import CLEAR, block, difference, draw
 from dllab.grading.watch.state import Memory, State
 from dllab.grading.watch.terminal import Keys
 from dllab.lab.find import Lab
@@ -189,7 +189,7 @@ class Watcher:
 
     def _clear(self) -> None:
         if not self._plain:
-            self._console.clear()
+            self._write(CLEAR)
 
     @staticmethod
     def _write(text: str) -> None:

@@ -18,6 +18,9 @@ except ImportError:  # Windows
     termios = None  # type: ignore[assignment]
 
 
+ESCAPE = b"\x1b"
+
+
 class Keys:
     """Reads keys as they are pressed, while its context is open and input is a terminal."""
 
@@ -48,11 +51,15 @@ class Keys:
         ready, _, _ = select.select([sys.stdin], [], [], seconds)
         if not ready:
             return ""
-        pressed = os.read(sys.stdin.fileno(), 32)  # an arrow key is several bytes
+        pressed = os.read(sys.stdin.fileno(), 1)
+        if pressed == ESCAPE:  # an arrow key, say: several bytes that arrive together
+            if select.select([sys.stdin], [], [], 0)[0]:
+                os.read(sys.stdin.fileno(), 32)
+            return ""
         if not pressed:
             self.at_hand = False  # the terminal is gone
             return "q"
-        return pressed.decode("utf-8", "ignore").lower() if len(pressed) == 1 else ""
+        return pressed.decode("ascii", "ignore").lower()
 
     def hand_over(self, command: Sequence[str]) -> int:
         """Run a command that owns the terminal, Ctrl-C included, until it ends; its exit code."""

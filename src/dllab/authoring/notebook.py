@@ -1,0 +1,187 @@
+"""A lab as a Jupyter notebook: its README section by section, and cells that try the lab out.
+
+The learner goes on writing in lab.py; the cells import it, look at the data, run the checks task
+by task, train for a moment and draw the curve. The file is nbformat 4.5, written as plain JSON.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dllab.data import catalog
+from dllab.lab.find import Lab
+from dllab.lab.starter import starter_text
+from dllab.lab.todo import PREFIX
+
+_TASKS = "What you write"  # the section of a README after which the tasks' cells stand
+_FENCE = re.compile(r"\s*(```|~~~)")
+_TODO = re.compile(rf"\s*# {PREFIX}([\w-]+): (.*)")
+
+_SETUP = """\
+import matplotlib.pyplot as plt
+import torch
+
+from dllab.authoring.desk import Desk
+from dllab.data import catalog, load, vocabulary
+
+desk = Desk("{number}")
+lab = desk.load()  # your lab.py; run this cell again after an edit
+lab"""
+
+_LOOK = """\
+train = load("{name}", "train")
+{{name: (list(value.shape), value.dtype) for name, value in train.items()}}"""
+
+_PICTURES = {
+    "image": """\
+names = catalog()["{name}"].classes
+figure, axes = plt.subplots(2, 8, figsize=(12, 3.6), layout="constrained")
+for axis, image, label in zip(axes.flat, train["image"], train["label"]):
+    axis.imshow(image.permute(1, 2, 0), cmap="gray")
+    axis.set_title(names[label] if names else int(label), fontsize=8)
+    axis.axis("off")
+plt.show()""",
+    "series": """\
+figure, axes = plt.subplots(1, 4, figsize=(12, 2.6), sharey=True, layout="constrained")
+for axis, series, length, label in zip(axes, train["series"], train["lengths"], train["label"]):
+    axis.plot(series[:length])
+    axis.set_title(f"class {{int(label)}}, {{int(length)}} steps", fontsize=9)
+plt.show()""",
+    "text": """\
+words = vocabulary("{name}")
+for tokens, length, label in zip(train["tokens"][:4], train["lengths"], train["label"]):
+    print(int(label), " ".join(words[token] for token in tokens[:length]), end="\\n\\n")""",
+    "stream": """\
+letters = vocabulary("{name}")
+print("".join(letters[token] for token in train["tokens"][:400]))""",
+}
+
+_TRAIN = """\
+run = desk.train({overrides})
+run and run.path"""
+
+_PLOT = """\
+for arm in run.arms() if run else []:
+    curve = arm.read_curve()
+    for name, colour in (("train/loss", "tab:blue"), ("val/loss", "tab:orange")):
+        points = [(point["step"], point[name]) for point in curve if name in point]
+        if points:
+            plt.plot(*zip(*points), color=colour, marker="." * (len(points) < 40), label=name)
+    plt.title(arm.name)
+    plt.xlabel("optimiser step")
+    plt.legend()
+    plt.show()"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the notebook."""
+
+    kind: Literal["markdown", "code"]
+    text: str
+
+
+def make_notebook(lab: Lab) -> str:
+    """The notebook of a lab as JSON text; the same lab gives the same bytes."""
+    cells = [_json_cell(number, cell) for number, cell in enumerate(_cells(lab))]
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        },
+        "cells": cells,
+    }
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _json_cell(number: int, cell: Cell) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "id": f"cell-{number:03}",
+        "cell_type": cell.kind,
+        "metadata": {},
+        "source": cell.text.splitlines(keepends=True),
+    }
+    if cell.kind == "code":
+        content |= {"execution_count": None, "outputs": []}
+    return content
+
+
+def _cells(lab: Lab) -> Iterator[Cell]:
+    readme = lab.folder / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else f"# {lab.spec.title}"
+    first, *others = _sections(text)
+    yield Cell("markdown", first)
+    yield Cell("code", _SETUP.format(number=lab.number))
+    tasks_shown = False
+    for section in others:
+        yield Cell("markdown", section)
+        if section.startswith(f"## {_TASKS}"):
+            tasks_shown = True
+            yield from _task_cells(lab)
+    if not tasks_shown:
+        yield from _task_cells(lab)
+    if lab.spec.arms:
+        yield from _training_cells(lab)
+
+
+def _sections(markdown: str) -> list[str]:
+    """A text cut before every heading of the second level that stands outside code."""
+    sections: list[list[str]] = [[]]
+    fenced = False
+    for line in markdown.splitlines():
+        fenced ^= bool(_FENCE.match(line))
+        if line.startswith("## ") and not fenced:
+            sections.append([])
+        sections[-1].append(line)
+    return ["\n".join(lines).strip() for lines in sections]
+
+
+def _task_cells(lab: Lab) -> Iterator[Cell]:
+    for name in dict.fromkeys(arm.data for arm in lab.spec.arms.values() if arm.data):
+        data = catalog()[name]
+        yield Cell("markdown", f"## The data: {data.title}")
+        yield Cell("code", _LOOK.format(name=name))
+        yield Cell("code", _PICTURES[data.kind].format(name=name))
+    yield Cell("markdown", f"## Task by task\n\nWrite in `{lab.folder.name}/lab.py`, then run.")
+    for task, text in _tasks(starter_text(lab)):
+        hint = f"Stuck? `dllab hint {lab.number} {task}`"
+        yield Cell("markdown", f"### {task}\n\n{text}\n\n{hint}")
+        yield Cell("code", f'desk.check("{task}")')
+
+
+def _tasks(starter: str) -> Iterator[tuple[str, str]]:
+    """Every task of a starter with the whole text of its TODO."""
+    lines = starter.splitlines()
+    for number, line in enumerate(lines):
+        if match := _TODO.fullmatch(line):
+            text = [match[2]]
+            for more in lines[number + 1 :]:
+                if not more.lstrip().startswith("# "):
+                    break
+                text.append(more.lstrip().removeprefix("# "))
+            yield match[1], " ".join(text)
+
+
+def _training_cells(lab: Lab) -> Iterator[Cell]:
+    first = next(iter(lab.spec.arms))
+    short = ["trainer.max_epochs=1", "trainer.limit_train_batches=100"]
+    if len(lab.spec.arms) > 1:
+        short.insert(0, f"arm={first}")
+    yield Cell(
+        "markdown",
+        "## A short training\n\nOne epoch, to see that it learns. While lab.py is the untouched "
+        "starter and the reference is at hand, that is what runs.\n\n"
+        f"The whole training, graded: `dllab train {lab.number}`",
+    )
+    yield Cell("code", _TRAIN.format(overrides=", ".join(f'"{word}"' for word in short)))
+    yield Cell("code", _PLOT)
+
+
+def default_path(lab: Lab) -> Path:
+    """Where a notebook goes unless told otherwise: beside nothing that an update replaces."""
+    return Path(f"{lab.id}.ipynb")

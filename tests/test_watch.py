@@ -1,0 +1,192 @@
+"""`dllab watch` from the learner's chair: saves, keys, mistakes, the way from starter to green."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from watch_terminal import Terminal, partly_done, save
+
+from dllab.checks import PASS, Outcome, check
+from dllab.grading.watch.affected import affected, units
+from dllab.lab.find import find_lab
+from dllab.lab.starter import solution_regions
+
+unix = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs a Unix")
+
+
+def dllab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dllab", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@unix
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["03"])
+def test_from_starter_to_green(clone, tmp_path, number):
+    lab = find_lab(clone, number)
+    tasks = list(solution_regions(lab.solution.read_text(encoding="utf-8")))
+    terminal = Terminal("watch", number)
+    count = len(lab.spec.visible)
+    for done, task in enumerate(tasks):
+        screen = terminal.until(lambda s, task=task: f"TODO {task}" in s and "checking" not in s)
+        assert f"{'0' if done == 0 else ''} of {count} checks pass" in screen
+        save(lab.code, partly_done(lab, set(tasks[: done + 1])))
+    screen = terminal.until("All visible checks pass.")
+    assert f"{count} of {count} checks pass" in screen
+    assert f"Press r to run the training (dllab train {lab.number})" in screen
+    terminal.press("q")
+    assert terminal.end() == 0
+    terminal.record(tmp_path / "watch.txt")
+    print((tmp_path / "watch.txt").read_text())
+
+
+@unix
+@pytest.mark.slow
+def test_mistakes_are_shown_and_keys_help(clone, tmp_path):
+    lab = find_lab(clone, "01")
+    terminal = Terminal("watch", "01")
+    terminal.until("TODO he-init")
+
+    terminal.press("h")
+    terminal.until("hint 1 of 3: he-init")
+    terminal.press("h")
+    terminal.until("hint 2 of 3: he-init")
+
+    right = partly_done(lab, {"he-init", "linear"})
+    save(lab.code, right.replace("def forward(", "def forward((", 1))
+    assert "does not parse: line" in terminal.until("The checks wait until this is mended.")
+
+    save(lab.code, right.replace("@ self.weight.T", "@ self.weight.T * 2", 1))
+    screen = terminal.until("expected")
+    assert "got" in screen
+
+    save(lab.code, right.replace("return x @", "print('shape', x.shape); x.nothing; return x @", 1))
+    screen = terminal.until("AttributeError")
+    assert "x.nothing" in screen
+    assert "shape torch.Size" in screen
+    assert "dllab/" not in screen.replace(str(clone), ""), "only the learner's own frames"
+
+    save(lab.code, "import nonsense\n" + right)
+    terminal.until("No module named 'nonsense'")
+    save(lab.code, right)
+    terminal.until("2 of 12 checks pass")
+    terminal.press("d")
+    terminal.until("any key: back to watch")
+    assert "+        return x @ self.weight.T" in terminal.screen
+    terminal.press("x")
+    terminal.until("TODO log-softmax")
+    terminal.press("n")
+    terminal.until("TODO pixel-statistics")
+    terminal.press("g")
+    terminal.until("lab 01 has no run yet")
+    terminal.press("xq")
+    assert terminal.end() == 0
+    terminal.record(tmp_path / "watch.txt")
+    assert json.loads((clone / "progress.json").read_text())["hints"] == {lab.id: {"he-init": 2}}
+    assert json.loads((clone / ".dllab" / "watch.json").read_text())[lab.id]["passed"] == 2
+
+    again = Terminal("watch", "01")
+    again.until("Welcome back: 2 checks were green.")
+    again.press("q")
+    assert again.end() == 0
+
+
+@unix
+@pytest.mark.slow
+def test_a_save_ends_a_check_that_would_never_end(clone):
+    lab = find_lab(clone, "01")
+    right = partly_done(lab, {"he-init", "linear"})
+    save(lab.code, right.replace("return x @", "while True: pass\n        return x @", 1))
+    terminal = Terminal("watch", "01")
+    terminal.until("▸ ")
+    save(lab.code, right)
+    terminal.until("2 of 12 checks pass")
+    terminal.press("\x03")
+    assert terminal.end() == 130
+
+
+@pytest.mark.slow
+def test_once_says_by_its_exit_code_whether_all_is_green(clone):
+    lab = find_lab(clone, "01")
+    starter = dllab("watch", "01", "--once")
+    assert starter.returncode == 1
+    assert "0 of 12 checks pass" in starter.stdout
+    assert "TODO he-init" in starter.stdout
+    assert "\x1b" not in starter.stdout
+    lab.code.write_bytes(lab.solution.read_bytes())
+    assert dllab("watch", "01", "--once").returncode == 0
+    lab.code.write_bytes(b"x = '\xff'\n")
+    unreadable = dllab("watch", "01", "--once")
+    assert unreadable.returncode == 1
+    assert "cannot be read" in unreadable.stdout
+
+
+def test_a_lab_without_its_file_is_told_how_to_get_it_back(clone):
+    find_lab(clone, "01").code.unlink()
+    result = dllab("watch", "01")
+    assert result.returncode == 2
+    assert "dllab reset 01" in result.stderr
+
+
+# which checks a change touches
+
+SOURCE = """
+import torch
+LIMIT = 3
+
+def low(x):
+    return x
+
+def high(x):
+    return low(x) + 1
+
+class Model:
+    def forward(self, x):
+        return x
+"""
+
+
+def low_probe(lab, given):
+    return {"y": lab.low(given["x"])}
+
+
+def high_probe(lab, given):
+    return {"y": lab.high(given["x"])}
+
+
+def model_probe(lab, given):
+    return {"y": make(lab)(given["x"])}
+
+
+def make(lab):
+    return lab.Model()
+
+
+def probe_check(probe):
+    @check(probe.__name__, "", 1, probe=probe, returns={})
+    def judge(given, got) -> Outcome:
+        """Everything is right."""
+        return PASS
+
+    return judge
+
+
+CHECKS = [probe_check(probe) for probe in (low_probe, high_probe, model_probe)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "touched"),
+    [
+        ("return x\n", "return x  # as it came\n", set()),
+        ("    return x\n\ndef high", "    return 2 * x\n\ndef high", {"low_probe", "high_probe"}),
+        ("low(x) + 1", "low(x) + 2", {"high_probe"}),
+        ("        return x\n", "        return -x\n", {"model_probe"}),
+        ("LIMIT = 3", "LIMIT = 4", {"low_probe", "high_probe", "model_probe"}),
+        ("def low", "def below", {"low_probe", "high_probe"}),
+    ],
+)
+def test_a_change_touches_the_checks_that_can_reach_it(before, after, touched):
+    assert SOURCE.count(before) >= 1
+    changed = SOURCE.replace(before, after, 1)
+    assert affected(units(SOURCE), units(changed), CHECKS) == touched
