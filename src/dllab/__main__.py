@@ -4,4 +4,5 @@ import sys
 
 from dllab.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # the ranks of a run import this module without running it
+    sys.exit(main())

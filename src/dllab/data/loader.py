@@ -34,6 +34,9 @@ class EpochLoader(ABC):
     """
 
     batch_sampler = None  # Lightning asks for it wherever it finds a `sampler`
+    batch_size: int
+    rank: int
+    world_size: int
 
     def __init__(self, seed: int, transform: Transform | None) -> None:
         self.seed = seed
@@ -64,6 +67,17 @@ class EpochLoader(ABC):
         """Start at the beginning of `epoch`; a place just restored within it is kept."""
         if epoch != self.epoch or not self._resuming:
             self.epoch, self.position, self._resuming = epoch, 0, False
+
+    def shard(self, rank: int, world_size: int) -> None:
+        """Take one process's share of what was built for one process alone.
+
+        Until now `batch_size` was the whole batch; from here on it is this rank's part of it, and
+        together the ranks see, batch by batch, the very items that one process would see. A loader
+        that was built for its rank is left as it is, and so is one that has been shared out.
+        """
+        if self.world_size == 1:
+            self.rank, self.world_size = rank, world_size
+            self.batch_size = -(-self.batch_size // world_size)
 
     @property
     def sampler(self) -> Self:

@@ -72,8 +72,7 @@ class RunFolder:
     def create(cls, root: Path, lab_id: str) -> "RunFolder":
         """A new folder, named by UTC time and a random id; `DLLAB_RUN` fixes it for all ranks."""
         inherited = os.environ.get("DLLAB_RUN")
-        name = inherited or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        path = root / "runs" / lab_id / name
+        path = root / "runs" / lab_id / (inherited or new_run_id())
         path.mkdir(parents=True, exist_ok=inherited is not None)
         return cls(path)
 
@@ -133,6 +132,11 @@ class RunFolder:
         if not self.config.is_file():
             return {}
         return dict(load_yaml(self.config) or {})
+
+
+def new_run_id() -> str:
+    """`<UTC>-<id>`: sorts by time, and is unique."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def all_runs(root: Path, lab_id: str = "*") -> list[RunFolder]:

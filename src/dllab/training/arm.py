@@ -1,6 +1,5 @@
 """One arm: build Data and Model from the config's numbers, fit, keep the chosen weights."""
 
-from types import ModuleType
 from typing import Any
 
 import lightning as L
@@ -10,67 +9,79 @@ from safetensors.torch import save_file
 from dllab import data as datasets
 from dllab.config.schema import Config
 from dllab.errors import LabError, LearnerError
-from dllab.lab.code import Impl, is_learners, learner_error
+from dllab.lab.code import Impl, import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import Interrupted, arm_callbacks
 from dllab.training.loggers import arm_loggers
-from dllab.training.machine import is_main_process, seed_and_threads
+from dllab.training.machine import quiet_libraries, seed_and_threads
+from dllab.training.strategy import make_strategy, prepare
 
 Summary = dict[str, Any]
 
 
 def train_arm(
-    folder: ArmFolder,
-    lab: Lab,
-    impl: Impl,
-    module: ModuleType,
-    config: Config,
-    *,
-    resuming: bool = False,
+    folder: ArmFolder, lab: Lab, impl: Impl, config: Config, *, resuming: bool = False
 ) -> Summary:
     """Train one arm into its folder and return what the run card says of it.
 
-    Raises LearnerError with the learner's own traceback when their code fails, LabError when the
-    data, the hardware or a checkpoint is at fault.
+    Where several processes train the arm, each calls this function and rank 0 writes. Raises
+    LearnerError with the learner's own traceback when their code fails, LabError when the data, the
+    hardware or a checkpoint is at fault.
     """
+    quiet_libraries()
     seed_and_threads(config)
+    module = import_lab(lab, impl.path)
     model = _build(module.Model, "model", config.model, impl)
     data = _build(module.Data, "data", config.data, impl)
     set_name = lab.spec.arms[config.arm].data
     if set_name:
         _check_predict(model, set_name, impl)
+    prepare(model, config.trainer)
     last = folder.checkpoints / "last.ckpt"
     checkpoint = last if resuming and last.is_file() else None
     folder.path.mkdir(parents=True, exist_ok=True)
-    trainer = _trainer(folder, config)
+    stopped = None
     try:
+        trainer = _trainer(folder, config)
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
-    except Interrupted:
-        _keep(model, trainer, folder, set_name)
-        raise
+    except Interrupted as error:
+        stopped = error
     except Exception as error:
         raise _explain(error, impl, checkpoint) from error
-    _keep(model, trainer, folder, set_name)
+    weights = _chosen_weights(trainer, folder)
+    if trainer.is_global_zero:
+        save_file(weights, folder.weights)
+        if set_name:
+            # Built anew from weights and config alone, as the grader will.
+            judged = _build(module.Model, "model", config.model, impl)
+            judged.load_state_dict(weights)
+            _predict(judged, set_name, folder, trainer.strategy.root_device)
+    if stopped:
+        raise stopped
     return _summary(trainer, model)
 
 
-def _keep(model: L.LightningModule, trainer: L.Trainer, folder: ArmFolder, set_name: str) -> None:
-    """Write the weights that validation chose, and what they predict on the validation split."""
+def _chosen_weights(trainer: L.Trainer, folder: ArmFolder) -> dict[str, torch.Tensor]:
+    """Those that validation chose, else the last; whole on rank 0, where sharded ones are joined.
+
+    Safetensors stores each tensor whole: views and shared storage are copied apart.
+    """
     best = folder.checkpoints / "best.ckpt"
-    if best.is_file():
-        model.load_state_dict(
-            torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
-        )
-    if not is_main_process():
-        return
-    save_file(_contiguous(model.cpu().state_dict()), folder.weights)
-    if set_name:
-        items = datasets.items(set_name, "val")
-        scores = predict_items(model, items, device=trainer.strategy.root_device)
-        save_file({"scores": scores.contiguous(), "label": items["label"]}, folder.predictions)
-        model.cpu()
+    if trainer.strategy.broadcast(best.is_file()):
+        state = torch.load(best, map_location="cpu", weights_only=False)["state_dict"]
+    else:
+        state = trainer.strategy.lightning_module_state_dict()
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+
+
+def _predict(
+    model: L.LightningModule, set_name: str, folder: ArmFolder, device: torch.device
+) -> None:
+    items = datasets.items(set_name, "val")
+    scores = predict_items(model, items, device=device)
+    save_file({"scores": scores.contiguous(), "label": items["label"]}, folder.predictions)
 
 
 def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> Any:
@@ -108,24 +119,10 @@ def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
 
 
 def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
-    t = config.trainer
     return L.Trainer(
+        **trainer_arguments(config),
+        strategy=make_strategy(config.trainer),
         default_root_dir=folder.path,
-        max_epochs=t.max_epochs,
-        max_steps=t.max_steps,
-        accelerator=t.accelerator,
-        devices=t.devices,
-        num_nodes=t.num_nodes,
-        strategy=t.strategy,
-        precision=t.precision,  # type: ignore[arg-type]
-        accumulate_grad_batches=t.accumulate_grad_batches,
-        gradient_clip_val=t.gradient_clip_val,
-        limit_train_batches=t.limit_train_batches,
-        limit_val_batches=t.limit_val_batches,
-        overfit_batches=t.overfit_batches,
-        check_val_every_n_epoch=t.check_val_every_n_epoch,
-        val_check_interval=t.val_check_interval,
-        log_every_n_steps=t.log_every_n_steps,
         num_sanity_val_steps=0,
         enable_checkpointing=True,
         enable_model_summary=False,
@@ -134,6 +131,27 @@ def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
         callbacks=arm_callbacks(folder, config),
         logger=arm_loggers(folder, config),
     )
+
+
+def trainer_arguments(config: Config) -> dict[str, Any]:
+    """What the config says to Lightning's Trainer in Lightning's own words."""
+    names = (
+        "max_epochs",
+        "max_steps",
+        "accelerator",
+        "devices",
+        "num_nodes",
+        "precision",
+        "accumulate_grad_batches",
+        "gradient_clip_val",
+        "limit_train_batches",
+        "limit_val_batches",
+        "overfit_batches",
+        "check_val_every_n_epoch",
+        "val_check_interval",
+        "log_every_n_steps",
+    )
+    return {name: getattr(config.trainer, name) for name in names}
 
 
 def _explain(error: Exception, impl: Impl, checkpoint: object) -> Exception:
@@ -162,11 +180,6 @@ def _is_damage(error: Exception) -> bool:
 
     kinds = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, RuntimeError)
     return isinstance(error, kinds)
-
-
-def _contiguous(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Safetensors stores each tensor whole: views and shared storage are copied apart."""
-    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
 
 
 def _summary(trainer: L.Trainer, model: L.LightningModule) -> Summary:

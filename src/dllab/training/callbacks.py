@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from torch.distributed.tensor import DTensor
 
 from dllab.config.schema import Config
 from dllab.data.loader import BatchLoader, StreamLoader
@@ -98,7 +99,10 @@ class Gauges(Callback):
 
 def _gradient_norm(module: torch.nn.Module) -> float:
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
-    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+    if not gradients:
+        return 0.0
+    norm = torch.nn.utils.get_total_norm(gradients)
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
 class NanGuard(Callback):
@@ -132,10 +136,14 @@ class NanGuard(Callback):
 
 
 class CleanStop(Callback):
-    """Ctrl-C stops between two steps and leaves a checkpoint; a second one stops at once."""
+    """Ctrl-C stops between two steps and leaves a checkpoint; a second one stops at once.
 
-    def __init__(self, folder: ArmFolder) -> None:
+    Several ranks ask each other every few steps, so that all stop behind the same one.
+    """
+
+    def __init__(self, folder: ArmFolder, every: int) -> None:
         self._folder = folder
+        self._every = every
         self._run = folder.path.parent.parent.name
         self._lab = folder.path.parent.parent.parent.name[3:5]
         self._asked = False
@@ -158,11 +166,17 @@ class CleanStop(Callback):
         batch_idx: int,
     ) -> None:
         """Save and stop if asked."""
-        if self._asked:
+        if self._agreed(trainer, batch_idx):
             trainer.save_checkpoint(self._folder.checkpoints / "last.ckpt")
             raise Interrupted(
                 f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch}"
             )
+
+    def _agreed(self, trainer: L.Trainer, batch_idx: int) -> bool:
+        if trainer.world_size == 1:
+            return self._asked
+        due = (batch_idx + 1) % self._every == 0
+        return due and trainer.strategy.reduce_boolean_decision(self._asked, all=False)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Give SIGINT back."""
@@ -214,5 +228,5 @@ def arm_callbacks(folder: ArmFolder, config: Config) -> list[Callback]:
         show,
         best,
         last,
-        CleanStop(folder),
+        CleanStop(folder, trainer.log_every_n_steps),
     ]

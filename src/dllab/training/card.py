@@ -25,6 +25,8 @@ from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder, write_json
 from dllab.training.machine import is_main_process
 
+Summary = dict[str, Any]  # what an arm reached: steps, epochs, parameters, last metrics
+
 _PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy")
 
 
@@ -53,6 +55,7 @@ class RunCard:
             "versions": _versions(),
             "git": _git(lab.root),
             "hardware": _hardware(),
+            "threads": max(config.trainer.threads for config in configs.values()),
             "arms": earlier.get("arms", {}),
         }
 
@@ -84,7 +87,7 @@ class RunCard:
         self.content["arms"].setdefault(name, {}).update({k: round(v, 2) for k, v in cost.items()})
         self._write()
 
-    def record(self, name: str, summary: dict[str, Any]) -> None:
+    def record(self, name: str, summary: Summary) -> None:
         """What an arm reached."""
         self.content["arms"].setdefault(name, {}).update(summary)
 
@@ -95,7 +98,6 @@ class RunCard:
     def _write(self) -> None:
         if not is_main_process():
             return
-        self.content["threads"] = torch.get_num_threads()
         self.content["cost"] = {
             "wall_s": round(self._before["wall_s"] + time.perf_counter() - self._wall, 2),
             "cpu_s": round(self._before["cpu_s"] + _cpu_seconds() - self._cpu, 2),
@@ -109,12 +111,15 @@ def _now() -> str:
 
 
 def _cpu_seconds() -> float:
-    return time.process_time()
+    """Of this process and of the ranks it has started and seen end."""
+    ranks = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ranks.ru_utime + ranks.ru_stime
 
 
 def _peak_memory_mb() -> int:
-    """Peak resident memory of this process; the kernel counts KiB on Linux, bytes on macOS."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Peak resident memory of the largest process; Linux counts KiB, macOS bytes."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in whose)
     return int(peak // (1024 if platform.system() == "Linux" else 1024**2))
 
 

@@ -1,27 +1,79 @@
-"""The machine a run meets: seeds, threads, ranks, and hardware that may be missing."""
+"""The machine a run meets: which of its processes this one is, seeds, threads, small talk."""
 
 import logging
 import os
 import warnings
-
-import lightning as L
-import torch
+from datetime import UTC, datetime
 
 from dllab.config.schema import Config
 from dllab.errors import LabError
 
 
+def started_by() -> str:
+    """Who started this process beside its peers: `torchrun`, `slurm`, or nobody (empty)."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return "torchrun"
+    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    return "slurm" if "SLURM_NTASKS" in os.environ and not interactive else ""
+
+
+def world_size() -> int:
+    """How many processes were started; 1 when nobody started several."""
+    names = {"torchrun": "WORLD_SIZE", "slurm": "SLURM_NTASKS"}
+    return int(os.environ[names[started_by()]]) if started_by() else 1
+
+
 def is_main_process() -> bool:
     """Whether this process writes the run folder: rank 0, or the only one."""
-    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or os.environ.get("LOCAL_RANK")
+    rank = os.environ.get("RANK")
+    if rank is None and started_by() == "slurm":
+        rank = os.environ["SLURM_PROCID"]
     return int(rank or 0) == 0
 
 
-def seed_and_threads(config: Config) -> None:
-    """Seed every generator and fix the thread count; the choice is written back into the config."""
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    config.trainer.threads = config.trainer.threads or free_cores()
-    torch.set_num_threads(config.trainer.threads)
+def agree_on_run() -> None:
+    """Let processes that were started side by side write one run folder.
+
+    `DLLAB_RUN` names it, where the launcher has set it. Else rank 0 tells its peers through
+    torchrun's store; under Slurm the job's start and number make the name.
+    """
+    if "DLLAB_RUN" in os.environ or not started_by():
+        return
+    if started_by() == "torchrun":
+        os.environ["DLLAB_RUN"] = _told_by_rank_0()
+        return
+    begun = os.environ.get("SLURM_JOB_START_TIME")
+    if begun is None:
+        raise LabError(
+            "the processes of this Slurm job cannot agree on a run folder",
+            "export DLLAB_RUN=$(date -u +%Y%m%dT%H%M%SZ)-$SLURM_JOB_ID before srun; "
+            "`dllab launch slurm` writes such a script",
+        )
+    job = f"{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', '0')}"
+    os.environ["DLLAB_RUN"] = f"{datetime.fromtimestamp(int(begun), UTC):%Y%m%dT%H%M%SZ}-{job}"
+
+
+def _told_by_rank_0() -> str:
+    from torch.distributed.distributed_c10d import TCPStore
+
+    from dllab.rundir.run import new_run_id
+
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    key = f"dllab/run/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    if is_main_process():
+        store.set(key, new_run_id())
+    return store.get(key).decode()
+
+
+def settle_threads(config: Config) -> None:
+    """Fix the thread count of each process, where the config leaves it open.
+
+    Done before config.yaml is written: a run resumes with the threads that it began with, since
+    sums over more threads round differently.
+    """
+    trainer = config.trainer
+    here = trainer.devices if trainer.accelerator == "cpu" else 1
+    trainer.threads = trainer.threads or max(1, free_cores() // here)
 
 
 def free_cores() -> int:
@@ -30,29 +82,24 @@ def free_cores() -> int:
     On a busy machine more threads than free cores cost 30 times the CPU: OpenMP's workers spin at
     every barrier while they wait for the one that is not scheduled.
     """
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return max(1, min(cores - round(busy), 8))
+    return max(1, min(usable_cores() - round(busy), 8))
 
 
-def require_hardware(configs: dict[str, Config]) -> None:
-    """Fail before anything is built when the machine lacks what a config asks for (exit 2)."""
-    for config in configs.values():
-        asked = config.trainer
-        if asked.accelerator in ("gpu", "cuda") and torch.cuda.device_count() < asked.devices:
-            raise LabError(
-                f"hardware={config.hardware} asks for {asked.devices} GPU(s); this machine has "
-                f"{torch.cuda.device_count()}",
-                f"run it here with {_alternative(asked.devices)}",
-            )
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _alternative(devices: int) -> str:
-    if torch.cuda.device_count() > 0:
-        return f"trainer.devices={torch.cuda.device_count()}"
-    return "hardware=cpu" if devices == 1 else f"hardware=ddp_cpu trainer.devices={min(devices, 4)}"
+def seed_and_threads(config: Config) -> None:
+    """Seed every generator, and use as many threads as the config says."""
+    import lightning as L
+    import torch
+
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    torch.set_num_threads(config.trainer.threads)
 
 
 def quiet_libraries() -> None:
@@ -60,6 +107,7 @@ def quiet_libraries() -> None:
     for name in (
         "lightning.pytorch.utilities.rank_zero",
         "lightning.fabric.utilities.seed",
+        "lightning.fabric.utilities.distributed",
         "lightning.pytorch.accelerators.cuda",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -68,3 +116,5 @@ def quiet_libraries() -> None:
     # A checkpoint between two steps holds the weights after the first: what resuming needs.
     warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual optimization")
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+    # Sharded modules may return views; only an operation in place on one would be lost.
+    warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")

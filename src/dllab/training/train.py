@@ -9,12 +9,12 @@ import yaml
 from dllab.config.compose import compose
 from dllab.config.schema import Config
 from dllab.errors import LabError
-from dllab.lab.code import Impl, choose_impl, import_lab
+from dllab.lab.code import Impl, choose_impl
 from dllab.lab.find import Lab, find_lab
-from dllab.rundir.run import RunFolder, write_text
-from dllab.training.arm import train_arm
-from dllab.training.card import RunCard
-from dllab.training.machine import is_main_process, quiet_libraries, require_hardware
+from dllab.rundir.run import ArmFolder, RunFolder, write_text
+from dllab.training.card import RunCard, Summary
+from dllab.training.hardware import require_hardware
+from dllab.training.machine import agree_on_run, is_main_process, settle_threads, started_by
 
 Say = Callable[[str], None]
 
@@ -24,11 +24,14 @@ def train(root: Path, lab: Lab, overrides: Sequence[str] = (), *, say: Say = pri
     configs = compose(lab, list(overrides))
     require_hardware(configs)
     impl = choose_impl(lab, next(iter(configs.values())).impl)
-    if impl.because_untouched:
+    if impl.because_untouched and is_main_process():
         say(
             f"{lab.code.relative_to(lab.folder.parent.parent)} is still the untouched starter: "
             "this run shows the reference solution, and cannot be submitted as yours."
         )
+    for config in configs.values():
+        settle_threads(config)
+    agree_on_run()
     run = RunFolder.create(root, lab.id)
     if is_main_process():
         shutil.copyfile(impl.path, run.code)
@@ -62,17 +65,25 @@ def _train_arms(
     *,
     resuming: bool = False,
 ) -> RunFolder:
-    quiet_libraries()
-    module = import_lab(lab, impl.path)
     with RunCard(run, lab, impl, configs) as card:
         for name, config in configs.items():
-            folder = run.arm(name)
             if card.finished(name):
                 say(f"arm {name} is finished already")
                 continue
-            if len(configs) > 1:
+            if len(configs) > 1 and is_main_process():
                 say(f"arm {name}")
             with card.arm(name):
-                summary = train_arm(folder, lab, impl, module, config, resuming=resuming)
+                summary = _train_arm(run.arm(name), lab, impl, config, resuming)
                 card.record(name, {**summary, "finished": True})
     return run
+
+
+def _train_arm(folder: ArmFolder, lab: Lab, impl: Impl, config: Config, resuming: bool) -> Summary:
+    """In this process, or by one for each device, unless somebody has started those already."""
+    if config.trainer.devices > 1 and config.trainer.accelerator != "tpu" and not started_by():
+        from dllab.training.spread import spread_arm
+
+        return spread_arm(folder, lab, impl, config, resuming=resuming)
+    from dllab.training.arm import train_arm
+
+    return train_arm(folder, lab, impl, config, resuming=resuming)

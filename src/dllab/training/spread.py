@@ -1,0 +1,180 @@
+"""One process for each device: started here, watched here, and never left behind.
+
+The process that the person started trains nothing itself. It waits for its ranks, writes the run
+card, and grades in the end. When one rank fails or is killed, the others are ended and its error
+becomes the run's; when this process is killed, the ranks end themselves.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from dllab.config.schema import Config
+from dllab.errors import InfraError, LabError
+from dllab.lab.code import Impl
+from dllab.lab.find import Lab
+from dllab.rundir.run import ArmFolder
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Rank:
+    number: int
+    process: BaseProcess
+    pipe: "Connection[Any, Any]"
+    log: Path
+
+
+def spread_arm(
+    folder: ArmFolder, lab: Lab, impl: Impl, config: Config, *, resuming: bool = False
+) -> Summary:
+    """Do what `train_arm` does by one process for each device of this machine.
+
+    Returns rank 0's summary. Raises what the first failing rank raised; InfraError, with the rank's
+    last words, when one was killed or failed by no fault of the learner.
+    """
+    with TemporaryDirectory(prefix="dllab-") as logs:
+        ranks = _start(Path(logs), (folder, lab, impl, config, resuming))
+        try:
+            return _watch_until_done(ranks)
+        except BaseException:
+            for rank in ranks:
+                rank.process.kill()
+            raise
+        finally:
+            for rank in ranks:
+                rank.process.join()
+
+
+def _start(logs: Path, job: tuple[Any, ...]) -> list[_Rank]:
+    trainer = job[3].trainer
+    shared = {
+        "WORLD_SIZE": str(trainer.devices),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+        # Lightning sets the thread count itself, where this variable does not forbid it.
+        "OMP_NUM_THREADS": str(trainer.threads),
+    }
+    spawn = multiprocessing.get_context("spawn")
+    ranks = []
+    for number in range(trainer.devices):
+        ours, theirs = spawn.Pipe()
+        log = logs / f"rank{number}.log"
+        places = {**shared, "RANK": str(number), "LOCAL_RANK": str(number), "NODE_RANK": "0"}
+        process = spawn.Process(target=_run_rank, args=(theirs, log, places, job))
+        process.start()
+        theirs.close()  # so that the pipe ends when the rank does
+        ranks.append(_Rank(number, process, ours, log))
+    return ranks
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- in the rank's process ------------------------------------------------------------------------
+
+
+def _run_rank(
+    pipe: "Connection[Any, Any]", log: Path, places: dict[str, str], job: tuple[Any, ...]
+) -> None:
+    """Train the arm as one of its ranks, and send back a summary or what went wrong."""
+    os.setpgrp()  # Ctrl-C reaches the parent alone, which passes it on once
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update(places)
+    if places["RANK"] != "0":
+        _write_to(log)
+    folder, lab, impl, config, resuming = job
+    try:
+        from dllab.training.arm import train_arm
+
+        pipe.send(train_arm(folder, lab, impl, config, resuming=resuming))
+    except LabError as error:
+        pipe.send(error)
+    except KeyboardInterrupt:
+        pipe.send(KeyboardInterrupt())
+    except BaseException:  # noqa: BLE001 - it is raised again, by the parent
+        number, total = places["RANK"], places["WORLD_SIZE"]
+        pipe.send(InfraError(f"{traceback.format_exc()}\nrank {number} of {total} failed"))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _write_to(log: Path) -> None:
+    """Send all that this process prints to a file: rank 0 speaks for all."""
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, sys.stdout.fileno())
+    os.dup2(file, sys.stderr.fileno())
+
+
+# --- in the parent --------------------------------------------------------------------------------
+
+
+def _watch_until_done(ranks: Sequence[_Rank]) -> Summary:
+    """Pass one Ctrl-C on to the ranks, which stop together between two steps; obey a second."""
+    try:
+        return _watch(ranks)
+    except KeyboardInterrupt:
+        for rank in ranks:
+            if rank.process.pid is not None:
+                os.kill(rank.process.pid, signal.SIGINT)
+        return _watch(ranks)
+
+
+def _watch(ranks: Sequence[_Rank]) -> Summary:
+    running = {rank.pipe: rank for rank in ranks if not rank.pipe.closed}
+    summary: Summary = {}
+    while running:
+        ready = [running.pop(pipe) for pipe in wait(list(running))]  # type: ignore[call-overload]
+        outcomes = [(rank, _outcome(rank, len(ranks))) for rank in ready]
+        failures = [outcome for _, outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            # A killed rank takes its peers down: their connections break in the same moment.
+            raise next((f for f in failures if isinstance(f, _KilledError)), failures[0])
+        summary = next((o for rank, o in outcomes if rank.number == 0), summary)  # type: ignore[misc]
+    return summary
+
+
+class _KilledError(InfraError):
+    """A rank ended without a word."""
+
+
+def _outcome(rank: _Rank, total: int) -> Summary | BaseException:
+    try:
+        outcome: Summary | BaseException = rank.pipe.recv()
+    except EOFError:
+        rank.process.join()
+        return _killed(rank, total)
+    finally:
+        rank.pipe.close()
+    return outcome
+
+
+def _killed(rank: _Rank, total: int) -> _KilledError:
+    code = rank.process.exitcode or 0
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    last = rank.log.read_text(encoding="utf-8", errors="replace") if rank.log.is_file() else ""
+    return _KilledError(
+        f"{last[-4000:]}rank {rank.number} of {total} {how}",
+        "--resume goes on from the last checkpoint; SIGKILL often means that memory ran out: "
+        "then use fewer devices or a smaller data.batch_size",
+    )
