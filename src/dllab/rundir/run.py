@@ -25,6 +25,11 @@ class ArmFolder:
         return self.path.name
 
     @property
+    def run_id(self) -> str:
+        """The id of the run that the arm belongs to."""
+        return self.path.parent.parent.name
+
+    @property
     def weights(self) -> Path:
         """State dict of the chosen checkpoint, safetensors."""
         return self.path / "weights.safetensors"
@@ -43,6 +48,11 @@ class ArmFolder:
     def test_predictions(self) -> Path:
         """The same two arrays on the public test split, as the practice grade scored them."""
         return self.path / "test_predictions.safetensors"
+
+    @property
+    def profile(self) -> Path:
+        """`trace.json` and `top10.txt`, where the run was profiled."""
+        return self.path / "profile"
 
     @property
     def checkpoints(self) -> Path:

@@ -15,6 +15,7 @@ from dllab.data.loader import BatchLoader, StreamLoader
 from dllab.errors import LabError
 from dllab.rundir.run import ArmFolder
 from dllab.training.loggers import CurveLogger
+from dllab.training.profile import Profile
 
 
 class Interrupted(LabError):  # noqa: N818 - not an error: the person asked
@@ -229,4 +230,5 @@ def arm_callbacks(folder: ArmFolder, config: Config) -> list[Callback]:
         best,
         last,
         CleanStop(folder, trainer.log_every_n_steps),
+        *([Profile(folder)] if trainer.profile else []),
     ]

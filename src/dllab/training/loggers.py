@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
@@ -81,40 +82,52 @@ class CurveLogger(Logger):
 
 
 def arm_loggers(folder: ArmFolder, config: Config) -> list[Logger]:
-    """The curve, and the tracker; its run name is the run's id."""
-    run_id = folder.path.parent.parent.name
+    """The curve, and the tracker, which shows the run under the run card's id."""
     curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
     match config.logger:
         case "csv":
             return [curve]
         case "tensorboard":
-            from lightning.pytorch.loggers import TensorBoardLogger
-
-            try:
-                return [curve, TensorBoardLogger(folder.path, name="", version="tensorboard")]
-            except ModuleNotFoundError as error:
-                raise LabError(
-                    "logger=tensorboard needs the package tensorboard",
-                    "pip install tensorboard, or logger=csv",
-                ) from error
+            return [curve, _tensorboard(folder, config)]
         case "wandb":
-            return [curve, _wandb(folder, config, run_id)]
+            return [curve, _wandb(folder, config)]
         case _:
             raise LabError(
                 f"logger={config.logger} is none of csv, tensorboard, wandb", "choose one"
             )
 
 
-def _wandb(folder: ArmFolder, config: Config, run_id: str) -> Logger:
-    """Offline unless the person asks for more; `wandb sync` uploads later."""
-    from lightning.pytorch.loggers import WandbLogger
+def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
+    """Event files in `tensorboard/RUN`: the last folder is the name that TensorBoard shows."""
+    from lightning.pytorch.loggers import TensorBoardLogger
 
+    if find_spec("tensorboard") is None:
+        raise LabError(
+            "logger=tensorboard needs the package tensorboard, which is not installed",
+            "pip install 'dllab[tensorboard]' (or pip install tensorboard); or logger=csv",
+        )
+    logger = TensorBoardLogger(folder.path, name="tensorboard", version=folder.run_id)
+    logger.log_hyperparams(config.plain())
+    return logger
+
+
+def _wandb(folder: ArmFolder, config: Config) -> Logger:
+    """Offline unless the person asks for more; `wandb sync` uploads later."""
+    try:
+        from lightning.pytorch.loggers import WandbLogger
+    except ModuleNotFoundError as error:
+        raise LabError(
+            "logger=wandb needs the package wandb, which is not installed",
+            "pip install wandb, or logger=csv",
+        ) from error
     offline = os.environ.get("WANDB_MODE", config.wandb.mode) != "online"
     return WandbLogger(
-        name=f"{run_id}-{folder.name}",
+        name=folder.run_id,
+        id=f"{folder.run_id}-{folder.name}",  # a resumed run goes on with the same curve
+        job_type=folder.name,
+        group=config.lab,
         project=config.wandb.project,
         entity=config.wandb.entity,
-        group=config.lab,
         save_dir=folder.path,
         offline=offline,
         config=config.plain(),

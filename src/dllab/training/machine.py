@@ -54,7 +54,7 @@ def agree_on_run() -> None:
 
 
 def _told_by_rank_0() -> str:
-    from torch.distributed.distributed_c10d import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     from dllab.rundir.run import new_run_id
 
@@ -62,7 +62,7 @@ def _told_by_rank_0() -> str:
     key = f"dllab/run/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     if is_main_process():
         store.set(key, new_run_id())
-    return store.get(key).decode()
+    return str(store.get(key).decode())
 
 
 def settle_threads(config: Config) -> None:
