@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import IO, Literal
 
-from dllab.sandbox.backends import Child
+from dllab.sandbox.job import Child
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError
 

@@ -22,8 +22,8 @@ from torch import Tensor
 
 import dllab
 from dllab.lab.find import Lab
-from dllab.sandbox.backends import Backend, Child, Job
 from dllab.sandbox.channel import Channel, LostError
+from dllab.sandbox.job import Backend, Child, Job
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 

@@ -60,6 +60,10 @@ class Warm:
         self._socket.close()
         self._server.wait()
 
+    def problem(self) -> str:
+        """None: whoever made this object has asked `is_possible`."""
+        return ""
+
     def start(self, job: Job) -> Child:
         """Fork a worker. A warm process that was lost, for want of memory say, is replaced once."""
         try:
