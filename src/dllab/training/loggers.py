@@ -113,13 +113,15 @@ def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
 
 def _wandb(folder: ArmFolder, config: Config) -> Logger:
     """Offline unless the person asks for more; `wandb sync` uploads later."""
-    try:
-        from lightning.pytorch.loggers import WandbLogger
-    except ModuleNotFoundError as error:
+    from lightning.pytorch.loggers import WandbLogger
+
+    if find_spec("wandb") is None:
         raise LabError(
             "logger=wandb needs the package wandb, which is not installed",
             "pip install wandb, or logger=csv",
-        ) from error
+        )
+    from wandb import Settings
+
     offline = os.environ.get("WANDB_MODE", config.wandb.mode) != "online"
     return WandbLogger(
         name=folder.run_id,
@@ -131,4 +133,5 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
         save_dir=folder.path,
         offline=offline,
         config=config.plain(),
+        settings=Settings(silent=True),
     )
