@@ -8,7 +8,9 @@ import hashlib
 import io
 import json
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,17 @@ from dllab.submission.layout import (
 )
 
 _CHUNK = 1 << 16
+# What zipfile raises on bytes that were never an archive.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ def _read_capped(archive: Path) -> bytes:
 def _open(data: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise bad(f"this is not a zip archive: {error}") from None
 
 
@@ -126,7 +139,7 @@ def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as file:
             content = b"".join(_pieces(file, info.file_size))
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise bad(f"{info.filename!r} is damaged: {error}") from None
     if len(content) != info.file_size:
         raise bad(f"{info.filename!r} is not as long as the archive says")
