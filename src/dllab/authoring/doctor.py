@@ -1,0 +1,165 @@
+"""The story of `dllab doctor`: read each lab → run its checks over right and wrong code → train the
+reference → ask every rule. Read top to bottom.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+
+from dllab.authoring import rules_proof, rules_text, rules_training
+from dllab.authoring.forks import Done, Limits, run_forked
+from dllab.authoring.mutants import load_mutants
+from dllab.authoring.mutation import sample
+from dllab.authoring.proof import Finding, checks_of, examine, import_libraries
+from dllab.authoring.rules import Case, Equivalent, Fault, Needs, Rule
+from dllab.authoring.trial import run_trial
+from dllab.checklist.topics import load_checklist
+from dllab.errors import LabError
+from dllab.lab.find import Lab
+from dllab.lab.spec import load_yaml
+from dllab.lab.starter import make_starter
+
+RULES: tuple[Rule, ...] = tuple(
+    value
+    for module in (rules_text, rules_proof, rules_training)
+    for value in vars(module).values()
+    if isinstance(value, Rule)
+)
+LOADS = "loads"
+DRAWS = 5
+MUTANT_CPU_S = 20
+WORDS_PER_MINUTE = 200
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One lab: its faults, and the case they were found in (None when it could not be read)."""
+
+    lab: Lab
+    faults: tuple[Fault, ...]
+    case: Case | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether no rule found a fault."""
+        return not self.faults
+
+
+def diagnose(
+    labs: Sequence[Lab], *, fast: bool = False, jobs: int | None = None, say: Say = lambda _: None
+) -> list[Diagnosis]:
+    """Prove every rule of each lab. `fast` leaves out generated mutants and training.
+
+    The checks of all labs share one pool of `jobs` forks (default: one a core). The trainings come
+    after them, one at a time, so that their cost is honest.
+    """
+    torch.set_num_threads(1)
+    opened = [_open(lab, fast=fast) for lab in labs]
+    cases = [case for case in opened if isinstance(case, Case)]
+    say(f"reading {len(labs)} labs: done; running their checks")
+    _prove(cases, jobs or os.cpu_count() or 1)
+    diagnoses = []
+    for lab, case in zip(labs, opened, strict=True):
+        if isinstance(case, Fault):
+            diagnoses.append(Diagnosis(lab, (case,)))
+            continue
+        if not fast:
+            say(f"{lab.id}: training the reference")
+            case = replace(case, trial=run_trial(lab))  # noqa: PLW2901
+        diagnoses.append(Diagnosis(lab, tuple(_ask(case, fast=fast)), case))
+    return diagnoses
+
+
+def _open(lab: Lab, *, fast: bool) -> Case | Fault:
+    """Read all files of a lab; what cannot be read is the one fault of the rule `loads`."""
+    if not lab.solution.is_file():
+        return Fault(LOADS, "_author/solution.py is missing", "write the reference first")
+    try:
+        solution = lab.solution.read_text(encoding="utf-8")
+        import_libraries(solution)
+        return Case(
+            lab=lab,
+            solution=solution,
+            starter=make_starter(solution, str(lab.solution)),
+            checks=checks_of(lab),
+            mutants=tuple(load_mutants(lab)),
+            equivalent=_equivalent(lab),
+            topics=frozenset(load_checklist(lab.root).topics),
+            generated=() if fast or not lab.spec.checks else tuple(sample(solution)),
+        )
+    except LabError as error:
+        return Fault(LOADS, error.what, error.hint)
+    except Exception as error:  # noqa: BLE001 - an author's file may raise anything when imported
+        return Fault(LOADS, f"{type(error).__name__}: {error}", "mend the file that it names")
+
+
+def _equivalent(lab: Lab) -> tuple[Equivalent, ...]:
+    path = lab.folder / "_author" / "equivalent.yaml"
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(Equivalent(**entry) for entry in load_yaml(path) or ())
+    except TypeError as error:
+        raise LabError(f"{path}: {error}", "an entry has before, after and reason") from None
+
+
+def _prove(cases: Sequence[Case], jobs: int) -> None:
+    """Run every starter, reference and mutant, and file what was found with its case."""
+    plan = [job for case in cases for job in _jobs(case)]
+    memory = max((case.lab.spec.budgets.memory_mb for case in cases), default=4096)
+    limits = Limits(wall_s=120, cpu_s=MUTANT_CPU_S, memory_mb=memory)
+    for done in run_forked([task for task, _, _ in plan], jobs=jobs, limits=limits):
+        _, ids, store = plan[done.key]
+        store(_findings(done, ids))
+
+
+Job = tuple[Callable[[], list[Finding]], Sequence[str], Callable[[list[Finding]], None]]
+
+
+def _jobs(case: Case) -> Iterator[Job]:
+    """What to run, the checks that it runs, and where the findings go."""
+    every = list(case.checks)
+    lab = case.lab
+    yield partial(examine, lab, case.starter), every, case.of_starter.extend
+    for seed in range(1, DRAWS + 1):
+        task = partial(examine, lab, case.solution, seed=1000 * seed)
+        yield task, every, case.of_reference.append
+    for mutant in case.mutants:
+        if mutant.catches in case.checks:
+            ids = [mutant.catches, *case.checks[mutant.catches].depends_on]
+            task = partial(examine, lab, mutant.source, ids)
+            yield task, ids[:1], partial(case.of_mutant.__setitem__, mutant.name)
+    for number, generated in enumerate(case.generated):
+        task = partial(examine, lab, generated.source, stop_at_failure=True)
+        yield task, every[:1], partial(case.of_generated.__setitem__, number)
+
+
+def _findings(done: Done[list[Finding]], ids: Sequence[str]) -> list[Finding]:
+    """What was found; code that hung or died fails the checks that it was run for."""
+    if done.value is not None:
+        return done.value
+    return [Finding(id, passed=False, message=f"it ended early: {done.failure}") for id in ids]
+
+
+def _ask(case: Case, *, fast: bool) -> Iterator[Fault]:
+    slow: tuple[Needs, ...] = ("mutation", "training")
+    for rule in RULES:
+        if not (fast and rule.needs in slow):
+            yield from rule.faults(case)
+
+
+def reading_minutes(lab: Lab) -> int:
+    """Time to read the lab's page, at 200 words a minute."""
+    path = lab.folder / "README.md"
+    words = len(path.read_text(encoding="utf-8").split()) if path.is_file() else 0
+    return max(1, round(words / WORDS_PER_MINUTE))
+
+
+def code_lines(lab: Lab) -> int:
+    """Length of the file that a learner edits."""
+    return len(lab.code.read_text(encoding="utf-8").splitlines()) if lab.code.is_file() else 0

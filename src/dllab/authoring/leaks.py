@@ -1,0 +1,51 @@
+"""Solution text where learners could read it."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dllab.lab.starter import solution_regions
+
+MIN_CHARS = 16
+# `optimizer.step()` alone is the vocabulary of the library, no solution.
+_BARE_CALL = re.compile(r"(return )?[\w.]+\(\)?|\w+ = [\w.]+(\(\))?")
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A line of a solution region, and where it stands."""
+
+    path: Path
+    line: int
+    text: str
+
+
+def secrets_of(solution: str, starter: str) -> list[str]:
+    """The lines of the solution regions that a learner must come up with.
+
+    Left out are comments, what the starter shows elsewhere anyway, lines shorter than 16
+    characters, and bare calls.
+    """
+    lines = solution.splitlines()
+    found = {
+        line.strip()
+        for first, last in solution_regions(solution).values()
+        for line in lines[first - 1 : last]
+    }
+    return sorted(line for line in found if _is_secret(line) and line not in starter)
+
+
+def leaks_of(solution: str, starter: str, paths: Iterable[Path]) -> Iterator[Leak]:
+    """Every place in the files where a secret line of the solution stands."""
+    secrets = secrets_of(solution, starter)
+    for path in paths:
+        text = path.read_text(encoding="utf-8", errors="ignore")
+        for secret in secrets:
+            at = text.find(secret)
+            if at >= 0:
+                yield Leak(path, text.count("\n", 0, at) + 1, secret)
+
+
+def _is_secret(line: str) -> bool:
+    return len(line) >= MIN_CHARS and not line.startswith("#") and not _BARE_CALL.fullmatch(line)

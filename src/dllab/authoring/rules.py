@@ -1,0 +1,100 @@
+"""The vocabulary of the doctor: a rule is one thing that must hold of every lab.
+
+A rule is a function of a `Case` that yields a message for each fault it finds. Its docstring is the
+sentence that `dllab doctor --rules` prints, its remedy what an author is told to do.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dllab.authoring.mutants import Mutant
+from dllab.authoring.mutation import Generated
+from dllab.authoring.proof import Finding
+from dllab.authoring.trial import Trial
+from dllab.checks import Check
+from dllab.lab.find import Lab
+
+Needs = Literal["text", "proof", "mutation", "training"]
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """An entry of `_author/equivalent.yaml`: a generated mutant that is no mistake, and why."""
+
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One lab and all that was found out about it."""
+
+    lab: Lab
+    solution: str
+    starter: str
+    checks: Mapping[str, Check]
+    mutants: tuple[Mutant, ...]
+    equivalent: tuple[Equivalent, ...]
+    topics: frozenset[str]
+    generated: tuple[Generated, ...] = ()
+    of_starter: list[Finding] = field(default_factory=list)
+    of_reference: list[list[Finding]] = field(default_factory=list)
+    of_mutant: dict[str, list[Finding]] = field(default_factory=dict)
+    of_generated: dict[int, list[Finding]] = field(default_factory=dict)
+    trial: Trial | None = None
+
+    @property
+    def survivors(self) -> list[Generated]:
+        """The generated mutants that no check failed."""
+        return [
+            mutant
+            for number, mutant in enumerate(self.generated)
+            if all(finding.passed for finding in self.of_generated.get(number, []))
+        ]
+
+    def is_caught(self, mutant: Mutant) -> bool:
+        """Whether the check that a mutant names has failed it."""
+        findings = self.of_mutant.get(mutant.name, [])
+        return any(f.check == mutant.catches and not f.passed for f in findings)
+
+    def is_called_equivalent(self, mutant: Generated) -> bool:
+        """Whether equivalent.yaml has an entry for it."""
+        return any((e.before, e.after) == (mutant.before, mutant.after) for e in self.equivalent)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a lab, the rule that says so, and what to do about it."""
+
+    rule: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`needs` says what must be found out first; `--fast` leaves out mutation and training."""
+
+    id: str
+    needs: Needs
+    remedy: str
+    sentence: str
+    find: Callable[[Case], Iterator[str]]
+
+    def faults(self, case: Case) -> list[Fault]:
+        """All faults of this rule in a lab."""
+        remedy = self.remedy.replace("NN", case.lab.number)
+        return [Fault(self.id, message, remedy) for message in self.find(case)]
+
+
+def rule(
+    id: str, remedy: str, *, needs: Needs = "text"
+) -> Callable[[Callable[[Case], Iterator[str]]], Rule]:
+    """Turn a function into a Rule. In the remedy, NN stands for the lab's number."""
+
+    def decorate(find: Callable[[Case], Iterator[str]]) -> Rule:
+        return Rule(id, needs, remedy, " ".join((find.__doc__ or "").split()), find)
+
+    return decorate

@@ -1,0 +1,111 @@
+"""What must hold of a lab's code, told by running its checks over right and wrong solutions."""
+
+from collections.abc import Iterator
+
+from dllab.authoring.mutation import AT_LEAST
+from dllab.authoring.rules import Case, rule
+from dllab.lab.todo import PREFIX
+
+KILL_RATE = 0.95
+EQUIVALENT_SHARE = 0.10
+
+
+@rule(
+    "starter-fails",
+    "make the check depend on what the starter cannot do yet, or call the task's code first",
+    needs="proof",
+)
+def starter_fails(case: Case) -> Iterator[str]:
+    """In the starter every check fails with its TODO, or is skipped behind one that fails."""
+    behind: set[str] = set()
+    for finding in case.of_starter:
+        skipped = behind & set(case.checks[finding.check].depends_on)
+        if finding.passed and not skipped:
+            yield f"{finding.check} passes in the untouched starter"
+        elif not finding.message.startswith(PREFIX) and not skipped:
+            yield f"{finding.check} fails in the starter, but not at a TODO: {finding.message}"
+        behind.add(finding.check)
+
+
+@rule("reference", "mend the reference or the check; both are yours", needs="proof")
+def reference(case: Case) -> Iterator[str]:
+    """The reference passes every check, whatever values are drawn."""
+    faults = [f for draw in case.of_reference for f in draw if not f.passed]
+    for id in dict.fromkeys(finding.check for finding in faults):
+        of_check = [finding for finding in faults if finding.check == id]
+        draws = f"{len(of_check)} of {len(case.of_reference)} draws"
+        yield f"the reference fails {id} on {draws}: {of_check[0].message}"
+
+
+@rule(
+    "judges", "let `given` and the judge cope with any array of the declared shape", needs="proof"
+)
+def judges(case: Case) -> Iterator[str]:
+    """Judges find fault with wrong code, they do not break on it."""
+    every = [*case.of_starter, *(f for draw in case.of_reference for f in draw)]
+    every += [f for findings in case.of_mutant.values() for f in findings]
+    every += [f for findings in case.of_generated.values() for f in findings]
+    broken = {finding.check: finding for finding in every if not finding.sound}
+    for finding in broken.values():
+        yield f"{finding.check} breaks: {finding.message}"
+
+
+@rule("mutants", "strengthen the check, or let CATCHES name the one that catches it", needs="proof")
+def mutants(case: Case) -> Iterator[str]:
+    """Every mutant is caught by the check that it names, and by none which that depends on."""
+    criteria = {criterion.id for criterion in case.lab.spec.criteria}
+    for mutant in case.mutants:
+        if mutant.catches in criteria:
+            continue
+        if mutant.catches not in case.checks:
+            yield f"{mutant.name} names {mutant.catches!r}, which is no check"
+            continue
+        failed = [f.check for f in case.of_mutant.get(mutant.name, []) if not f.passed]
+        if mutant.catches not in failed:
+            yield f"{mutant.name} is not caught by {mutant.catches}: {mutant.why}"
+        for id in failed:
+            if id != mutant.catches:
+                yield f"{mutant.name} fails {id} first, so {mutant.catches} never runs"
+
+
+@rule("every-check", "plant the mistake that the check is there for, in _author/mutants/")
+def every_check(case: Case) -> Iterator[str]:
+    """Every check is failed by at least one mutant."""
+    caught = {mutant.catches for mutant in case.mutants}
+    for id in case.checks:
+        if id not in caught:
+            yield f"no mutant is caught by {id}"
+
+
+@rule(
+    "kill-rate",
+    "strengthen a check; or, if the change is no mistake, add it to _author/equivalent.yaml",
+    needs="mutation",
+)
+def kill_rate(case: Case) -> Iterator[str]:
+    """Of at least 30 generated mutants, those called equivalent aside, 95 % are caught."""
+    total = len(case.generated)
+    if total < AT_LEAST:
+        yield f"only {total} mutants can be generated, at least {AT_LEAST} are wanted"
+        return
+    loose = [mutant for mutant in case.survivors if not case.is_called_equivalent(mutant)]
+    serious = total - (len(case.survivors) - len(loose))
+    rate = 1 - len(loose) / serious
+    if rate < KILL_RATE:
+        yield f"{rate:.1%} of {serious} generated mutants are caught, {KILL_RATE:.0%} are wanted"
+        for mutant in loose:
+            yield f"survived: {mutant.name}"
+
+
+@rule("equivalent", "correct or remove the entry in _author/equivalent.yaml", needs="mutation")
+def equivalent(case: Case) -> Iterator[str]:
+    """What is called equivalent survives, has a reason, and is at most a tenth of all."""
+    survivors = {(mutant.before, mutant.after) for mutant in case.survivors}
+    for entry in case.equivalent:
+        shown = f"`{entry.before}` → `{entry.after}`"
+        if not entry.reason.strip():
+            yield f"no reason is given for {shown}"
+        if (entry.before, entry.after) not in survivors:
+            yield f"no surviving mutant is {shown}"
+    if len(case.equivalent) > EQUIVALENT_SHARE * len(case.generated):
+        yield f"{len(case.equivalent)} of {len(case.generated)} mutants are called equivalent"

@@ -1,0 +1,195 @@
+"""What must hold of a lab's files, told without running any of its code."""
+
+import hashlib
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from dllab.authoring.leaks import leaks_of
+from dllab.authoring.rules import Case, rule
+from dllab.lab.starter import solution_regions
+
+UNWRITTEN = "WRITE:"
+SECTIONS = (
+    "The idea",
+    "What you write",
+    "Classic mistakes",
+    "Rubric and time",
+    "What to try next",
+    "Further reading",
+)
+SECTIONS_OF_TRAINING = ("What to look at in the curves",)
+FILES = (
+    "README.md",
+    "lab.yaml",
+    "lab.py",
+    "given.py",
+    "checks.py",
+    "test_lab.py",
+    "__init__.py",
+    "conf/*.yaml",
+    "figures/*.svg",
+    "figures/*.png",
+    "_author/__init__.py",
+    "_author/solution.py",
+    "_author/probes.py",
+    "_author/checks.py",
+    "_author/equivalent.yaml",
+    "_author/calibration.svg",
+    "_author/mutants/*.py",
+)
+IGNORED = ("*/__pycache__/*", "__pycache__/*", "*.bak", "*.pyc", ".*", "*/.*")
+MIN_HINTS = 2
+
+
+@rule("points", "make `checks`, `hidden` and the points in lab.yaml agree with the code")
+def points(case: Case) -> Iterator[str]:
+    """lab.yaml lists every check with its points, hidden ones as such; all points make 100."""
+    spec = case.lab.spec
+    written = {id: check.points for id, check in case.checks.items()}
+    for id in written.keys() - spec.checks.keys():
+        yield f"the check {id!r} is missing from lab.yaml"
+    for id in spec.checks.keys() - written.keys():
+        yield f"lab.yaml lists the check {id!r}, but none is written"
+    for id in written.keys() & spec.checks.keys():
+        if written[id] != spec.checks[id]:
+            yield f"{id}: {written[id]:g} points in the code, {spec.checks[id]:g} in lab.yaml"
+    hidden = {id for id, c in case.checks.items() if c.judge.__module__.endswith("_author.checks")}
+    if hidden != set(spec.hidden):
+        yield f"hidden in the code: {sorted(hidden)}; in lab.yaml: {sorted(spec.hidden)}"
+    total = sum(spec.checks.values()) + sum(criterion.points for criterion in spec.criteria)
+    if total != 100:
+        yield f"the points of checks and criteria add up to {total:g}, not 100"
+
+
+@rule("order", "give every check an id of its own, below the checks that it depends on")
+def order(case: Case) -> Iterator[str]:
+    """Every id is used once, and a check depends only on checks above it."""
+    for id, times in Counter(case.lab.spec.manifest(official=True)).items():
+        if times > 1:
+            yield f"the id {id!r} is used {times} times"
+    above: set[str] = set()
+    for id, check in case.checks.items():
+        for missing in sorted(set(check.depends_on) - above):
+            yield f"{id} depends on {missing!r}, which no check above it is called"
+        above.add(id)
+
+
+@rule("starter", "dllab strip NN (or dllab reset NN, if lab.py holds a try of your own)")
+def starter(case: Case) -> Iterator[str]:
+    """lab.py is what the reference generates, and lab.yaml records its hash."""
+    digest = hashlib.sha256(case.starter.encode()).hexdigest()
+    if case.lab.spec.starter_sha256 != digest:
+        yield "lab.yaml's starter_sha256 belongs to another reference"
+    code = case.lab.code
+    if not code.is_file() or code.read_bytes() != case.starter.encode():
+        yield "lab.py is not the starter that the reference generates"
+
+
+@rule("hints", "write two or three hints a task under `hints:`, each more outspoken than the last")
+def hints(case: Case) -> Iterator[str]:
+    """Each task has stepped hints: at least two, none empty or repeated, growing in length."""
+    tasks = list(solution_regions(case.solution))
+    for task in tasks:
+        steps = case.lab.spec.hints.get(task, ())
+        if len(steps) < MIN_HINTS:
+            yield f"{task} has {len(steps)} hints, at least {MIN_HINTS} are wanted"
+        elif any(not str(step).strip() for step in steps):
+            yield f"{task} has an empty hint"
+        elif len(set(steps)) < len(steps):
+            yield f"{task} has the same hint twice"
+    for task in sorted(set(case.lab.spec.hints) - set(tasks)):
+        yield f"there are hints for {task!r}, which is no task of the solution"
+    pointed = {check.hint for check in case.checks.values()}
+    for task in sorted(pointed - set(tasks)):
+        yield f"a check points at the hints of {task!r}, which is no task of the solution"
+    for task in sorted(set(tasks) - pointed):
+        yield f"no check points at the task {task!r}"
+
+
+@rule("readme", "write the missing part of README.md; labs/lab01_mlp/README.md is a model")
+def readme(case: Case) -> Iterator[str]:
+    """README.md has its sections, names every task, and its links lead somewhere."""
+    path = case.lab.folder / "README.md"
+    if not path.is_file():
+        yield "README.md is missing"
+        return
+    text = path.read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+?)\s*$", text, re.MULTILINE)
+    wanted = SECTIONS + (SECTIONS_OF_TRAINING if case.lab.spec.arms else ())
+    for section in [section for section in wanted if section not in headings]:
+        yield f"README.md has no section `## {section}`"
+    for task in [task for task in solution_regions(case.solution) if f"`{task}`" not in text]:
+        yield f"README.md does not name the task `{task}`"
+    for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text):
+        if not (path.parent / link).exists():
+            yield f"README.md links to {link}, which is not there"
+
+
+@rule("leaks", "say it in other words: what learners get must not hold a line of the solution")
+def leaks(case: Case) -> Iterator[str]:
+    """No line of a solution region stands in any file that learners get."""
+    for leak in leaks_of(case.solution, case.starter, _released(case.lab.folder)):
+        yield f"{leak.path.relative_to(case.lab.folder)}:{leak.line} holds `{leak.text}`"
+
+
+@rule(
+    "topics", "name ids of labs/checklist.yaml under `topics:`; dllab coverage shows what is open"
+)
+def topics(case: Case) -> Iterator[str]:
+    """The lab names topics, and all of them exist in the checklist."""
+    if not case.lab.spec.topics:
+        yield "lab.yaml names no topics"
+    for topic in [topic for topic in case.lab.spec.topics if topic not in case.topics]:
+        yield f"there is no topic {topic!r} in labs/checklist.yaml"
+
+
+@rule("apart", "move the hidden probes to _author/probes.py, which must not import the judges")
+def apart(case: Case) -> Iterator[str]:
+    """Hidden probes enter the sandbox without their judges."""
+    package = case.lab.package
+    for id in case.lab.spec.hidden:
+        check = case.checks.get(id)
+        if check is not None and check.probe.__module__ != f"{package}._author.probes":
+            yield f"the probe of {id} is in {check.probe.__module__.removeprefix(package + '.')}"
+    probes = sys.modules.get(f"{package}._author.probes")
+    for value in vars(probes).values() if probes else ():
+        owner = getattr(value, "__module__", None) or getattr(value, "__name__", "")
+        if owner == f"{package}._author.checks":
+            yield "_author/probes.py imports _author/checks.py"
+            return
+
+
+@rule("files", "remove it, or move it out of the lab's folder")
+def files(case: Case) -> Iterator[str]:
+    """The folder holds the files of a lab and no others."""
+    for path in sorted(case.lab.folder.rglob("*")):
+        name = path.relative_to(case.lab.folder).as_posix()
+        if path.is_dir() or any(fnmatch(name, pattern) for pattern in IGNORED):
+            continue
+        if not any(fnmatch(name, pattern) for pattern in FILES):
+            yield f"{name} is no file of a lab"
+
+
+@rule("texts", f"replace `{UNWRITTEN} …` by the text that it asks for")
+def texts(case: Case) -> Iterator[str]:
+    """No text is left as `dllab new` wrote it."""
+    for path in _released(case.lab.folder):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if UNWRITTEN in line:
+                what = line.partition(UNWRITTEN)[2].strip()
+                yield f"{path.relative_to(case.lab.folder)}:{number}: {what}"
+
+
+def _released(folder: Path) -> list[Path]:
+    """The text files of a lab that learners get, lab.py left out: that is the starter's part."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".py", ".yaml", ".md")
+        and not {"_author", "__pycache__"} & set(path.relative_to(folder).parts)
+        and path.name not in ("lab.py", "starter.py")
+    ]

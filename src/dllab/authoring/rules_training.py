@@ -1,0 +1,86 @@
+"""What must hold of a lab's training: its recorded runs, and one run of the reference now."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dllab.authoring.rules import Case, rule
+from dllab.authoring.thresholds import (
+    LEAST_SEEDS,
+    Spread,
+    beats,
+    bigger_is_better,
+    pass_threshold,
+    recipe_of,
+)
+from dllab.lab.spec import Criterion
+
+
+@rule("thresholds", "dllab calibrate NN --write")
+def thresholds(case: Case) -> Iterator[str]:
+    """Thresholds follow from recorded runs of this reference, and metric mutants miss the floor."""
+    recipe = recipe_of(case.lab)
+    for criterion in case.lab.spec.criteria:
+        record = case.lab.spec.calibration.get(criterion.id)
+        if not record:
+            yield f"{criterion.id} has no recorded runs"
+            continue
+        yield from (f"{criterion.id}: {fault}" for fault in _faults(criterion, record))
+        if record.get("recipe") != recipe:
+            yield f"{criterion.id}: the reference or its config has changed since the runs"
+        metric_mutants = {m.name for m in case.mutants if m.catches == criterion.id}
+        for name in sorted(metric_mutants - set(record.get("mutants", {}))):
+            yield f"{criterion.id}: there are no runs of the mutant {name}"
+
+
+def _faults(criterion: Criterion, record: Mapping[str, Any]) -> Iterator[str]:
+    seeds, values = record.get("seeds", []), record.get("values", [])
+    if len(set(seeds)) < LEAST_SEEDS or len(seeds) != len(values):
+        yield f"{len(values)} values for {len(set(seeds))} seeds, at least {LEAST_SEEDS} are wanted"
+        return
+    up, spread = bigger_is_better(criterion), Spread.of(values)
+    written = (record.get("mean", math.nan), record.get("sd", math.nan))
+    if not all(map(_close, written, (spread.mean, spread.sd))):
+        yield f"mean and sd are {spread.mean:.4f} and {spread.sd:.4f}, not {written}"
+    target = pass_threshold(spread, up=up)
+    if criterion.target != target:
+        yield f"pass is {criterion.target:g}, the runs say {target:g}"
+    for name, missed in record.get("mutants", {}).items():
+        if len(missed) < LEAST_SEEDS:
+            yield f"the mutant {name} has {len(missed)} runs, {LEAST_SEEDS} are wanted"
+        if any(beats(value, criterion.floor, up=up) for value in missed):
+            yield f"the mutant {name} reaches the floor of {criterion.floor:g}: {missed}"
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-3, abs_tol=2e-4)
+
+
+@rule("trains", "mend what the log says; dllab train NN impl=reference shows it", needs="training")
+def trains(case: Case) -> Iterator[str]:
+    """One run of the reference trains, is graded, and earns every point."""
+    assert case.trial is not None
+    if not case.trial.max_score:
+        yield f"no grade came out (exit {case.trial.code}): {_last_line(case.trial.log)}"
+        return
+    for missed in case.trial.missed:
+        yield f"the reference misses {missed}"
+
+
+@rule("budget", "make the training cheaper, or raise `budgets` in lab.yaml", needs="training")
+def budget(case: Case) -> Iterator[str]:
+    """A run of the reference stays within the lab's time, memory and size."""
+    assert case.trial is not None
+    budgets = case.lab.spec.budgets
+    used = [
+        ("train_s", case.trial.seconds, budgets.train_s),
+        ("memory_mb", case.trial.memory_mb, budgets.memory_mb),
+        ("artifact_bytes", case.trial.artifact_bytes, budgets.artifact_bytes),
+    ]
+    for name, value, limit in used:
+        if value > limit:
+            yield f"{name}: {value:.0f} used, {limit:.0f} allowed"
+
+
+def _last_line(log: str) -> str:
+    return next((line for line in reversed(log.splitlines()) if line.strip()), "it said nothing")

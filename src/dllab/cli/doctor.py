@@ -1,0 +1,136 @@
+"""`dllab doctor [NN …]`: prove that labs are sound."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dllab.authoring.doctor import Diagnosis
+    from dllab.authoring.rules import Case
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="(authors) prove that labs are sound",
+        description="Prove that starters fail, references pass, mutants are caught, texts are "
+        "there, and budgets and thresholds hold.",
+    )
+    parser.add_argument("labs", metavar="NN", nargs="*", help="labs; all by default")
+    parser.add_argument("--fast", action="store_true", help="no generated mutants, no training")
+    parser.add_argument("--jobs", type=int, metavar="N", help="forks at a time (default: cores)")
+    parser.add_argument("--rules", action="store_true", help="list the rules and stop")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 when every lab is sound, else 1."""
+    import sys
+
+    from dllab.authoring.doctor import RULES, diagnose
+    from dllab.lab.find import all_labs, find_lab
+    from dllab.lab.project import find_root
+
+    if args.rules:
+        print("\n".join(f"{rule.id:14} {rule.sentence}" for rule in RULES))
+        return 0
+    root = find_root()
+    labs = [find_lab(root, name) for name in args.labs] or all_labs(root)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    found = diagnose(labs, fast=args.fast, jobs=args.jobs, say=say)
+    if args.json:
+        print(json.dumps({"labs": [_plain(diagnosis) for diagnosis in found]}, indent=1))
+    else:
+        _print(found)
+    return 0 if all(diagnosis.sound for diagnosis in found) else 1
+
+
+def _print(found: "Sequence[Diagnosis]") -> None:
+    from dllab.report.table import columns
+
+    header = ("lab", "sound", "checks", "mutants", "generated", "train", "memory", "lab.py", "read")
+    print(columns([_row(diagnosis) for diagnosis in found], header=header, right=range(2, 9)))
+    for diagnosis in [diagnosis for diagnosis in found if diagnosis.faults]:
+        print(f"\n{diagnosis.lab.id}")
+        remedies = {(fault.rule, fault.remedy): [] for fault in diagnosis.faults}  # type: ignore[var-annotated]
+        for fault in diagnosis.faults:
+            remedies[fault.rule, fault.remedy].append(fault.message)
+        for (rule, remedy), messages in remedies.items():
+            print(f"  {rule}")
+            print("\n".join(f"    ✗ {message}" for message in messages))
+            print(f"    → {remedy}")
+
+
+def _row(diagnosis: "Diagnosis") -> tuple[str, ...]:
+    m = measures(diagnosis)
+    sound = "yes" if diagnosis.sound else f"{len(diagnosis.faults)} faults"
+    caught = f"{m['caught']}/{m['mutants']}"
+    trained = "" if m["train_s"] is None else f"{m['train_s']:.0f} s"
+    return (
+        diagnosis.lab.id,
+        sound,
+        str(m["checks"]),
+        caught,
+        generated_text(m),
+        trained,
+        "" if m["memory_mb"] is None else f"{m['memory_mb']} MiB",
+        f"{m['code_lines']} lines",
+        f"{m['reading_minutes']} min",
+    )
+
+
+def generated_text(m: dict[str, Any]) -> str:
+    """`57/58 98 %`: caught, of those not called equivalent, and the rate."""
+    if not m["generated"]:
+        return ""
+    serious = m["generated"] - m["equivalent"]
+    return f"{m['killed']}/{serious} {m['killed'] / serious:.0%}" if serious else "all equivalent"
+
+
+def measures(diagnosis: "Diagnosis") -> dict[str, Any]:
+    """The numbers of a lab, for the table and for JSON."""
+    from dllab.authoring.doctor import code_lines, reading_minutes
+
+    lab, case = diagnosis.lab, diagnosis.case
+    trial = case.trial if case else None
+    return {
+        "checks": len(case.checks) if case else 0,
+        "code_lines": code_lines(lab),
+        "reading_minutes": reading_minutes(lab),
+        "train_s": trial.seconds if trial else None,
+        "memory_mb": trial.memory_mb if trial else None,
+        **_mutation(case),
+    }
+
+
+def _mutation(case: "Case | None") -> dict[str, int]:
+    if case is None:
+        return dict.fromkeys(("mutants", "caught", "generated", "killed", "equivalent"), 0)
+    caught = [mutant for mutant in case.mutants if case.is_caught(mutant)]
+    survivors = case.survivors
+    return {
+        "mutants": len(case.mutants),
+        "caught": len(caught),
+        "generated": len(case.generated),
+        "killed": len(case.generated) - len(survivors),
+        "equivalent": sum(map(case.is_called_equivalent, survivors)),
+    }
+
+
+def _plain(diagnosis: "Diagnosis") -> dict[str, Any]:
+    case = diagnosis.case
+    survivors = case.survivors if case else []
+    return {
+        "lab": diagnosis.lab.id,
+        "sound": diagnosis.sound,
+        "faults": [vars(fault) for fault in diagnosis.faults],
+        **measures(diagnosis),
+        "survivors": [{"task": m.task, "before": m.before, "after": m.after} for m in survivors],
+    }
