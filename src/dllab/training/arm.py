@@ -14,7 +14,7 @@ from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import Interrupted, arm_callbacks
-from dllab.training.loggers import arm_loggers
+from dllab.training.loggers import CurveLogger, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
 from dllab.training.strategy import make_strategy, prepare
 
@@ -119,6 +119,7 @@ def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
 
 
 def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
+    curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
     return L.Trainer(
         **trainer_arguments(config),
         strategy=make_strategy(config.trainer),
@@ -128,8 +129,8 @@ def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
         enable_model_summary=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
-        callbacks=arm_callbacks(folder, config),
-        logger=arm_loggers(folder, config),
+        callbacks=arm_callbacks(folder, config, curve),
+        logger=[curve, *trackers(folder, config)],
     )
 
 

@@ -46,11 +46,8 @@ class PlaceData(Callback):
     """Moves in-memory data to the device once, so that batches are cut there."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The training set, and with it the curve is cut back to the step that we start from."""
+        """The training set."""
         _place(trainer.train_dataloader, pl_module.device)
-        for logger in trainer.loggers:
-            if isinstance(logger, CurveLogger):
-                logger.forget_after(trainer.global_step)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The validation set."""
@@ -61,6 +58,23 @@ def _place(loaders: Any, device: torch.device) -> None:
     for loader in loaders if isinstance(loaders, list | tuple) else [loaders]:
         if isinstance(loader, BatchLoader | StreamLoader):
             loader.to(device)
+
+
+class WholeCurve(Callback):
+    """Keeps curve.jsonl in step with the checkpoints: a resumed run has every point once."""
+
+    def __init__(self, curve: CurveLogger) -> None:
+        self._curve = curve
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Cut the curve back to the step that we start from."""
+        self._curve.forget_after(trainer.global_step)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write what was logged so far before the checkpoint, which may be the last thing kept."""
+        self._curve.save()
 
 
 class Gauges(Callback):
@@ -200,7 +214,7 @@ def _progress_line(trainer: L.Trainer) -> str:
     return f"{epoch}  step {trainer.global_step}  {metrics}"
 
 
-def arm_callbacks(folder: ArmFolder, config: Config) -> list[Callback]:
+def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list[Callback]:
     """All of them, in the order in which they must run."""
     trainer = config.trainer
     best = ModelCheckpoint(
@@ -224,6 +238,7 @@ def arm_callbacks(folder: ArmFolder, config: Config) -> list[Callback]:
     return [
         StepSeed(config.seed),
         PlaceData(),
+        WholeCurve(curve),
         Gauges(trainer.log_every_n_steps),
         NanGuard(trainer.log_every_n_steps),
         show,

@@ -68,9 +68,7 @@ def _require_mps(config: Config) -> None:
     import torch
 
     if not torch.backends.mps.is_available():
-        raise LabError(
-            f"{_asked(config)}, an Apple GPU; this machine has none", f"here: {_runs_here(config)}"
-        )
+        raise LabError(f"{_asked(config)}; this machine has none", f"here: {_runs_here(config)}")
 
 
 def _require_tpu(config: Config) -> None:
@@ -102,8 +100,13 @@ def _require_compiler() -> None:
 
 
 def _asked(config: Config) -> str:
-    kind = {"gpu": "GPU(s)", "tpu": "TPU core(s)"}.get(config.trainer.accelerator, "device(s)")
-    return f"hardware={config.hardware} asks for {config.trainer.devices} {kind}"
+    trainer = config.trainer
+    kind = {"gpu": "GPU", "tpu": "TPU core", "mps": "Apple GPU"}.get(trainer.accelerator, "device")
+    plural = "s" if trainer.devices > 1 else ""
+    word = f"hardware={config.hardware}"
+    if config.hardware == "cpu" and trainer.accelerator != "cpu":
+        word = f"trainer.accelerator={trainer.accelerator}"
+    return f"{word} asks for {trainer.devices} {kind}{plural}"
 
 
 def _runs_here(config: Config) -> str:

@@ -81,16 +81,15 @@ class CurveLogger(Logger):
                 writer.writerows(points)
 
 
-def arm_loggers(folder: ArmFolder, config: Config) -> list[Logger]:
-    """The curve, and the tracker, which shows the run under the run card's id."""
-    curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
+def trackers(folder: ArmFolder, config: Config) -> list[Logger]:
+    """What the config names beside the curve; it shows the run under the run card's id."""
     match config.logger:
         case "csv":
-            return [curve]
+            return []
         case "tensorboard":
-            return [curve, _tensorboard(folder, config)]
+            return [_tensorboard(folder, config)]
         case "wandb":
-            return [curve, _wandb(folder, config)]
+            return [_wandb(folder, config)]
         case _:
             raise LabError(
                 f"logger={config.logger} is none of csv, tensorboard, wandb", "choose one"

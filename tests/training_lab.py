@@ -1,0 +1,99 @@
+"""A project with lab 01 to train in, in this process or in one of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dllab.cli import main
+
+# Two epochs of 20 batches, validated on 999 items: an odd number, which no two ranks share evenly.
+SHORT = ["trainer.max_epochs=2", "trainer.limit_train_batches=20", "trainer.threads=1"]
+
+
+class Project:
+    """A copy of lab 01 with the reference as lab.py, on the repo's data and configs."""
+
+    def __init__(self, root: Path, repo: Path) -> None:
+        self.root = root
+        lab = root / "labs" / "lab01_mlp"
+        lab.mkdir(parents=True)
+        (repo / ".cache").mkdir(exist_ok=True)
+        for name in ("data", "configs", "pyproject.toml", ".cache"):
+            (root / name).symlink_to(repo / name)
+        source = repo / "labs" / "lab01_mlp"
+        for name in ("__init__.py", "lab.yaml", "conf", "checks.py"):
+            (lab / name).symlink_to(source / name)
+        self.code = lab / "lab.py"
+        shutil.copyfile(source / "_author" / "solution.py", self.code)
+        load = 'self.val = self.load(self.name, "val", self.size)\n'
+        self.edit(load, f"{load}        self.val = {{k: v[:999] for k, v in self.val.items()}}\n")
+
+    def edit(self, old: str, new: str) -> None:
+        """Change one place of lab.py."""
+        text = self.code.read_text()
+        assert text.count(old) == 1
+        self.code.write_text(text.replace(old, new))
+
+    def runs(self) -> list[Path]:
+        return sorted((self.root / "runs" / "lab01_mlp").glob("2*"))
+
+    def only_run(self) -> Path:
+        (run,) = self.runs()
+        return run
+
+    def start(self, *words: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+        """`dllab WORDS` in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "dllab", *words],
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+
+    def start_and_wait_for_step(self, *words: str) -> "tuple[subprocess.Popen[str], Path]":
+        """Start a training; return once it has left its first checkpoint between two steps."""
+        before = self.runs()
+        process = self.start(*words, "trainer.checkpoint_every_n_steps=5")
+        while process.poll() is None:
+            for run in self.runs():
+                if run not in before and (run / "arms/main/checkpoints/last.ckpt").is_file():
+                    return process, run
+            time.sleep(0.01)
+        pytest.fail(f"ended before its first checkpoint: {process.communicate()}")
+
+
+class Here:
+    """`dllab` in the test's own process: no imports to wait for."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, and what was printed."""
+        self._capfd.readouterr()
+        code = main(list(words))
+        return code, *self._capfd.readouterr()
+
+
+def card(run: Path) -> dict[str, Any]:
+    return json.loads((run / "run.json").read_text())
+
+
+def curve(run: Path) -> Iterator[dict[str, float]]:
+    return map(json.loads, (run / "arms/main/curve.jsonl").read_text().splitlines())
+
+
+def same_results(one: Path, other: Path) -> bool:
+    names = ("weights.safetensors", "curve.jsonl", "predictions.safetensors")
+    folders = (one / "arms/main", other / "arms/main")
+    return all(len({(f / name).read_bytes() for f in folders}) == 1 for name in names)
