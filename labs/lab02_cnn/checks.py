@@ -423,11 +423,10 @@ def val_loader(given: Arrays, got: Arrays) -> Outcome:
 
 def cycle(step: int, steps: int, warmup: float = 0.3) -> float:
     """What `one_cycle` must return."""
-    peak = warmup * steps
-    start, end, p = (
-        (0.04, 1, step / peak) if step < peak else (1, 1e-4, (step - peak) / (steps - peak))
-    )
-    return start + (end - start) * (1 - math.cos(math.pi * p)) / 2
+    top = steps * warmup
+    if step < top:
+        return 1 - 0.96 * (1 + math.cos(math.pi * step / top)) / 2
+    return 1e-4 + 0.9999 * (1 + math.cos(math.pi * (step - top) / (steps - top))) / 2
 
 
 def one_cycle_given(rng: torch.Generator) -> Arrays:
