@@ -56,16 +56,17 @@ def compare_runs(a: RunFolder, b: RunFolder) -> Comparison:
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
     """The dotted keys at which two nested mappings differ, in the order of A, then of B."""
-    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    flat_a, flat_b = dict(flat(a)), dict(flat(b))
     for key in dict.fromkeys([*flat_a, *flat_b]):
         if flat_a.get(key) != flat_b.get(key):
             yield Difference(key, flat_a.get(key), flat_b.get(key))
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a nested mapping under their dotted keys."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
@@ -85,12 +86,12 @@ def _code(a: RunFolder, b: RunFolder) -> Iterator[str]:
 
 
 def _outcome(a: RunFolder, b: RunFolder) -> Iterator[Outcome]:
-    numbers_a, numbers_b = _numbers(a), _numbers(b)
+    numbers_a, numbers_b = outcome_numbers(a), outcome_numbers(b)
     for name in dict.fromkeys([*numbers_a, *numbers_b]):
         yield Outcome(name, numbers_a.get(name), numbers_b.get(name))
 
 
-def _numbers(run: RunFolder) -> dict[str, float | None]:
+def outcome_numbers(run: RunFolder) -> dict[str, float | None]:
     """Score, every metric by name, and what the run cost."""
     result, cost = run.read_result() or {}, run.read_card().get("cost", {})
     numbers: dict[str, float | None] = {}
