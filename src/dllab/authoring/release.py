@@ -1,0 +1,158 @@
+"""The learners' copy of a project: what they need, nothing of what the authors keep.
+
+What goes in is listed here; a new file of the project stays out until somebody adds it. At the end
+the whole copy is searched for the solutions, and one that holds any is not kept.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dllab.authoring.leaks import Leak, leaks_of
+from dllab.errors import LabError
+from dllab.lab.find import Lab, find_lab
+from dllab.lab.starter import make_starter
+
+FILES = (
+    "pyproject.toml",
+    "constraints.txt",
+    "LICENSE",
+    ".gitignore",
+    ".gitattributes",
+    ".editorconfig",
+    "labs/__init__.py",
+    "labs/checklist.yaml",
+)
+FOLDERS = ("configs", "data", "src/dllab")
+DOCS = ("checklist.md",)
+# What only authors run, and the texts that `dllab new` writes.
+LEFT_OUT = (
+    "__pycache__",
+    "*.pyc",
+    "*.bak",
+    ".*",
+    "_author",
+    "templates",
+    "doctor.py",
+    "new.py",
+    "calibrate.py",
+    "release.py",
+    "strip.py",
+)
+AUTHORS_PART = re.compile(r"# --- work on dllab -+\n.*?(?=# --- the environment)", re.DOTALL)
+LEARNERS_PART = """\
+# --- check ----------------------------------------------------------------------------------------
+
+test: setup  ## check this copy, and all that you have written so far
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest -q $(value ARGS)
+
+"""
+
+
+def choose_labs(root: Path, wanted: str) -> list[Lab]:
+    """The labs that `01-03,07` means, in that order."""
+    names: list[str] = []
+    for part in wanted.replace(" ", "").split(","):
+        first, dash, last = part.partition("-")
+        if dash and first.isdecimal() and last.isdecimal():
+            names += [f"{number:02}" for number in range(int(first), int(last) + 1)]
+        else:
+            names.append(part)
+    return [find_lab(root, name) for name in names]
+
+
+def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = None) -> None:
+    """Write the learners' copy of `labs` into the new folder `out`.
+
+    Raises LabError when `out` holds anything, when a lab has no reference to make its starter
+    from, or when some file of the copy would show a line of a solution.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise LabError(f"{out} is not empty", "name a new folder for the learners' copy")
+    if not labs:
+        raise LabError("there are no labs to release", "name some with --labs")
+    if course is not None and not course.is_file():
+        raise LabError(f"there is no course file {course}", "correct --course")
+    out.mkdir(parents=True, exist_ok=True)
+    _copy_shared(root, out)
+    for lab in labs:
+        _copy_lab(lab, out / "labs" / lab.id)
+    _write_pages(out, labs)
+    if course is not None:
+        shutil.copyfile(course, out / "course.yaml")
+    if leaks := list(find_leaks(out, labs)):
+        shutil.rmtree(out)
+        places = "\n  ".join(
+            f"{leak.path.relative_to(out)}:{leak.line} {leak.text}" for leak in leaks
+        )
+        raise LabError(
+            f"nothing was released: these files would show solutions\n  {places}",
+            "say it in other words; `dllab doctor --fast` finds the same places",
+        )
+
+
+def find_leaks(folder: Path, labs: Sequence[Lab]) -> Iterator[Leak]:
+    """Every line of the labs' solutions that some file below `folder` holds."""
+    solutions = [lab.solution.read_text(encoding="utf-8") for lab in labs]
+    starters = "\n".join(map(make_starter, solutions))
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for solution in solutions:
+        yield from leaks_of(solution, starters, files)
+
+
+def start_repository(out: Path) -> None:
+    """Make the copy a git repository with one commit, ready to be pushed."""
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "The labs"]):
+        done = subprocess.run(["git", *words], cwd=out, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(
+                f"git {words[0]} failed: {done.stderr.strip()}",
+                "the copy is written; mend this, then commit it yourself",
+            )
+
+
+def _copy_shared(root: Path, out: Path) -> None:
+    ignore = shutil.ignore_patterns(*LEFT_OUT)
+    for name in FOLDERS:
+        shutil.copytree(root / name, out / name, ignore=ignore)
+    for name in (*FILES, *(f"docs/{page}" for page in DOCS)):
+        if (root / name).is_file():
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, out / name)
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    ours, times = AUTHORS_PART.subn(lambda _: LEARNERS_PART, makefile)
+    if times != 1:
+        raise LabError("the Makefile has no part `work on dllab`", "mend dllab.authoring.release")
+    phony = ".PHONY: help setup test clean"
+    (out / "Makefile").write_text(re.sub(r"\.PHONY:.*", phony, ours), encoding="utf-8")
+
+
+def _copy_lab(lab: Lab, folder: Path) -> None:
+    """The lab without its author's folder; lab.py is the starter, whatever stands there now."""
+    if not lab.solution.is_file():
+        raise LabError(
+            f"{lab.id} has no _author/solution.py to make the starter from",
+            "release from the authors' copy",
+        )
+    shutil.copytree(lab.folder, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    starter = make_starter(lab.solution.read_text(encoding="utf-8"), str(lab.solution))
+    for name in ("lab.py", "starter.py"):
+        (folder / name).write_bytes(starter.encode())
+
+
+def _write_pages(out: Path, labs: Sequence[Lab]) -> None:
+    templates = Environment(
+        loader=PackageLoader("dllab.authoring", "templates/release"),
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown and Python, no HTML
+    )
+    (out / "tests").mkdir()
+    pages = {"README.md.j2": out / "README.md", "test_course.py.j2": out / "tests/test_course.py"}
+    for template, path in pages.items():
+        text = templates.get_template(template).render(labs=labs, title="Deep learning labs")
+        path.write_text(text, encoding="utf-8")
