@@ -1,0 +1,238 @@
+"""`dllab board`: what it answers, to whom, and the page itself in Chromium."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dllab.report.board.content import POINTS, Board
+from dllab.report.board.server import BoardServer
+from dllab.rundir.run import RunFolder
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+in_chromium = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: see .ci/run")
+LABS = ("lab01_mlp", "lab03_rnn")
+
+
+def write_run(root: Path, number: int, **changes) -> RunFolder:
+    """A whole run folder: config, card, curve, result and report; the number sets its values."""
+    lab = LABS[number % len(LABS)]
+    day, minute = divmod(number, 1440)
+    name = f"202610{day + 1:02}T{minute // 60:02}{minute % 60:02}00Z-{number:06x}"
+    run = RunFolder(root / "runs" / lab / name)
+    arm = run.arm("main")
+    arm.path.mkdir(parents=True)
+    lr = 10.0 ** -(number % 3 + 1)
+    run.config.write_text(
+        yaml.safe_dump({"lab": lab, "arms": {"main": {"model": {"lr": lr, "width": 64}}}})
+    )
+    run.card.write_text(json.dumps({"impl": "mine", "cost": {"wall_s": 10 + number}}))
+    accuracy = 0.5 + number % 40 / 100
+    result = {
+        "verdict": "graded",
+        "impl": "mine",
+        "passed": accuracy > 0.7,
+        "score": 100 * accuracy,
+        "max_score": 100,
+        "metrics": [{"name": "accuracy", "value": accuracy}],
+    }
+    run.result.write_text(json.dumps({**result, **changes}))
+    points = [{"step": s, "train/loss": 2 * math.exp(-lr * s) + 0.2} for s in range(0, 50, 5)]
+    points += [{"step": s, "val/loss": 0.4, "val/accuracy": accuracy} for s in (25, 50)]
+    arm.curve.write_text("".join(f"{json.dumps(point)}\n" for point in points))
+    run.report.write_text(f"<title>{name}</title>")
+    return run
+
+
+@pytest.fixture
+def board(clone) -> Iterator[BoardServer]:
+    """Twelve runs of two labs behind a server of their own."""
+    for number in range(12):
+        write_run(clone, number)
+    with BoardServer(clone) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def get(server: BoardServer, path: str, host: str = "") -> tuple[int, str]:
+    headers = {"Host": host} if host else {}
+    request = urllib.request.Request(server.url.rstrip("/") + path, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def ids(root: Path, *numbers: int) -> list[str]:
+    names = {run.name[-6:]: run.name for run in (root / "runs").glob("*/*")}
+    return [names[f"{number:06x}"] for number in numbers]
+
+
+def of(*names: str) -> str:
+    return "&".join(f"run={name}" for name in names)
+
+
+# what it answers
+
+
+def test_every_run_is_a_row_newest_first(board, clone):
+    status, text = get(board, "/api/runs")
+    answer = json.loads(text)
+    rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+    assert status == 200
+    assert [row["id"] for row in rows] == ids(clone, *reversed(range(12)))
+    assert rows[0]["report"] is True
+    assert rows[0]["value"] == pytest.approx(0.61)
+    assert answer["labs"]["lab01_mlp"] == "Multilayer perceptron"
+    assert str(clone) not in text, "no path leaves the machine, not even to a neighbour's tab"
+
+
+def test_curves_come_by_run_arm_and_name(board, clone):
+    first, second = ids(clone, 0, 5)
+    answer = json.loads(get(board, f"/api/curves?{of(first, second)}")[1])
+    steps, values = answer[second]["main"]["val/accuracy"]
+    assert steps == [25, 50]
+    assert values == [0.55, 0.55]
+    assert list(answer) == [first, second]
+
+
+def test_a_long_curve_is_thinned_but_keeps_its_peaks_and_gaps(clone):
+    run = write_run(clone, 1)
+    values = [1.0] * 20_000
+    values[7_777], values[0] = 9.0, math.nan
+    lines = (json.dumps({"step": step, "loss": value}) for step, value in enumerate(values))
+    run.arm("main").curve.write_text("\n".join(lines))
+    steps, thinned = Board(clone).curves([run.id])[run.id]["main"]["loss"]
+    assert len(steps) <= 1.1 * POINTS
+    assert thinned[steps.index(7_777)] == 9.0
+    assert json.dumps(thinned).find("NaN") == -1
+
+
+def test_only_what_differs_is_compared(board, clone):
+    first, second = ids(clone, 0, 4)
+    answer = json.loads(get(board, f"/api/compare?{of(first, second)}")[1])
+    assert answer["config"] == [{"key": "arms.main.model.lr", "values": [0.1, 0.01]}]
+    score = next(row for row in answer["outcome"] if row["key"] == "score")
+    assert score["values"] == [50.0, 54.0]
+
+
+def test_the_report_is_a_link_away(board, clone):
+    (name,) = ids(clone, 3)
+    assert get(board, f"/report/{name}") == (200, f"<title>{name}</title>")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/report/../../pyproject.toml", "/report/%2e%2e/x", "/etc/passwd", "/api/curves?run=../lab01"],
+)
+def test_nothing_else_of_the_machine_is_served(board, path):
+    status, text = get(board, path)
+    assert status == 404
+    assert json.loads(text)["error"]
+
+
+def test_a_page_under_another_name_is_refused(board):
+    assert get(board, "/api/runs", host="evil.example:80")[0] == 403
+    assert get(board, "/api/runs", host=f"localhost:{board.server_port}")[0] == 200
+
+
+def test_it_listens_on_the_loopback_only_and_loads_nothing_from_elsewhere(board):
+    assert board.server_address[0] == "127.0.0.1"
+    for path in ("/", "/board.css", "/board.js", "/chart.js", "/report.css"):
+        status, text = get(board, path)
+        assert status == 200
+        assert re.findall(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)[a-z]+\.", text) == []
+
+
+def test_a_port_in_use_is_a_clear_error(board, clone):
+    command = [sys.executable, "-m", "dllab", "board", "--port", str(board.server_port)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "--port 0" in result.stderr
+
+
+# the page
+
+
+def page(
+    server: BoardServer, hash: str, folder: Path, *options: str, size: str = "1500,950"
+) -> str:
+    """The page's DOM after its scripts have run; `--screenshot` keeps a picture instead."""
+    command = [
+        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        f"--user-data-dir={folder / 'chromium'}", f"--window-size={size}",
+        "--virtual-time-budget=8000", *(options or ("--dump-dom",)), f"{server.url}#{hash}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows_of(dom: str) -> list[str]:
+    return re.findall(r'<tr data-run="([^"]+)"', dom)
+
+
+@in_chromium
+@pytest.mark.slow
+def test_the_page_lists_filters_and_sorts(board, clone, tmp_path):
+    dom = page(board, "", tmp_path)
+    assert rows_of(dom) == ids(clone, *reversed(range(12)))
+    assert "12 runs" in dom
+    assert "Choose runs to lay their curves over each other" in dom
+
+    dom = page(board, "query=accuracy&lab=lab03_rnn&sort=value", tmp_path)
+    assert rows_of(dom) == ids(clone, 1, 3, 5, 7, 9, 11)
+    assert "6 of 12 runs" in dom
+
+    assert "No run fits the filter." in page(board, "query=nonsense", tmp_path)
+
+
+@in_chromium
+@pytest.mark.slow
+def test_the_page_lays_chosen_runs_over_each_other(board, clone, tmp_path):
+    dom = page(board, of(*ids(clone, 0, 4, 8)), tmp_path)
+    charts = re.findall(r"<figcaption>([^<]+)<", dom)
+    assert charts == ["Loss", "Accuracy"]
+    assert dom.count('<path d="M') == 3 * 3
+    assert "arms.main.model.lr" in dom
+    assert dom.count('type="checkbox"') == 12
+
+
+@in_chromium
+@pytest.mark.slow
+def test_ten_thousand_runs_are_listed_a_page_at_a_time(clone, tmp_path):
+    for number in range(10_000):
+        write_run(clone, number)
+    with BoardServer(clone) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        dom = page(server, "", tmp_path)
+        server.shutdown()
+    assert "10,000 runs" in dom
+    assert 100 <= len(rows_of(dom)) < 1000
+
+
+@in_chromium
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "look", [("desktop", "1500,950", 1), ("phone", "420,1600", 0)], ids=lambda look: look[0]
+)
+def test_the_page_has_its_picture_taken(board, clone, tmp_path, look):
+    name, size, scheme = look
+    picture = tmp_path / f"board-{name}.png"
+    colours = f"--blink-settings=preferredColorScheme={scheme}"
+    page(board, of(*ids(clone, 0, 4)), tmp_path, f"--screenshot={picture}", colours, size=size)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    print(f"picture: {picture}")
