@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
-from dllab.errors import LabError
-from dllab.sandbox.bubblewrap import Bubblewrap
+from dllab.errors import InfraError, LabError
+from dllab.sandbox.bubblewrap import INSTALL, Bubblewrap
 from dllab.sandbox.job import Backend, Child, Job, popen
+from dllab.sandbox.landlocked import Landlock
+from dllab.sandbox.zygote import Zygote
 
 __all__ = ["BACKENDS", "Backend", "Child", "Job", "NoWall", "find_backend"]
 
@@ -24,13 +26,35 @@ class NoWall:
         return popen(job.command, job)
 
 
-BACKENDS: Mapping[str, Backend] = {wall.name: wall for wall in (NoWall(), Bubblewrap())}
+AUTO = "auto"
+BACKENDS: Mapping[str, type[Backend]] = {
+    wall.name: wall for wall in (Zygote, Bubblewrap, Landlock, NoWall)
+}
+
+
+def official_backends() -> list[Backend]:
+    """The walls behind which a grade counts, the fastest first, whether or not they work here."""
+    return [wall() for wall in BACKENDS.values() if wall.official]
 
 
 def find_backend(name: str) -> Backend:
-    """The backend of that name; LabError lists them all."""
+    """The backend of that name; `auto` is the first official one that works on this machine.
+
+    Raises LabError for an unknown name, InfraError where `auto` finds none.
+    """
+    if name == AUTO:
+        return _first_that_works()
     if name not in BACKENDS:
         raise LabError(
-            f"there is no sandbox backend {name!r}", f"choose one of: {', '.join(BACKENDS)}"
+            f"there is no sandbox backend {name!r}", f"choose one of: auto, {', '.join(BACKENDS)}"
         )
-    return BACKENDS[name]
+    return BACKENDS[name]()
+
+
+def _first_that_works() -> Backend:
+    problems = []
+    for wall in official_backends():
+        if not (problem := wall.problem()):
+            return wall
+        problems.append(f"{wall.name}: {problem}")
+    raise InfraError(f"no sandbox works on this machine ({'; '.join(problems)})", INSTALL)

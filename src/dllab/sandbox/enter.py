@@ -100,6 +100,7 @@ def _own_users() -> None:
     uid, gid = os.getuid(), os.getgid()
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root after setuid
     kernel.unshare(kernel.CLONE_NEWUSER)
+    kernel.drop_bounding()
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
@@ -127,35 +128,37 @@ def main() -> None:
     text, _, *command = sys.argv[1:]
     confinement = Confinement.parse(text)
     if confinement.one_group:
-        _guard()
+        _post_guard()
     confine(confinement)
+    kernel.die_with_parent(signal.SIGKILL)
     os.execv(command[0], command)  # noqa: S606 - no shell is the point
 
 
-def _guard() -> None:
-    """Fork: the child goes on, this process waits and ends the child's whole group with it.
+def _post_guard() -> None:
+    """Leave a process behind that ends our whole group when we, or who started us, are gone.
 
-    The group is ended when the child ends by itself, and when whoever started us is gone.
+    It stands outside the group and outside the confinement, so nothing there can reach it.
     """
-    pid = os.fork()
-    if pid == 0:
-        os.setpgid(0, 0)
+    group = os.getpid()
+    ready, set_ready = os.pipe()
+    if os.fork():
+        os.close(set_ready)
+        os.read(ready, 1)
+        os.close(ready)
         return
-    with suppress(OSError):  # whichever of the two comes first
-        os.setpgid(pid, pid)
+    os.setsid()
 
     def end_group(*_: object) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
+        os._exit(0)
 
     signal.signal(signal.SIGTERM, end_group)
     kernel.die_with_parent(signal.SIGTERM)
-    for descriptor in (0, 1, 2):
-        os.close(descriptor)
-    _, status = os.waitpid(pid, 0)
-    end_group()
-    code = os.waitstatus_to_exitcode(status)
-    os._exit(code if code >= 0 else 128 - code)
+    os.closerange(0, 3)
+    os.close(set_ready)
+    while True:
+        signal.pause()
 
 
 if __name__ == "__main__":

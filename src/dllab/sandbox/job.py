@@ -19,7 +19,8 @@ class Job:
     """All that a wall must let through: a command with its environment and the paths it needs.
 
     `readable` are mounted read-only at their own place, except what lies below `hidden` and is not
-    itself named in `readable`. `scratch` is the only place to write, and the working directory.
+    itself named in `readable`. Imports look through the folders `searched`, of which no more than
+    names need be seen. `scratch` is the only place to write, and the working directory.
     """
 
     command: tuple[str, ...]
@@ -27,6 +28,7 @@ class Job:
     scratch: Path
     readable: tuple[Path, ...]
     hidden: tuple[Path, ...]
+    searched: tuple[Path, ...]
     limits: Limits
 
 
@@ -34,9 +36,21 @@ class Process(Protocol):
     """As much of `subprocess.Popen` as a child needs."""
 
     pid: int
-    stdin: IO[bytes] | None
-    stdout: IO[bytes] | None
-    stderr: IO[bytes] | None
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Where requests go."""
+        ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Where replies come from."""
+        ...
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """What is printed."""
+        ...
 
     def poll(self) -> int | None:
         """The exit code (negative: the signal that ended it), or None while it runs."""

@@ -21,10 +21,12 @@ from typing import Any, Literal, Self
 from torch import Tensor
 
 import dllab
+from dllab.errors import InfraError
 from dllab.lab.find import Lab
 from dllab.sandbox.channel import Channel, LostError
 from dllab.sandbox.job import Backend, Child, Job
 from dllab.sandbox.limits import Limits
+from dllab.sandbox.watch import Watch
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 
 Kind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
@@ -67,6 +69,7 @@ class Session:
         self._ends = time.monotonic() + limits.total_s
         self._child: Child | None = None
         self._channel: Channel | None = None
+        self._watch: Watch | None = None
         self._unusable: Reply | None = None
         self._serial = 0
 
@@ -131,6 +134,8 @@ class Session:
             return self._unusable
         self._child = self._backend.start(self._job())
         self._channel = Channel(self._child, self._limits)
+        if self._backend.official:
+            self._watch = Watch(self._child, self._limits, self._scratch)
         header = {
             "op": "open",
             "root": str(self._lab.root),
@@ -139,12 +144,23 @@ class Session:
             "memory_mb": self._limits.memory_mb,
             "threads": self._limits.threads,
         }
+        self._greet()
         reply = self._exchange(Frame(header), self._limits.start_s)
         if reply.failure:
             kind = "import" if reply.failure.kind == "raised" else reply.failure.kind
             self._unusable = replace(reply, failure=replace(reply.failure, kind=kind))
             self._stop()
         return self._unusable or reply
+
+    def _greet(self) -> None:
+        """See that the worker serves before any learner code runs: what fails here is our fault."""
+        reply = self._exchange(Frame({"op": "greet"}), self._limits.start_s)
+        if reply.failure:
+            last = reply.log.strip().splitlines()[-1:] or ["it printed nothing"]
+            raise InfraError(
+                f"no worker behind {self._backend.name}: {reply.failure.message}: {last[0]}",
+                "dllab doctor --sandbox shows what works on this machine",
+            )
 
     def _exchange(self, frame: Frame, seconds: float) -> Reply:
         assert self._channel is not None
@@ -156,14 +172,24 @@ class Session:
             answer = channel.exchange(Frame({**frame.header, **echo}, frame.blobs), left)
             arrays, failure = _read_answer(answer, echo)
         except LostError as lost:
-            arrays, failure = {}, Failure(lost.kind, str(lost))
+            arrays, failure = {}, self._blame(lost)
             self._stop()
         return Reply(arrays, failure, time.monotonic() - begin, channel.log)
 
+    def _blame(self, lost: LostError) -> Failure:
+        """Which limit took the worker away, where one did."""
+        if self._watch and (breach := self._watch.breach):
+            return Failure(breach.kind, f"your code {breach.message}")
+        if lost.kind == "died" and "SIGXCPU" in str(lost):
+            return Failure("timeout", f"used more than {self._limits.cpu_s:.0f} s of CPU time")
+        return Failure(lost.kind, str(lost))
+
     def _stop(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
         if self._child is not None:
             self._child.kill()
-        self._child = self._channel = None
+        self._child = self._channel = self._watch = None
 
     def _job(self) -> Job:
         labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
@@ -182,7 +208,8 @@ class Session:
                 self._lab.root / "data",
                 self._code,
             ),
-            hidden=(author,),
+            hidden=(author, *(self._lab.root / "data").glob("*/test.parquet")),
+            searched=(source, labs),
             limits=self._limits,
         )
 

@@ -2,25 +2,22 @@
 
     python -P -s -m dllab.sandbox.warm_server FD ROOT FOLDER
 
-FD is its end of a socket. A request is one JSON object: with three pipes and an environment it
-means fork, with `poll` it asks for a fork's exit code. It ends when the socket closes.
+FD is its end of a socket, over which `forking` tells what is asked. It ends when that closes.
 """
 
 import ast
 import importlib
-import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from dllab.lab.code import import_room
 from dllab.lab.find import Lab
-from dllab.sandbox.warm import MESSAGE_BYTES
+from dllab.sandbox.forking import Request, answer_forks
 from dllab.sandbox.worker import serve
 
 
@@ -29,22 +26,7 @@ def main() -> None:
     descriptor, root, folder = sys.argv[1:]
     connection = socket.socket(fileno=int(descriptor))
     preload(Lab(Path(root), Path(folder)))
-    forks: dict[int, int | None] = {}
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 3)
-        _reap(forks)
-        if not message:
-            break
-        request = json.loads(message)
-        if "poll" in request:
-            answer = {"code": forks[request["poll"]]}
-        else:
-            pid = _fork_worker(connection, descriptors, request)
-            forks[pid], answer = None, {"pid": pid}
-        connection.sendall(json.dumps(answer).encode())
-    for pid in [pid for pid, code in forks.items() if code is None]:
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+    answer_forks(connection, partial(fork_worker, connection))
 
 
 def preload(lab: Lab) -> None:
@@ -66,17 +48,16 @@ def _libraries(source: str) -> Iterator[str]:
                 yield name
 
 
-def _fork_worker(connection: socket.socket, pipes: list[int], request: dict[str, Any]) -> int:
+def fork_worker(connection: socket.socket, request: Request, pipes: list[int]) -> int:
+    """Fork a worker that serves on these pipes; its pid."""
     pid = os.fork()
     if pid == 0:
         connection.close()
         _become_worker(pipes, request)
-    for descriptor in pipes:
-        os.close(descriptor)
     return pid
 
 
-def _become_worker(pipes: list[int], request: dict[str, Any]) -> None:
+def _become_worker(pipes: list[int], request: Request) -> None:
     """Take on the job's environment, folder and pipes, serve, and end at once."""
     code = 1
     try:
@@ -91,13 +72,6 @@ def _become_worker(pipes: list[int], request: dict[str, Any]) -> None:
         code = 0
     finally:
         os._exit(code)
-
-
-def _reap(forks: dict[int, int | None]) -> None:
-    for pid in [pid for pid, code in forks.items() if code is None]:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            forks[pid] = os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":

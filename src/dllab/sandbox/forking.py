@@ -1,0 +1,221 @@
+"""Workers forked on request by a process that has imported what they need: both ends of its socket.
+
+The server is started with one end of a socket pair. A request is a JSON object with three pipes,
+and means fork; `{"poll": pid}` asks for a fork's exit code. When the socket closes, the server
+ends its forks and itself. The client may be used from many threads.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from dllab.errors import InfraError
+from dllab.sandbox.job import Child
+
+MESSAGE_BYTES = 1 << 20
+Request = dict[str, Any]
+
+
+class ForkServer:
+    """The client. The server starts with the first fork, and anew once if it is lost."""
+
+    def __init__(
+        self, module: str, arguments: tuple[str, ...], environment: Mapping[str, str]
+    ) -> None:
+        self._command = (sys.executable, "-P", "-s", "-m", module)
+        self._arguments, self._environment = arguments, dict(environment)
+        self._lock = threading.RLock()
+        self._socket: socket.socket | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start the server now, so that it warms up while the caller does something else."""
+        with self._lock:
+            if self._socket is None:
+                self._launch()
+
+    def close(self) -> None:
+        """End the server and all its forks."""
+        with self._lock:
+            if self._socket is not None and self._server is not None:
+                self._socket.close()
+                self._server.wait()
+            self._socket = self._server = None
+
+    def fork(self, request: Request) -> Child:
+        """A new worker; InfraError when the server cannot be kept alive."""
+        try:
+            return self._fork(request)
+        except (OSError, EOFError):
+            self._abandon()
+        try:
+            return self._fork(request)
+        except (OSError, EOFError) as error:
+            self._abandon()
+            raise InfraError(
+                f"the warm process ended by itself ({error})", "is there memory left? try again"
+            ) from error
+
+    def ask(self, request: Request) -> Request:
+        """One question about a fork; OSError or EOFError when the server is gone."""
+        with self._lock:
+            if self._socket is None:
+                raise EOFError("it was closed")
+            self._socket.sendall(json.dumps(request).encode())
+            return _receive(self._socket)[0]
+
+    def _launch(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            self._server = subprocess.Popen(
+                (*self._command, str(theirs.fileno()), *self._arguments),
+                env=self._environment,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C in the terminal is not meant for it
+            )
+
+    def _abandon(self) -> None:
+        with self._lock:
+            if self._server is not None:
+                self._server.kill()
+            self.close()
+
+    def _fork(self, request: Request) -> Child:
+        pipes = [os.pipe() for _ in range(3)]
+        (their_in, our_in), (our_out, their_out), (our_log, their_log) = pipes
+        theirs = [their_in, their_out, their_log]
+        try:
+            with self._lock:
+                self.launch()
+                assert self._socket is not None
+                socket.send_fds(self._socket, [json.dumps(request).encode()], theirs)
+                answer, descriptors = _receive(self._socket)
+        except BaseException:
+            for ours in (our_in, our_out, our_log):
+                os.close(ours)
+            raise
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        pid = answer["pid"]
+        seen = _pid_seen_here(descriptors) if descriptors else pid
+        return Child(Forked(self, pid, seen, (our_in, our_out, our_log)))
+
+
+class Forked:
+    """A fork as a process; its exit code is known to the server alone."""
+
+    def __init__(
+        self, server: ForkServer, inner_pid: int, pid: int, pipes: tuple[int, int, int]
+    ) -> None:
+        self._server, self._inner_pid = server, inner_pid
+        self._code: int | None = None
+        self.pid = pid
+        self.stdin: IO[bytes] = os.fdopen(pipes[0], "wb", buffering=0)
+        self.stdout: IO[bytes] = os.fdopen(pipes[1], "rb", buffering=0)
+        self.stderr: IO[bytes] = os.fdopen(pipes[2], "rb", buffering=0)
+
+    def poll(self) -> int | None:
+        """The exit code (negative: the signal that ended it), or None while it runs."""
+        if self._code is None:
+            try:
+                self._code = self._server.ask({"poll": self._inner_pid})["code"]
+            except (OSError, EOFError, KeyError):
+                self._code = -signal.SIGKILL  # the server is gone, and took its forks along
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code; TimeoutExpired while it runs on."""
+        deadline = time.monotonic() + (10.0 if timeout is None else timeout)
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("worker", timeout or 10.0)
+            time.sleep(0.005)
+        return code
+
+
+def _receive(connection: socket.socket) -> tuple[Request, list[int]]:
+    message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
+    if not message:
+        raise EOFError("it closed its socket")
+    return dict(json.loads(message)), descriptors
+
+
+def _pid_seen_here(descriptors: list[int]) -> int:
+    """A server in its own pid namespace sends a pidfd, from which the kernel tells our number."""
+    (pidfd,) = descriptors
+    try:
+        lines = Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii").splitlines()
+    finally:
+        os.close(pidfd)
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+
+
+# ------------------------------------------------------------------ the server's end
+
+
+def answer_forks(
+    connection: socket.socket, fork: Callable[[Request, list[int]], int], *, translate: bool = False
+) -> None:
+    """Call `fork` for each request, which returns the child's pid, until the socket closes.
+
+    With `translate` a pidfd goes along with each pid.
+    """
+    forks: dict[int, int | None] = {}
+    while True:
+        message, pipes, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 3)
+        if not message:
+            break
+        request = json.loads(message)
+        _reap(forks)
+        if "poll" in request:
+            code = forks[request["poll"]]
+            if code is not None:
+                del forks[request["poll"]]  # it is asked for once
+            connection.sendall(json.dumps({"code": code}).encode())
+            continue
+        try:
+            pid = fork(request, pipes)
+        finally:
+            for pipe in pipes:
+                os.close(pipe)
+        forks[pid] = None
+        _answer_pid(connection, pid, translate=translate)
+    _end(forks)
+
+
+def _answer_pid(connection: socket.socket, pid: int, *, translate: bool) -> None:
+    message = json.dumps({"pid": pid}).encode()
+    if not translate:
+        connection.sendall(message)
+        return
+    pidfd = os.pidfd_open(pid)
+    try:
+        socket.send_fds(connection, [message], [pidfd])
+    finally:
+        os.close(pidfd)
+
+
+def _reap(forks: dict[int, int | None]) -> None:
+    for pid in [pid for pid, code in forks.items() if code is None]:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            forks[pid] = os.waitstatus_to_exitcode(status)
+
+
+def _end(forks: dict[int, int | None]) -> None:
+    for pid in [pid for pid, code in forks.items() if code is None]:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)

@@ -1,0 +1,96 @@
+"""The wall for machines without namespaces to give: landlock and seccomp around one process group.
+
+It needs no other program, but shows more of the machine than the others do: names and sizes of
+files (not what is in them) and the machine's own host name. It grants no sockets at all, since a
+socket would reach the machine's own network.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from dllab.errors import InfraError
+from dllab.sandbox import landlock, seccomp
+from dllab.sandbox.bubblewrap import ENTER, INSTALL
+from dllab.sandbox.enter import Confinement
+from dllab.sandbox.identity import confinement, spare_uid
+from dllab.sandbox.job import Child, Job, popen
+from dllab.sandbox.room import SYSTEM
+
+PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems")
+TRUNCATION_SINCE, SCOPES_SINCE = 3, 6
+
+
+class Landlock:
+    """Reads only what is named, writes only to scratch, signals only its own."""
+
+    name = "landlock"
+    official = True
+
+    def problem(self) -> str:
+        """Why it does not work on this machine; empty when it does."""
+        version = landlock.version()
+        if not version or not seccomp.is_known():
+            return "the kernel has no landlock"
+        if version < TRUNCATION_SINCE:
+            return f"its landlock (version {version}) cannot keep files from being truncated"
+        if version < SCOPES_SINCE and spare_uid() is None:
+            return f"its landlock (version {version}) cannot hold back signals; Linux 6.12 can"
+        return ""
+
+    def start(self, job: Job) -> Child:
+        """Start the job's command, confined; InfraError when it needs sockets."""
+        if problem := self.problem():
+            raise InfraError(f"landlock does not work here: {problem}", INSTALL)
+        if job.limits.sockets:
+            raise InfraError("this lab needs sockets, which landlock cannot give safely", INSTALL)
+        uid = spare_uid()
+        if uid is not None:
+            os.chown(job.scratch, uid, uid)
+        terms = _confinement(job, uid).text()
+        return popen((*ENTER, terms, "--", *job.command), job)
+
+
+def _confinement(job: Job, uid: int | None) -> Confinement:
+    readable, listable = open_paths(job)
+    everywhere = confinement(job, uid)
+    return replace(
+        everywhere,
+        readable=(*SYSTEM, *PROC, *map(str, readable)),
+        listable=tuple(map(str, listable)),
+        writable=(str(job.scratch),),
+        unix_sockets=False,
+        one_group=True,
+        read_any=uid is not None,  # root's own folders may be closed to others
+        processes=everywhere.processes + (0 if uid is not None else _running_here()),
+    )
+
+
+def open_paths(job: Job) -> tuple[list[Path], list[Path]]:
+    """Paths that may be read whole, and folders of which only the names may be seen.
+
+    Landlock can only add rights, so a folder with something hidden in it is taken apart.
+    """
+    readable: list[Path] = []
+    listable = list(job.searched)
+    waiting = [*job.readable, *(path.resolve() for path in job.readable)]
+    while waiting:
+        path = waiting.pop()
+        if path in job.hidden:
+            continue
+        if any(path in hidden.parents for hidden in job.hidden):
+            listable.append(path)
+            waiting += path.iterdir()
+        else:
+            readable.append(path)
+    return readable, listable
+
+
+def _running_here() -> int:
+    """Threads that this user runs already: the kernel's limit counts them too."""
+    mine = os.getuid()
+    with_uid = psutil.process_iter(["uids", "num_threads"])
+    found = [p.info for p in with_uid if p.info["uids"] and p.info["uids"].real == mine]
+    return sum(info["num_threads"] or 1 for info in found)
