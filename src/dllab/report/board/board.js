@@ -204,7 +204,8 @@ function pick(id, place) {
   remove.type = "button";
   remove.ariaLabel = `remove ${id}`;
   remove.onclick = () => choose(id, false);
-  chip.append(element("i", "", ""), `${labName(run.lab)} ${id.split("-").pop()}`, remove);
+  chip.title = `${labName(run.lab)}, ${id}`;
+  chip.append(element("i", "", ""), `${run.lab.slice(3, 5)} ${id.split("-").pop()}`, remove);
   return chip;
 }
 
