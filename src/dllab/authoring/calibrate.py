@@ -1,0 +1,245 @@
+"""Thresholds from runs: the reference over seeds, and the mutants that only a score can catch."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dllab.authoring.mutants import Mutant, load_mutants
+from dllab.authoring.thresholds import (
+    LEAST_SEEDS,
+    Spread,
+    beats,
+    bigger_is_better,
+    pass_threshold,
+    recipe_of,
+    rounded,
+)
+from dllab.authoring.trial import Trial, run_trial
+from dllab.errors import LabError
+from dllab.lab.find import Lab
+from dllab.lab.spec import Criterion, load_spec
+
+Say = Callable[[str], None]
+# One-sided 95 % against two-sided: 1.645 / 1.960 of the interval's half width.
+ONE_SIDED = 0.839
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What the runs say of one criterion. `strong` is for want of a published level."""
+
+    criterion: Criterion
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    mutants: Mapping[str, tuple[float, ...]]
+    n: int
+    slack: float
+
+    @property
+    def up(self) -> bool:
+        """Whether more is better."""
+        return bigger_is_better(self.criterion)
+
+    @property
+    def spread(self) -> Spread:
+        """Of the reference."""
+        return Spread.of(self.values)
+
+    @property
+    def target(self) -> float:
+        """The proposed `pass`."""
+        return pass_threshold(self.spread, up=self.up)
+
+    @property
+    def strong(self) -> float:
+        """The mean, rounded towards harder."""
+        return rounded(self.spread.mean, up=self.up)
+
+    @property
+    def floor(self) -> float:
+        """The written floor, or a harder one that every run of every mutant stays below."""
+        floor = self.criterion.floor
+        reached = [v for values in self.mutants.values() for v in values if not math.isnan(v)]
+        best = max(reached, key=lambda v: v if self.up else -v, default=floor)
+        return rounded(best, up=self.up) if beats(best, floor, up=self.up) else floor
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether honest runs spread wider than the way to the best mutant: no floor fits."""
+        return not beats(self.target, self.floor, up=self.up)
+
+    def record(self, recipe: str) -> dict[str, Any]:
+        """The entry under `calibration:` in lab.yaml."""
+        return {
+            "seeds": list(self.seeds),
+            "values": [round(value, 4) for value in self.values],
+            "mean": round(self.spread.mean, 4),
+            "sd": round(self.spread.sd, 4),
+            "n": self.n,
+            "slack": round(self.slack, 4),
+            "mutants": {k: [round(v, 4) for v in values] for k, values in self.mutants.items()},
+            "recipe": recipe,
+            "date": datetime.now(UTC).date(),
+        }
+
+
+def calibrate(
+    lab: Lab, seeds: int = 10, jobs: int = 1, say: Say = lambda _: None
+) -> list[Calibrated]:
+    """Run the reference over `seeds` seeds and each metric mutant over five.
+
+    With `jobs` runs side by side each has one thread. Raises LabError when the lab has no criteria
+    or a run of the reference gives no value.
+    """
+    criteria = {criterion.id: criterion for criterion in lab.spec.criteria}
+    if not criteria:
+        raise LabError(f"{lab.id} has no criteria", "there is nothing to calibrate")
+    if seeds < LEAST_SEEDS:
+        raise LabError(f"{seeds} seeds are too few", f"use at least {LEAST_SEEDS}")
+    planted = [mutant for mutant in load_mutants(lab) if mutant.catches in criteria]
+    threads = 1 if jobs > 1 else 0
+    plan: list[tuple[Mutant | None, int]] = [(None, seed) for seed in range(seeds)]
+    plan += [(mutant, seed) for mutant in planted for seed in range(LEAST_SEEDS)]
+
+    def one(job: tuple[Mutant | None, int]) -> Trial:
+        mutant, seed = job
+        trial = run_trial(lab, seed=seed, source=mutant.source if mutant else None, threads=threads)
+        name = mutant.name if mutant else "reference"
+        say(f"{name}, seed {seed}: {_shown(trial) or 'no value'}")
+        return trial
+
+    with ThreadPoolExecutor(jobs) as pool:
+        trials = list(pool.map(one, plan))
+    honest, wrong = trials[:seeds], trials[seeds:]
+    by_mutant = {
+        mutant.name: wrong[LEAST_SEEDS * i : LEAST_SEEDS * (i + 1)]
+        for i, mutant in enumerate(planted)
+    }
+    return [
+        _calibrated(
+            criterion, honest, {m.name: by_mutant[m.name] for m in planted if m.catches == id}
+        )
+        for id, criterion in criteria.items()
+    ]
+
+
+def _calibrated(
+    criterion: Criterion, honest: Sequence[Trial], wrong: Mapping[str, Sequence[Trial]]
+) -> Calibrated:
+    for trial in honest:
+        if criterion.id not in trial.metrics:
+            raise LabError(
+                f"seed {trial.seed} gave no value of {criterion.id}:\n{trial.log.rstrip()}",
+                "mend the reference first",
+            )
+    first = honest[0].metrics[criterion.id]
+    low, high = first["ci95"]
+    return Calibrated(
+        criterion,
+        tuple(trial.seed for trial in honest),
+        tuple(trial.metrics[criterion.id]["value"] for trial in honest),
+        {name: tuple(_value(t, criterion.id) for t in trials) for name, trials in wrong.items()},
+        first["n"],
+        ONE_SIDED * (high - low) / 2,
+    )
+
+
+def _value(trial: Trial, id: str) -> float:
+    """NaN for a mutant so wrong that nothing could be scored."""
+    return float(trial.metrics[id]["value"]) if id in trial.metrics else math.nan
+
+
+def _shown(trial: Trial) -> str:
+    return ", ".join(f"{id} {row['value']:.4f}" for id, row in trial.metrics.items())
+
+
+def write_record(lab: Lab, found: Sequence[Calibrated]) -> None:
+    """Put pass, floor and the records into lab.yaml, whose every other line stays as it is."""
+    path = lab.folder / "lab.yaml"
+    before = path.read_text(encoding="utf-8")
+    text = before
+    for one in found:
+        text = _set_number(text, one.criterion.id, "pass", one.target)
+        if not one.is_narrow:
+            text = _set_number(text, one.criterion.id, "floor", one.floor)
+    recipe = recipe_of(lab)
+    records = {one.criterion.id: one.record(recipe) for one in found}
+    path.write_text(_set_block(text, records), encoding="utf-8")
+    try:
+        written = {criterion.id: criterion for criterion in load_spec(lab.folder).criteria}
+        missed = [one for one in found if written[one.criterion.id].target != one.target]
+    except LabError:
+        path.write_text(before, encoding="utf-8")
+        raise
+    if missed:
+        path.write_text(before, encoding="utf-8")
+        raise LabError(
+            f"{path}: `pass:` of {missed[0].criterion.id} was not found as a plain number",
+            "write the criterion on one line, or each key on a line of its own",
+        )
+
+
+def _set_number(text: str, criterion: str, key: str, value: float) -> str:
+    """Replace a number in a criterion's entry, written on one line or over several."""
+    lines = text.splitlines(keepends=True)
+    inside = False
+    for number, line in enumerate(lines):
+        if re.match(rf"  {re.escape(criterion)}:", line):
+            inside = True
+        elif inside and re.match(r" {0,2}\S", line):
+            break
+        if inside:
+            changed, times = re.subn(rf"\b{key}: *[-\d.e]+", f"{key}: {value:g}", line, count=1)
+            if times:
+                lines[number] = changed
+                break
+    return "".join(lines)
+
+
+def _set_block(text: str, records: Mapping[str, Any]) -> str:
+    """Replace the top-level `calibration:` block, or add it at the end."""
+    entries = "".join(f"  {id}:\n{_flow(record)}" for id, record in records.items())
+    block = f"calibration:\n{entries}"
+    found = re.search(r"^calibration:.*\n(?:(?:[ \t].*)?\n)*", text, re.MULTILINE)
+    if found is None:
+        return f"{text.rstrip()}\n{block}"
+    return text[: found.start()] + block + text[found.end() :]
+
+
+def _flow(record: Mapping[str, Any]) -> str:
+    """One key a line, lists on that line."""
+    lines: Iterator[str] = (
+        yaml.safe_dump({key: value}, default_flow_style=True, width=10_000).strip()[1:-1]
+        for key, value in record.items()
+    )
+    return "".join(f"    {line}\n" for line in lines)
+
+
+def draw_strips(found: Sequence[Calibrated], path: Path) -> None:
+    """A strip plot, SVG: a dot for each run, lines at pass and floor."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dllab", "font.size": 9}):
+        rows = sum(1 + len(one.mutants) for one in found)
+        figure = Figure(figsize=(7, 0.8 * len(found) + 0.3 * rows), layout="constrained")
+        all_axes = figure.subplots(len(found), squeeze=False)[:, 0]
+        for axes, one in zip(all_axes, found, strict=True):
+            strips = {"reference": one.values, **one.mutants}
+            for row, (name, values) in enumerate(strips.items()):
+                colour = "#2b6cb0" if name == "reference" else "#c05621"
+                axes.plot(values, [-row] * len(values), "o", color=colour, alpha=0.6)
+            axes.set_yticks([-row for row in range(len(strips))], list(strips))
+            axes.set_ylim(-len(strips) + 0.4, 0.6)
+            axes.axvline(one.target, color="#2f855a", label=f"pass {one.target:g}")
+            axes.axvline(one.floor, color="#888888", linestyle=":", label=f"floor {one.floor:g}")
+            axes.set_title(one.criterion.title, loc="left")
+            axes.legend(loc="best", frameon=False)
+        figure.savefig(path, format="svg", metadata={"Date": None})
