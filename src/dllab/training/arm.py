@@ -1,5 +1,6 @@
 """One arm: build Data and Model from the config's numbers, fit, keep the chosen weights."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -44,6 +45,8 @@ def train_arm(
     folder.path.mkdir(parents=True, exist_ok=True)
     stopped = None
     try:
+        if checkpoint:
+            _take_up_place(data, checkpoint)
         trainer = _trainer(folder, config)
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
     except Interrupted as error:
@@ -61,6 +64,26 @@ def train_arm(
     if stopped:
         raise stopped
     return _summary(trainer, model)
+
+
+def _take_up_place(data: L.LightningDataModule, checkpoint: Path) -> None:
+    """Let the training loader begin where the checkpoint left it.
+
+    Lightning sees to that itself, but not where configure_optimizers asks the trainer for
+    `estimated_stepping_batches`, as one-cycle schedules do: the loader is then built before the
+    saved place is read, and Lightning 2.6 would begin the epoch anew.
+    """
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    places = saved["loops"]["fit_loop"]["state_dict"].get("combined_loader")
+    make = data.train_dataloader
+
+    def train_dataloader() -> Any:
+        loader = make()
+        if places:
+            loader.load_state_dict(places[0])
+        return loader
+
+    data.train_dataloader = train_dataloader  # type: ignore[method-assign]
 
 
 def _chosen_weights(trainer: L.Trainer, folder: ArmFolder) -> dict[str, torch.Tensor]:

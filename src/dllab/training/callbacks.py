@@ -167,6 +167,7 @@ class CleanStop(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Take over SIGINT for the time of the fit."""
         self._previous = signal.signal(signal.SIGINT, self._ask)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a rank has held it back
 
     def _ask(self, *_args: object) -> None:
         self._asked = True

@@ -69,6 +69,8 @@ def _start(logs: Path, job: tuple[Any, ...]) -> list[_Rank]:
     }
     spawn = multiprocessing.get_context("spawn")
     ranks = []
+    # Held back until we watch. The ranks inherit this, and let it in when they can stop cleanly.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     for number in range(trainer.devices):
         ours, theirs = spawn.Pipe()
         log = logs / f"rank{number}.log"
@@ -105,8 +107,6 @@ def _run_rank(
         pipe.send(train_arm(folder, lab, impl, config, resuming=resuming))
     except LabError as error:
         pipe.send(error)
-    except KeyboardInterrupt:
-        pipe.send(KeyboardInterrupt())
     except BaseException:  # noqa: BLE001 - it is raised again, by the parent
         number, total = places["RANK"], places["WORLD_SIZE"]
         pipe.send(InfraError(f"{traceback.format_exc()}\nrank {number} of {total} failed"))
@@ -132,6 +132,7 @@ def _write_to(log: Path) -> None:
 def _watch_until_done(ranks: Sequence[_Rank]) -> Summary:
     """Pass one Ctrl-C on to the ranks, which stop together between two steps; obey a second."""
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return _watch(ranks)
     except KeyboardInterrupt:
         for rank in ranks:
