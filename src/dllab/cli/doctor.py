@@ -1,4 +1,4 @@
-"""`dllab doctor [NN …]`: prove that labs are sound."""
+"""`dllab doctor [NN …]`: prove that labs are sound; `--sandbox`: that this machine's walls hold."""
 
 import argparse
 import json
@@ -23,12 +23,15 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--fast", action="store_true", help="no generated mutants, no training")
     parser.add_argument("--jobs", type=int, metavar="N", help="forks at a time (default: cores)")
     parser.add_argument("--rules", action="store_true", help="list the rules and stop")
+    parser.add_argument("--sandbox", action="store_true", help="try to break out of each sandbox")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 0 when every lab is sound, else 1."""
+    """Exit code 0 when every lab is sound, else 1; for the sandbox see `_try_walls`."""
+    if args.sandbox:
+        return _try_walls(as_json=args.json)
     import sys
 
     from dllab.authoring.doctor import RULES, diagnose
@@ -50,6 +53,27 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(found)
     return 0 if all(diagnosis.sound for diagnosis in found) else 1
+
+
+def _try_walls(*, as_json: bool) -> int:
+    """Exit code 0 when a wall works here and every one that does stops every attack, else 4."""
+    import sys
+
+    from dllab.errors import InfraError
+    from dllab.sandbox.selftest import prove
+
+    rows = []
+    for row in prove():
+        rows.append(row)
+        if not as_json:
+            mark = "✓" if row.stopped else "✗" if row.attack else "-"
+            print(f"{mark} {row.backend:10}  {row.title:62}  {row.seen}", flush=True)
+    if as_json:
+        print(json.dumps({"attacks": [vars(row) for row in rows]}, indent=1))
+    tried = [row for row in rows if row.attack]
+    stopped = sum(row.stopped for row in tried)
+    print(f"{stopped} of {len(tried)} attacks were stopped", file=sys.stderr)
+    return 0 if tried and stopped == len(tried) else InfraError.exit_code
 
 
 def _print(found: "Sequence[Diagnosis]") -> None:

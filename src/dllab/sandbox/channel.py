@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from typing import IO, Literal
 
+from dllab.errors import legible
 from dllab.sandbox.job import Child
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError
@@ -36,7 +37,7 @@ class Channel:
     @property
     def log(self) -> str:
         """The end of what the child printed."""
-        return self._log.decode("utf-8", "replace")
+        return legible(self._log.decode("utf-8", "replace"), self._limits.log_bytes)
 
     def exchange(self, request: Frame, seconds: float) -> Frame:
         """Send a request and wait for its reply.
@@ -44,6 +45,7 @@ class Channel:
         Raises LostError: `died`, `timeout`, `output` (announced too many bytes) or `protocol`.
         The log is drained all the while, so a child that prints without end cannot block.
         """
+        self._require_silence()
         decoder, unsent = Decoder(self._limits.reply_bytes), memoryview(request.encode())
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
@@ -63,6 +65,12 @@ class Channel:
                 if self._child.replies in ready and (frame := self._receive(decoder)):
                     return frame
         raise LostError("timeout", f"timed out after {seconds:.0f} s")
+
+    def _require_silence(self) -> None:
+        """Nothing may have been said before it was asked for."""
+        with suppress(BlockingIOError):
+            if _read(self._child.replies):
+                raise LostError("protocol", "a reply arrived before its request: was it forged?")
 
     def _send(self, unsent: memoryview) -> memoryview:
         try:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +36,7 @@ class ForkServer:
         self._arguments, self._environment = arguments, dict(environment)
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
-        self._server: subprocess.Popen[bytes] | None = None
+        self._end: Callable[[], object] = lambda: None
 
     def launch(self) -> None:
         """Start the server now, so that it warms up while the caller does something else."""
@@ -44,23 +45,21 @@ class ForkServer:
                 self._launch()
 
     def close(self) -> None:
-        """End the server and all its forks."""
+        """End the server and all its forks. Happens by itself when this object or we end."""
         with self._lock:
-            if self._socket is not None and self._server is not None:
-                self._socket.close()
-                self._server.wait()
-            self._socket = self._server = None
+            self._end()
+            self._socket = None
 
     def fork(self, request: Request) -> Child:
         """A new worker; InfraError when the server cannot be kept alive."""
         try:
             return self._fork(request)
         except (OSError, EOFError):
-            self._abandon()
+            self.close()
         try:
             return self._fork(request)
         except (OSError, EOFError) as error:
-            self._abandon()
+            self.close()
             raise InfraError(
                 f"the warm process ended by itself ({error})", "is there memory left? try again"
             ) from error
@@ -74,9 +73,9 @@ class ForkServer:
             return _receive(self._socket)[0]
 
     def _launch(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours, theirs = socket.socketpair()
         with theirs:
-            self._server = subprocess.Popen(
+            server = subprocess.Popen(
                 (*self._command, str(theirs.fileno()), *self._arguments),
                 env=self._environment,
                 pass_fds=(theirs.fileno(),),
@@ -85,12 +84,7 @@ class ForkServer:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C in the terminal is not meant for it
             )
-
-    def _abandon(self) -> None:
-        with self._lock:
-            if self._server is not None:
-                self._server.kill()
-            self.close()
+        self._socket, self._end = ours, weakref.finalize(self, _end_server, ours, server)
 
     def _fork(self, request: Request) -> Child:
         pipes = [os.pipe() for _ in range(3)]
@@ -112,6 +106,15 @@ class ForkServer:
         pid = answer["pid"]
         seen = _pid_seen_here(descriptors) if descriptors else pid
         return Child(Forked(self, pid, seen, (our_in, our_out, our_log)))
+
+
+def _end_server(connection: socket.socket, server: subprocess.Popen[bytes]) -> None:
+    connection.close()
+    try:
+        server.wait(timeout=5)
+    except subprocess.TimeoutExpired:  # it may still be busy with its imports
+        server.kill()
+        server.wait()
 
 
 class Forked:
@@ -193,7 +196,7 @@ def answer_forks(
                 os.close(pipe)
         forks[pid] = None
         _answer_pid(connection, pid, translate=translate)
-    _end(forks)
+    _end_forks(forks)
 
 
 def _answer_pid(connection: socket.socket, pid: int, *, translate: bool) -> None:
@@ -215,7 +218,7 @@ def _reap(forks: dict[int, int | None]) -> None:
             forks[pid] = os.waitstatus_to_exitcode(status)
 
 
-def _end(forks: dict[int, int | None]) -> None:
+def _end_forks(forks: dict[int, int | None]) -> None:
     for pid in [pid for pid, code in forks.items() if code is None]:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 from torch import Tensor
 
 import dllab
-from dllab.errors import InfraError
+from dllab.errors import InfraError, legible
 from dllab.lab.find import Lab
 from dllab.sandbox.channel import Channel, LostError
 from dllab.sandbox.job import Backend, Child, Job
@@ -30,6 +30,7 @@ from dllab.sandbox.watch import Watch
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 
 Kind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
+TRACEBACK_CHARS = 20_000
 WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
 
 
@@ -86,6 +87,11 @@ class Session:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     @property
+    def official(self) -> bool:
+        """Whether a grade made behind this wall counts."""
+        return self._backend.official
+
+    @property
     def log(self) -> str:
         """The end of what the present worker has printed so far."""
         return self._channel.log if self._channel else ""
@@ -98,6 +104,15 @@ class Session:
     def open(self) -> Reply:
         """Import the learner's code now; later requests do it when needed."""
         return Reply() if self._channel else self._start()
+
+    def renew(self) -> None:
+        """Forget what the code may remember: the next request goes to a worker that is new."""
+        self._stop()
+
+    def give_up(self, reply: Reply) -> None:
+        """Answer every further request as this one: code that hung once is not waited for again."""
+        self._unusable = reply
+        self._stop()
 
     def probe(self, module: str, function: str, given: Mapping[str, Tensor], seed: int) -> Reply:
         """Call `function` of the lab's `checks` or `_author.probes` with the given values."""
@@ -190,6 +205,8 @@ class Session:
         if self._child is not None:
             self._child.kill()
         self._child = self._channel = self._watch = None
+        for left in self._scratch.iterdir():  # a worker is told nothing by the one before it
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
     def _job(self) -> Job:
         labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
@@ -252,5 +269,5 @@ def _read_answer(answer: Frame, echo: dict[str, Any]) -> tuple[Arrays, Failure |
 def _read_failure(raw: object) -> Failure:
     match raw:
         case {"kind": "raised" | "memory" as kind, "message": str(text), "traceback": str(trace)}:
-            return Failure(kind, text, trace)
+            return Failure(kind, legible(text), legible(trace, TRACEBACK_CHARS))
     raise LostError("protocol", "a failure of no known kind arrived")

@@ -88,7 +88,7 @@ def _parse(data: bytes, header_length: int) -> Frame:
     try:
         header = json.loads(data[_PREFIX.size : start])
         sizes = [int(size) for size in header.pop("sizes")]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise WireError("the header is not the expected JSON") from None
     if any(size < 0 for size in sizes) or sum(sizes) != len(data) - start:
         raise WireError("the sizes in the header do not add up")
