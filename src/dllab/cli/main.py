@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _needed(argv: Sequence[str]) -> Sequence[str]:
     """The one command that is asked for, or all of them, for the help text."""
     asked = next((word for word in argv if not word.startswith("-")), "")
-    return (asked,) if asked in COMMANDS else COMMANDS
+    module = asked.replace("-", "_")
+    return (module,) if module in COMMANDS else COMMANDS
 
 
 def _take_late_overrides(

@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -69,7 +70,9 @@ def _start(logs: Path, job: tuple[Any, ...]) -> list[_Rank]:
     }
     spawn = multiprocessing.get_context("spawn")
     ranks = []
-    # Held back until we watch. The ranks inherit this, and let it in when they can stop cleanly.
+    # Ctrl-C is held back until we watch. The ranks inherit this, and let it in when they can stop
+    # cleanly. The tracker comes first: where it is started, it lets Ctrl-C in again.
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     for number in range(trainer.devices):
         ours, theirs = spawn.Pipe()
