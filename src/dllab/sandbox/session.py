@@ -96,6 +96,11 @@ class Session:
         """The end of what the present worker has printed so far."""
         return self._channel.log if self._channel else ""
 
+    @property
+    def pid(self) -> int:
+        """The root of the present worker's process tree, seen from here; 0 for none."""
+        return self._child.pid if self._child else 0
+
     def interrupt(self) -> None:
         """From another thread: make the request under way fail at once."""
         if (child := self._child) is not None:
