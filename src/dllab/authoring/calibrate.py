@@ -111,12 +111,17 @@ def calibrate(
     def one(job: tuple[Mutant | None, int]) -> Trial:
         mutant, seed = job
         trial = run_trial(lab, seed=seed, source=mutant.source if mutant else None, threads=threads)
+        if mutant is None and criteria.keys() - trial.metrics.keys():
+            raise LabError(f"seed {seed} gave no grade:\n{trial.log.rstrip()}", "mend this first")
         name = mutant.name if mutant else "reference"
         say(f"{name}, seed {seed}: {_shown(trial) or 'no value'}")
         return trial
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         trials = list(pool.map(one, plan))
+    finally:
+        pool.shutdown(cancel_futures=True)
     honest, wrong = trials[:seeds], trials[seeds:]
     by_mutant = {
         mutant.name: wrong[LEAST_SEEDS * i : LEAST_SEEDS * (i + 1)]
@@ -133,12 +138,6 @@ def calibrate(
 def _calibrated(
     criterion: Criterion, honest: Sequence[Trial], wrong: Mapping[str, Sequence[Trial]]
 ) -> Calibrated:
-    for trial in honest:
-        if criterion.id not in trial.metrics:
-            raise LabError(
-                f"seed {trial.seed} gave no value of {criterion.id}:\n{trial.log.rstrip()}",
-                "mend the reference first",
-            )
     first = honest[0].metrics[criterion.id]
     low, high = first["ci95"]
     return Calibrated(

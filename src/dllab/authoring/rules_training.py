@@ -26,7 +26,7 @@ def thresholds(case: Case) -> Iterator[str]:
             yield f"{criterion.id} has no recorded runs"
             continue
         yield from (f"{criterion.id}: {fault}" for fault in _faults(criterion, record))
-        if record.get("recipe") != recipe:
+        if record.get("recipe", recipe) != recipe:
             yield f"{criterion.id}: the reference or its config has changed since the runs"
         metric_mutants = {m.name for m in case.mutants if m.catches == criterion.id}
         for name in sorted(metric_mutants - set(record.get("mutants", {}))):

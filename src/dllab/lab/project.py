@@ -1,6 +1,8 @@
 """Where the project is: found from the working directory, never from the installed package."""
 
 import os
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
 from dllab.errors import LabError
@@ -26,7 +28,7 @@ def find_root(start: Path | None = None) -> Path:
 
 
 def lab_roots(root: Path) -> list[Path]:
-    """Folders that hold labs: the project's own, then those named in `DLLAB_LABS`."""
+    """Folders that hold labs: the project's own, those named in `DLLAB_LABS`, those of packages."""
     private = [
         Path(p).expanduser() for p in os.environ.get("DLLAB_LABS", "").split(os.pathsep) if p
     ]
@@ -35,7 +37,31 @@ def lab_roots(root: Path) -> list[Path]:
             raise LabError(
                 f"DLLAB_LABS names {folder}, which is not a folder", "correct or unset it"
             )
-    return [root / "labs", *(folder.resolve() for folder in private)]
+    found = [root / "labs", *(folder.resolve() for folder in (*private, *_installed()))]
+    return list(dict.fromkeys(found))
+
+
+def _installed() -> list[Path]:
+    """Folders of installed packages that offer labs.
+
+    A package offers its labs by an entry point of the group `dllab.labs` whose value is the
+    module (a package) in whose folder they lie. It is found, not imported.
+    """
+    folders = []
+    for point in entry_points(group="dllab.labs"):
+        try:
+            spec = find_spec(point.module)
+        except ModuleNotFoundError:
+            spec = None
+        places = spec.submodule_search_locations if spec else None
+        if not places:
+            raise LabError(
+                f"the installed package of labs {point.name!r} names {point.value}, "
+                "which is no package",
+                "reinstall or remove it",
+            )
+        folders += [Path(place) for place in places]
+    return folders
 
 
 def _is_root(folder: Path) -> bool:
