@@ -77,8 +77,9 @@ class Terminal:
 
     def end(self) -> int:
         """Read till the program ends; its exit code."""
+        until = time.monotonic() + PATIENCE_S
         while self._read(1):
-            pass
+            assert time.monotonic() < until, f"it does not end\n{self.screen}"
         if self.code is None:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
             os.close(self._fd)

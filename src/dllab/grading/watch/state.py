@@ -57,9 +57,10 @@ class State:
 
     @property
     def focus(self) -> Row | None:
-        """The row shown in full: the one in focus, or the first open one till that has run."""
-        first = next(iter(self.open_ids), "")
-        return self.rows.get(self.chosen) or self.rows.get(first)
+        """The row shown in full: the chosen one while it is open, else the first that is."""
+        ids = self.open_ids
+        shown = self.chosen if self.chosen in ids else next(iter(ids), "")
+        return self.rows.get(shown)
 
     @property
     def todo(self) -> Todo | None:
@@ -104,9 +105,8 @@ class State:
     def choose_next(self) -> None:
         """Move the focus to the next open check, round and round."""
         ids = self.open_ids
-        if ids:
-            place = ids.index(self.chosen) + 1 if self.chosen in ids else 0
-            self.chosen = ids[place % len(ids)]
+        if self.focus:
+            self.chosen = ids[(ids.index(self.focus.id) + 1) % len(ids)]
         self.choose()
 
 

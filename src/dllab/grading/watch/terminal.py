@@ -31,7 +31,7 @@ class Keys:
     def __enter__(self) -> Self:
         if self.at_hand:
             self._before = termios.tcgetattr(sys.stdin)
-            tty.setcbreak(sys.stdin)
+            tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # keys pressed meanwhile are kept
         return self
 
     def __exit__(
