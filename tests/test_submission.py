@@ -222,7 +222,7 @@ def without(name: str) -> Callable[[dict[str, bytes]], None]:
         (put("config.yaml", b"a: &x [1]\nb: *x\n"), True, "holds an alias"),
         (put("config.yaml", b"a: !!python/object/apply:os.system [id]\n"), True, "holds a tag"),
         (put("config.yaml", b"a: ["), True, "not plain YAML"),
-        (put("config.yaml", b"[" * 50_000), True, "not plain YAML"),
+        (put("config.yaml", b"[" * 50_000), True, "nested more than"),
         (put("config.yaml", b"\xff\xfe"), True, "not UTF-8"),
         (put("arms/main/curve.jsonl", CURVE.encode()), True, "not a chained point"),
     ],

@@ -11,6 +11,14 @@ Only the command line turns them into text and exit codes; every other layer rai
 
 from typing import Any
 
+LEGIBLE_CHARS = 4_000
+
+
+def legible(text: str, limit: int = LEGIBLE_CHARS) -> str:
+    """A stranger's text as every terminal and file can take it: nothing that steers, and an end."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"
+
 
 class LabError(Exception):
     """Something the person can mend: `what` is wrong, and the `hint` says what to do."""

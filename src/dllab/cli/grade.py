@@ -100,10 +100,10 @@ def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:
         raise LabError(f"{archive} is not there", "give the path of a submission.zip")
     result = grade_archive(archive, _terms(root, args))
     if not _hand_out(result, args.json):
-        if result["submission"]["lab"]:
+        if result["checks"]:
             print_rubric(result, find_lab(root, result["submission"]["lab"]))
-        if result["reason"]:
-            print(f"{result['verdict']}: {result['reason']}")
+        elif result["reason"]:
+            print(f"{result['verdict'].replace('_', ' ')}: {result['reason']}")
     return exit_code(result)
 
 
@@ -125,7 +125,7 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
 
     from dllab.grading.batch import grade_folder
 
-    archives = sorted(folder.rglob("*.zip"))
+    archives = sorted(file for file in folder.rglob("*.zip") if file.is_file())
     if not archives:
         raise LabError(f"{folder} holds no .zip", "give the folder of the submissions")
     with Progress() as progress:

@@ -1,17 +1,40 @@
 """Many archives: graded side by side, resumable, and none of them can stop the others."""
 
 import csv
+import hashlib
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from dllab.errors import InfraError, LabError
-from dllab.grading.official import Terms, file_id, grade_archive
+from dllab.errors import LabError, legible
+from dllab.grading.official import (
+    Terms,
+    file_id,
+    grade_archive,
+    hidden_id,
+    learner_of,
+    require_sound,
+)
+from dllab.grading.result import Result
+from dllab.grading.signature import ensure_key
 from dllab.rundir.run import read_json, write_json, write_text
+from dllab.version import __version__
 
-COLUMNS = ("archive", "lab", "verdict", "passed", "score", "max_score", "reason", "id")
+COLUMNS = (
+    "archive",
+    "learner",
+    "lab",
+    "verdict",
+    "passed",
+    "score",
+    "max_score",
+    "reason",
+    "id",
+    "result",
+)
 
 
 def grade_folder(
@@ -19,47 +42,79 @@ def grade_folder(
     terms: Terms,
     out: Path,
     jobs: int = 1,
-    done: Callable[[Path, dict[str, Any]], None] = lambda _archive, _result: None,
-) -> list[dict[str, Any]]:
-    """Grade every archive into `out/results/ID.json` and list them all in `out/grades.csv`.
+    done: Callable[[Path, Result], None] = lambda _archive, _result: None,
+) -> list[Result]:
+    """Grade every archive into a file of `out/results`, and list them all in `out/grades.csv`.
 
-    An archive whose result is there already is not graded again, unless the fault was ours: so an
-    interrupted batch goes on where it stopped. `done` hears of each one as it is finished.
+    A file's name tells the learner, and differs for other bytes: a worse second submission never
+    overwrites a better first one, and two learners with one archive have a result each. What is
+    graded already on the same terms is not graded again, unless the fault was ours: so an
+    interrupted batch goes on where it stopped. `done` hears of each archive as it is finished.
     """
+    require_sound(terms)
+    ensure_key()
+    targets = {archive: _target(archive, out) for archive in archives}
+    owners = {target: archive for archive, target in targets.items()}
+    results: dict[Path, Result] = {}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        graded = {pool.submit(_grade_one, archive, terms, out): archive for archive in archives}
-        for future in as_completed(graded):
-            done(graded[future], future.result())
-        results = {archive: future.result() for future, archive in graded.items()}
-    rows = [_row(archive, results[archive]) for archive in archives]
+        futures = {
+            pool.submit(_grade_one, a, terms, target): target for target, a in owners.items()
+        }
+        try:
+            for future in as_completed(futures):
+                target = futures[future]
+                results[target] = future.result()
+                for archive in archives:
+                    if targets[archive] == target:
+                        done(archive, results[target])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    rows = [_row(archive, targets[archive], results[targets[archive]]) for archive in archives]
     write_text(out / "grades.csv", _csv(rows))
-    return [results[archive] for archive in archives]
+    return [results[targets[archive]] for archive in archives]
 
 
-def _grade_one(archive: Path, terms: Terms, out: Path) -> dict[str, Any]:
-    target = out / "results" / f"{file_id(archive)}.json"
-    if target.is_file():
-        earlier = read_json(target)
-        if earlier["verdict"] != "infra_error" and _same_terms(earlier, terms):
-            return earlier
-    try:
-        result = grade_archive(archive, terms)
-    except LabError as error:
-        # The grader's own fault (a full disk, a lost sandbox) must not end the batch.
-        raise InfraError(f"{archive.name}: {error.what}", error.hint) from error
+def _target(archive: Path, out: Path) -> Path:
+    """Where an archive's result goes: one place for each learner and content."""
+    learner = learner_of(archive)
+    readable = re.sub(r"[^\w@-]+", "_", learner).strip("_")[:60] or "unnamed"
+    key = hashlib.sha256(f"{learner}\0{file_id(archive)}".encode()).hexdigest()
+    return out / "results" / f"{readable}-{key[:12]}.json"
+
+
+def _grade_one(archive: Path, terms: Terms, target: Path) -> Result:
+    earlier = _earlier(target)
+    if earlier and earlier.get("verdict") != "infra_error" and _same_terms(earlier, terms):
+        return earlier
+    result = grade_archive(archive, terms)
     write_json(target, result)
     return result
 
 
-def _same_terms(result: dict[str, Any], terms: Terms) -> bool:
-    evaluated_on = "hidden" if terms.hidden else "public-test"
-    return bool(result["mode"] == terms.mode and result["evaluated_on"] == evaluated_on)
+def _earlier(target: Path) -> Result:
+    """What an earlier batch found; nothing where there is none, or only half a file."""
+    try:
+        return read_json(target)
+    except LabError:
+        return {}
 
 
-def _row(archive: Path, result: dict[str, Any]) -> dict[str, Any]:
+def _same_terms(earlier: Result, terms: Terms) -> bool:
+    """The same mode, grader and hidden set."""
+    grader = earlier.get("grader", {})
+    return bool(
+        earlier.get("mode") == terms.mode
+        and grader.get("version") == __version__
+        and grader.get("hidden") == hidden_id(terms.hidden)
+    )
+
+
+def _row(archive: Path, target: Path, result: Result) -> dict[str, Any]:
     submission = result["submission"]
     told = {name: result.get(name) for name in COLUMNS}
-    return {**told, "archive": archive.name, "lab": submission["lab"], "id": submission["id"]}
+    about = {name: submission[name] for name in ("learner", "lab", "id")}
+    return {**told, **about, "archive": legible(str(archive)), "result": target.name}
 
 
 def _csv(rows: Iterable[dict[str, Any]]) -> str:
@@ -72,6 +127,6 @@ def _csv(rows: Iterable[dict[str, Any]]) -> str:
 
 def _plain(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula is shown as text."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t"):
+    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@"):
         return f"'{value}"
     return value

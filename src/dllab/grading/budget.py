@@ -1,5 +1,8 @@
 """The resource rows: what a submission weighs against the lab's budget."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from dllab.grading.rows import Row
 from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder
@@ -13,12 +16,12 @@ def resource_ids(lab: Lab) -> tuple[str, ...]:
 
 
 def weigh(lab: Lab, run: RunFolder) -> list[Row]:
-    """Bytes of the code and of all weights as files: what a model hides in buffers or in its
-    source weighs as much as what it declares as parameters.
+    """Bytes of code, config and all weights as files: what a model hides in buffers, in its
+    source or in its config weighs as much as what it declares as parameters.
     """
     if not lab.spec.arms:
         return []
-    files = [run.code, *(run.arm(name).weights for name in lab.spec.arms)]
+    files = [run.code, run.config, *(run.arm(name).weights for name in lab.spec.arms)]
     total = sum(file.stat().st_size for file in files if file.is_file())
     budget = lab.spec.budgets.artifact_bytes
     message = f"expected at most {budget / 1e6:.1f} MB of code and weights, got {total / 1e6:.1f}"
@@ -36,4 +39,17 @@ def weigh(lab: Lab, run: RunFolder) -> list[Row]:
             required=True,
             evidence={"bytes": total, "budget": budget},
         )
+    ]
+
+
+def withhold(rows: Sequence[Row], weighed: Sequence[Row]) -> list[Row]:
+    """The rows of the criteria, without points where the model is over its budget."""
+    over = [row for row in weighed if row.status != "pass"]
+    if not over:
+        return list(rows)
+    return [
+        replace(row, status="fail", points=0.0, message=over[0].message)
+        if row.kind == "metric"
+        else row
+        for row in rows
     ]

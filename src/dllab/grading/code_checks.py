@@ -1,16 +1,14 @@
 """The checks of code: values drawn afresh, learner code called beside them, the outcome judged."""
 
 import importlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from dllab.checks import Check, Outcome, collect, validate
 from dllab.errors import InfraError, LearnerError
-from dllab.grading.rows import Row, explain, status_of
+from dllab.grading.rows import UNGRADABLE, Row, explain, status_of
+from dllab.grading.seeds import derive, draw, generator
 from dllab.lab.code import import_room
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import find_backend
@@ -26,7 +24,7 @@ def run_checks(
     Raises LearnerError with the learner's traceback when the file cannot be imported.
     """
     wanted = lab.spec.visible if ids is None else tuple(ids)
-    drawn = secrets.randbits(31) if seed is None else seed
+    drawn = draw() if seed is None else seed
     with open_session(lab, code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
         if failure := session.open().failure:
             raise LearnerError(failure.message, failure.traceback, "mend the import first")
@@ -41,8 +39,9 @@ def check_code(session: Session, lab: Lab, ids: Sequence[str], seed: int) -> lis
     """
     checks = load_checks(lab, hidden=any(id in lab.spec.hidden for id in ids))
     rows: dict[str, Row] = {}
-    for number, check in enumerate(check for check in checks if check.id in ids):
-        rows[check.id] = check_one(session, lab, check, rows, seed + number)
+    for check in checks:
+        if check.id in ids:
+            rows[check.id] = check_one(session, lab, check, rows, derive(seed, "check", check.id))
     absent = [id for id in ids if id not in rows]
     return [*rows.values(), *(_absent(id, lab) for id in absent)]
 
@@ -73,13 +72,16 @@ def load_checks(lab: Lab, *, hidden: bool) -> list[Check]:
 
 def _run(session: Session, lab: Lab, check: Check, row: Row, seed: int) -> Row:
     try:
-        given = check.given(torch.Generator().manual_seed(seed))
+        given = check.given(generator(seed, "given"))
         module, function = _place(check, lab)
     except Exception as error:  # noqa: BLE001 - author code: any failure is ours, not the learner's
         return _our_fault(row, "given", error)
-    reply = session.probe(module, function, given, seed)
+    reply = session.probe(module, function, given, derive(seed, "probe"))
     if reply.failure:
-        return replace(row, status="fail", **explain(reply.failure, reply.log))
+        if session.official and reply.failure.kind in UNGRADABLE:
+            session.give_up(reply)
+        secret = row.visibility == "hidden"
+        return replace(row, status="fail", **explain(reply.failure, reply.log, secret=secret))
     if mismatch := validate(reply.arrays, check.returns):
         return replace(row, status="fail", message=mismatch)
     try:

@@ -37,7 +37,8 @@ def score_criteria(
     for criterion in lab.spec.criteria:
         prediction = predictions[criterion.arm]
         if prediction.scores is None or prediction.leak:
-            scored.rows.append(_unscored(criterion, prediction))
+            secret = source.kind == "hidden"
+            scored.rows.append(_unscored(criterion, prediction, secret=secret))
             continue
         label = source.labels(lab.spec.arms[criterion.arm].data)
         if narrow := _too_narrow(prediction.scores, label):
@@ -75,10 +76,10 @@ def _earned(criterion: Criterion, measured: Measured) -> Row:
     )
 
 
-def _unscored(criterion: Criterion, prediction: Prediction) -> Row:
+def _unscored(criterion: Criterion, prediction: Prediction, *, secret: bool) -> Row:
     row = _blank(criterion)
     if prediction.failure:
-        return replace(row, **explain(prediction.failure, prediction.log))
+        return replace(row, **explain(prediction.failure, prediction.log, secret=secret))
     return replace(row, message=prediction.absent or prediction.leak)
 
 

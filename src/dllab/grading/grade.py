@@ -1,6 +1,5 @@
 """The story of a grade: run folder → sandbox → checks → criteria → verdict. Read top to bottom."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +7,13 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from dllab.errors import InfraError, LabError
-from dllab.grading.budget import weigh
+from dllab.grading.budget import weigh, withhold
 from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.predictions import Prediction, predict_arms, scored_arms
 from dllab.grading.result import Mode, Result, Terms, make_result
+from dllab.grading.seeds import draw
 from dllab.lab.find import Lab, find_lab
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend, find_backend
@@ -67,8 +67,8 @@ def grade_run(
     what is drawn for the checks; without it every grading draws afresh.
     """
     if mode == "official":
-        _require_wall(backend)
-    drawn = secrets.randbits(31) if seed is None else seed
+        require_wall(backend)
+    drawn = draw() if seed is None else seed
     ids = tuple(lab.spec.checks) if mode == "official" else lab.spec.visible
 
     with open_session(lab, run.code, backend, Limits.of(lab.spec.budgets)) as session:
@@ -78,7 +78,8 @@ def grade_run(
     scored = score_criteria(lab, predictions, source, drawn)
 
     terms = Terms(mode, backend.name, source.kind, drawn, session.nonce)
-    measured = [*rows, *weigh(lab, run), *scored.rows]
+    weighed = weigh(lab, run)
+    measured = [*rows, *weighed, *withhold(scored.rows, weighed)]
     return Graded(make_result(lab, run, measured, scored.metrics, terms), predictions)
 
 
@@ -88,7 +89,8 @@ def _require_whole(run: RunFolder) -> None:
             raise LabError(f"{needed} is missing", "this is not a whole run; train again")
 
 
-def _require_wall(backend: Backend) -> None:
+def require_wall(backend: Backend) -> None:
+    """Raise InfraError for a backend behind which no grade counts."""
     if not backend.official:
         raise InfraError(
             f"official grading needs a sandbox, and backend {backend.name!r} is none",

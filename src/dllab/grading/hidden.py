@@ -33,13 +33,8 @@ class HiddenSet:
     def __init__(self, folder: Path, lab: Lab) -> None:
         """Raise LabError when the folder is no hidden set, or one of another lab."""
         self._folder = folder
-        if not (folder / "hidden.json").is_file():
-            raise LabError(
-                f"{folder} is no hidden set: it has no hidden.json",
-                f"make one: dllab hidden build {lab.number} --size 1000 --seed 1 --out {folder}",
-            )
-        self.about = read_json(folder / "hidden.json")
-        if self.about.get("schema") != SCHEMA or self.about.get("lab") != lab.id:
+        self.about = about(folder)
+        if self.about["lab"] != lab.id:
             raise LabError(
                 f"{folder} is a hidden set of {self.about.get('lab')}, not of {lab.id}",
                 "give the folder that was built for this lab",
@@ -63,6 +58,21 @@ class HiddenSet:
         return load_file(path)
 
 
+def about(folder: Path) -> dict[str, Any]:
+    """The hidden.json of a hidden folder: its lab, and the hash of every file.
+
+    Raises LabError when the folder is no hidden set.
+    """
+    path = folder / "hidden.json"
+    said = read_json(path) if path.is_file() else {}
+    if said.get("schema") != SCHEMA or not isinstance(said.get("lab"), str):
+        raise LabError(
+            f"{folder} is no hidden set: it has no hidden.json of {SCHEMA}",
+            f"make one: dllab hidden build NN --size 1000 --seed 1 --out {folder}",
+        )
+    return said
+
+
 def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage]:
     """Draw `size` items of each data set that the lab is scored on, and write the folder `out`.
 
@@ -82,8 +92,8 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     drawn = {name: _draw(name, size, generator) for name in names}
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     sets = {name: _write(partial / name, items) for name, (items, _) in drawn.items()}
-    about = {"schema": SCHEMA, "lab": lab.id, "lab_version": lab.spec.version, "sets": sets}
-    write_json(partial / "hidden.json", about)
+    said = {"schema": SCHEMA, "lab": lab.id, "lab_version": lab.spec.version, "sets": sets}
+    write_json(partial / "hidden.json", said)
     partial.chmod(0o700)
     partial.rename(out)
     return {name: leakage for name, (_, leakage) in drawn.items()}

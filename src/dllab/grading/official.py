@@ -2,15 +2,17 @@
 
 import hashlib
 import shutil
+import sys
 import tempfile
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dllab.errors import LabError, Ungradable
-from dllab.grading.grade import grade_run
-from dllab.grading.hidden import HiddenSet
+from dllab.errors import LabError, Ungradable, legible
+from dllab.grading.grade import grade_run, require_wall
+from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.result import Mode, Result, Verdict
 from dllab.grading.signature import sign
@@ -18,6 +20,8 @@ from dllab.lab.find import Lab, find_lab
 from dllab.sandbox.backends import Backend
 from dllab.submission.intake import Submission, read_manifest, take_in
 from dllab.version import __version__
+
+MOST_CLAIMED = 1e12
 
 
 @dataclass(frozen=True)
@@ -31,38 +35,77 @@ class Terms:
     seed: int | None = None
 
 
-def grade_archive(archive: Path, terms: Terms) -> Result:
-    """The signed result of one archive; its own faults become a verdict, not an exception.
+def require_sound(terms: Terms) -> None:
+    """Raise LabError for what the grader has to mend before anything is graded.
 
-    A fault of ours is tried once more. Raises LabError only for what the grader has to mend: a
-    hidden set of another lab, no sandbox.
+    No wall, a folder that is no hidden set, or one that lies where learner code may read.
     """
+    if terms.mode == "official":
+        require_wall(terms.backend)
+    if terms.hidden is None:
+        return
+    hidden, lab = terms.hidden.resolve(), find_lab(terms.root, about(terms.hidden)["lab"])
+    for shown in (lab.folder, terms.root / "data", Path(sys.prefix), Path(sys.base_prefix)):
+        if hidden.is_relative_to(shown.resolve()):
+            raise LabError(
+                f"{terms.hidden} lies in {shown}, which learner code can read",
+                "move the hidden set out of the project",
+            )
+
+
+def grade_archive(archive: Path, terms: Terms) -> Result:
+    """The signed result of one archive. Whatever is wrong with it is a verdict, no exception.
+
+    A fault of ours is tried once more. Raises LabError as `require_sound` does.
+    """
+    require_sound(terms)
     result = _verdict(archive, terms)
     if result["verdict"] == "infra_error":
         result = _verdict(archive, terms)
     result["submission"] |= {
         "id": file_id(archive),
-        "learner": archive.stem,
+        "learner": learner_of(archive),
         "received_at": _received(archive),
     }
+    result["grader"]["hidden"] = hidden_id(terms.hidden)
     result["graded_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     return sign(result)
 
 
 def file_id(archive: Path) -> str:
-    """The id of a submission: the sha256 of its bytes, read in pieces."""
-    with archive.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The id of a submission: the sha256 of its bytes, read in pieces; empty if unreadable."""
+    try:
+        with archive.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def learner_of(archive: Path) -> str:
+    """Who handed an archive in: its name, or its folder's where it is called submission.zip."""
+    named = archive.stem if archive.stem != "submission" else archive.absolute().parent.name
+    return legible(named, 200)
+
+
+def hidden_id(hidden: Path | None) -> str | None:
+    """Which hidden set: the sha256 of its hidden.json, which holds the hashes of all the rest."""
+    return file_id(hidden / "hidden.json") if hidden else None
 
 
 def _verdict(archive: Path, terms: Terms) -> Result:
-    scratch = Path(tempfile.mkdtemp(prefix="dllab-intake-"))
+    scratch, lab = Path(tempfile.mkdtemp(prefix="dllab-intake-")), None
     try:
         _, manifest = read_manifest(archive)
-        lab = _lab_of(manifest, terms.root)
+        lab = _lab_of(manifest, terms)
         return _grade(lab, take_in(archive, lab, scratch / "run"), terms)
     except Ungradable as error:
-        return _without_grade("ungradable", error, terms)
+        return _without_grade("ungradable", error.what, lab, terms)
+    except LabError as error:
+        return _without_grade("infra_error", error.what, lab, terms)
+    except Exception as error:  # noqa: BLE001 - a fault of ours must not take the batch along
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
+        return _without_grade("infra_error", f"the grader failed: {reason}", lab, terms)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -86,26 +129,40 @@ def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
     result["impl"] = "mine"
     claimed = submission.manifest["claimed"]
     for metric in result["metrics"]:
-        said = claimed.get(metric["name"])
-        metric["claimed_value"] = said if isinstance(said, int | float) else None
+        metric["claimed_value"] = _finite(claimed.get(metric["name"]))
     return result
 
 
-def _lab_of(manifest: dict[str, Any], root: Path) -> Lab:
+def _finite(said: object) -> float | None:
+    """A number that any JSON reader takes."""
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        return None
+    return float(said) if abs(said) < MOST_CLAIMED else None
+
+
+def _lab_of(manifest: dict[str, Any], terms: Terms) -> Lab:
     try:
-        return find_lab(root, manifest["lab"])
+        lab = find_lab(terms.root, manifest["lab"])
     except LabError as error:
         raise Ungradable(f"manifest.json: {error.what}", error.hint) from None
+    graded = about(terms.hidden)["lab"] if terms.hidden else lab.id
+    if lab.id != graded:
+        raise Ungradable(f"this is a submission of {lab.id}, and {graded} is graded here")
+    return lab
 
 
-def _without_grade(verdict: Verdict, error: LabError, terms: Terms) -> Result:
+def _without_grade(verdict: Verdict, reason: str, lab: Lab | None, terms: Terms) -> Result:
     """A result that says why there is no grade."""
     return {
         "schema": "dllab.result/1",
-        "submission": {"lab": None, "lab_version": None, "late_s": 0},
+        "submission": {
+            "lab": lab.id if lab else None,
+            "lab_version": lab.spec.version if lab else None,
+            "late_s": 0,
+        },
         "grader": {"version": __version__, "device": None, "seeds": []},
         "verdict": verdict,
-        "reason": error.what,
+        "reason": legible(reason),
         "passed": False,
         "score": 0.0,
         "max_score": 0.0,
@@ -125,6 +182,10 @@ def _without_grade(verdict: Verdict, error: LabError, terms: Terms) -> Result:
     }
 
 
-def _received(archive: Path) -> str:
-    moment = datetime.fromtimestamp(archive.stat().st_mtime, UTC)
+def _received(archive: Path) -> str | None:
+    """When the archive was last written; None when it cannot be seen."""
+    try:
+        moment = datetime.fromtimestamp(archive.stat().st_mtime, UTC)
+    except OSError:
+        return None
     return moment.isoformat(timespec="seconds")

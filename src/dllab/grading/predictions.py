@@ -10,6 +10,7 @@ from torch import Tensor
 from dllab.checks import validate
 from dllab.grading.inputs import count, shuffle
 from dllab.grading.items import Arrays, ItemSource
+from dllab.grading.seeds import derive, generator
 from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.session import Failure, Reply, Session
@@ -44,14 +45,17 @@ class Scorer:
     session: Session
     weights: bytes
     model: Mapping[str, Any]
-    generator: torch.Generator
+    seed: int
 
     def score(self, inputs: Arrays, batch_size: int) -> Tensor | Reply:
         """Scores in the order of `inputs`; the reply, with its failure, where there are none."""
-        hidden = shuffle(inputs, self.generator)
-        seed = int(torch.randint(2**31, (1,), generator=self.generator))
+        hidden = shuffle(inputs, generator(self.seed, "order", batch_size))
         reply = self.session.predict(
-            self.weights, self.model, hidden.inputs, batch_size=batch_size, seed=seed
+            self.weights,
+            self.model,
+            hidden.inputs,
+            batch_size=batch_size,
+            seed=derive(self.seed, "predict", batch_size),
         )
         if reply.failure:
             return reply
@@ -71,15 +75,14 @@ def predict_arms(
     """What every scored arm's weights predict, by arm; no label is read."""
     trained = run.read_config().get("arms", {})
     predictions = {}
-    for number, arm in enumerate(scored_arms(lab)):
+    for arm in scored_arms(lab):
         weights = run.arm(arm).weights
         if arm not in trained or not weights.is_file():
             message = f"the arm {arm} was not trained in this run: leave arm=… out to train all"
             predictions[arm] = Prediction(absent=message)
             continue
-        generator = torch.Generator().manual_seed(seed + number)
         model = trained[arm].get("model") or {}
-        scorer = Scorer(session, weights.read_bytes(), model, generator)
+        scorer = Scorer(session, weights.read_bytes(), model, derive(seed, "arm", arm))
         predictions[arm] = predict(scorer, source.inputs(lab.spec.arms[arm].data))
     return predictions
 
@@ -87,13 +90,16 @@ def predict_arms(
 def predict(scorer: Scorer, inputs: Arrays) -> Prediction:
     """Score all items, then a few again in another order, batch size, company and padding.
 
-    What comes back is validated as finite float32 `[N, C]` before anyone compares.
+    What comes back is validated as finite float32 `[N, C]` before anyone compares. Where the grade
+    counts, the second scoring has a new worker: one that remembers the first could repeat it.
     """
     first = scorer.score(inputs, BATCH_SIZE)
     if isinstance(first, Reply):
         return Prediction(failure=first.failure, log=first.log)
-    some = torch.randperm(len(first), generator=scorer.generator)[:ALONE]
+    some = torch.randperm(len(first), generator=generator(scorer.seed, "alone"))[:ALONE]
     few = {name: value[some] for name, value in inputs.items()}
+    if scorer.session.official:
+        scorer.session.renew()
     second = scorer.score(few, ALONE_BATCH_SIZE)
     if isinstance(second, Reply):
         return Prediction(failure=second.failure, log=second.log)

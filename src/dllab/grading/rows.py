@@ -11,6 +11,12 @@ Status = Literal["pass", "partial", "fail", "skip", "error", "review"]
 
 # Code that cannot be imported, hangs or takes too much cannot be graded at all.
 UNGRADABLE = ("import", "timeout", "memory")
+# What a learner reads where the code's own words are withheld.
+WITHHELD = {
+    "raised": "your code raised an exception here, or returned what cannot be used; its words are "
+    "withheld, since they could quote hidden values",
+    "memory": "your code ran out of memory",
+}
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,20 @@ def status_of(fraction: float) -> Status:
     return "pass" if fraction >= 1 else "partial" if fraction > 0 else "fail"
 
 
-def explain(failure: Failure, log: str) -> dict[str, Any]:
-    """What a Row says of a failed request: its message, and traceback and log as evidence."""
-    evidence = {"failure": failure.kind, "traceback": failure.traceback, "log": log}
+def explain(failure: Failure, log: str, *, secret: bool = False) -> dict[str, Any]:
+    """What a Row says of a failed request: its message, and traceback and log as evidence.
+
+    `secret`: the code had hidden values in its hands, so its own words, which could quote them, are
+    evidence for the instructor and no message for the learner.
+    """
+    evidence = {
+        "failure": failure.kind,
+        "message": failure.message if secret else "",
+        "traceback": failure.traceback,
+        "log": log,
+    }
     return {
-        "message": failure.message,
+        "message": WITHHELD.get(failure.kind, failure.message) if secret else failure.message,
         "evidence": {key: value for key, value in evidence.items() if value},
         "lost": failure.kind in UNGRADABLE,
     }

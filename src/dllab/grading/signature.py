@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,12 @@ def sign(result: dict[str, Any]) -> dict[str, Any]:
     """
     unsigned = {name: value for name, value in result.items() if name != "signature"}
     return {**unsigned, "signature": _private_key().sign(canonical(unsigned)).hex()}
+
+
+def ensure_key() -> Path:
+    """The public half of the grader's key; both halves are made if there are none."""
+    _private_key()
+    return key_path().with_suffix(".pub")
 
 
 def verify(result: dict[str, Any], public_key: Path) -> bool:
@@ -57,15 +64,19 @@ def canonical(value: dict[str, Any]) -> bytes:
 
 def _private_key() -> Ed25519PrivateKey:
     path = key_path()
-    if path.is_file():
+    if not path.is_file():
+        _make_key(path)
+    try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise LabError(f"{path} is not an ed25519 key", "move it away; a new one is made")
-        return key
-    return _new_key(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise LabError(f"{path} is no private key: {error}", "put the right one there") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LabError(f"{path} is not an ed25519 key", "move it away; a new one is made")
+    return key
 
 
-def _new_key(path: Path) -> Ed25519PrivateKey:
+def _make_key(path: Path) -> None:
+    """Write a new pair, whole or not at all; where two do so at once, the first one's stays."""
     key = Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     private = key.private_bytes(
@@ -76,7 +87,13 @@ def _new_key(path: Path) -> Ed25519PrivateKey:
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(private)
+    try:
+        path.hardlink_to(partial)
+    except FileExistsError:
+        return
+    finally:
+        partial.unlink()
     path.with_suffix(".pub").write_bytes(public)
-    return key

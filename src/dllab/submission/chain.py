@@ -27,9 +27,9 @@ def check(text: str, start: str, name: str) -> None:
         try:
             point = json.loads(line)
             said = point.pop("chain")
-        except (ValueError, KeyError, AttributeError, TypeError):
+            previous = _hash(previous + json.dumps(point))
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             raise bad(f"{name}:{number} is not a chained point of a curve") from None
-        previous = _hash(previous + json.dumps(point))
         if said != previous:
             raise bad(f"{name}:{number} does not follow from the lines before it")
 

@@ -19,10 +19,14 @@ from typing import Any
 import yaml
 
 from dllab.lab.find import Lab
+from dllab.lab.spec import parse_yaml
 from dllab.rundir.run import RunFolder
 from dllab.submission import chain
 from dllab.submission.layout import (
     MANIFEST,
+    MAX_CONFIG,
+    MAX_DEPTH,
+    MAX_DIRECTORY,
     MAX_FILES,
     MAX_PACKED,
     MAX_RATIO,
@@ -31,10 +35,12 @@ from dllab.submission.layout import (
     SCHEMA,
     bad,
     is_allowed,
+    is_name,
     required_files,
 )
 
 _CHUNK = 1 << 16
+_END = struct.Struct("<4s4x2HL4xH")  # the record that ends an archive: counts, directory, comment
 # What zipfile raises on bytes that were never an archive.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -87,13 +93,26 @@ def take_in(archive: Path, lab: Lab, folder: Path) -> Submission:
 
 
 def _read_capped(archive: Path) -> bytes:
-    size = archive.stat().st_size
-    if size > MAX_PACKED:
-        raise bad(f"the archive has {size >> 20} MiB; the cap is {MAX_PACKED >> 20}")
-    return archive.read_bytes()
+    with archive.open("rb") as file:
+        data = file.read(MAX_PACKED + 1)
+    if len(data) > MAX_PACKED:
+        raise bad(f"the archive is larger than the cap of {MAX_PACKED >> 20} MiB")
+    return data
 
 
 def _open(data: bytes) -> zipfile.ZipFile:
+    """The archive, if its last record is as we write it: no comment, no zip64, a short directory.
+
+    zipfile makes an object for each entry of the directory, and looks for the record elsewhere
+    when it is not at the end: both are no way to meet a stranger.
+    """
+    if len(data) < _END.size:
+        raise bad("this is not a zip archive: it is too short")
+    mark, here, files, directory, comment = _END.unpack(data[-_END.size :])
+    if mark != b"PK\5\6" or comment or data[-_END.size - 20 :].startswith(b"PK\6\7"):
+        raise bad("this is not a zip archive, or not one that dllab made")
+    if here != files or files > MAX_FILES or directory > MAX_DIRECTORY:
+        raise bad(f"the archive has {files} files; the cap is {MAX_FILES}")
     try:
         return zipfile.ZipFile(io.BytesIO(data))
     except _DAMAGE as error:
@@ -103,7 +122,7 @@ def _open(data: bytes) -> zipfile.ZipFile:
 def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The archive's files by name, after every rule that the directory alone can tell."""
     infos = archive.infolist()
-    if len(infos) > MAX_FILES:
+    if len(infos) > MAX_FILES:  # the directory may hold more than its record says
         raise bad(f"the archive has {len(infos)} files; the cap is {MAX_FILES}")
     if sum(info.file_size for info in infos) > MAX_UNPACKED:
         raise bad(f"unpacked the archive is larger than the cap of {MAX_UNPACKED >> 20} MiB")
@@ -163,7 +182,6 @@ def _manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> 
     except (ValueError, RecursionError) as error:
         raise bad(f"{MANIFEST} is not JSON: {error}") from None
     fields = {
-        "schema": str,
         "lab": str,
         "lab_version": str,
         "run_id": str,
@@ -176,6 +194,10 @@ def _manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> 
     for name, kind in fields.items():
         if not isinstance(manifest.get(name), kind):
             raise bad(f"{MANIFEST}: {name} is missing, or not a {kind.__name__}")
+        if kind is str and not is_name(manifest[name]):
+            raise bad(f"{MANIFEST}: {name} is no name")
+    if not all(map(is_allowed, manifest["files"])):
+        raise bad(f"{MANIFEST} declares files that no submission has")
     return manifest
 
 
@@ -209,22 +231,57 @@ def _check_hashes(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
 
 def _check_texts(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
     """config.yaml is plain data, and each curve's chain holds."""
-    check_plain_yaml(contents.get("config.yaml", b""))
+    if "config.yaml" in contents:
+        check_config(contents["config.yaml"])
     for name, content in contents.items():
         if name.endswith("curve.jsonl"):
             chain.check(_text(name, content), manifest["run_id"], name)
 
 
+def check_config(content: bytes) -> None:
+    """config.yaml is a mapping of plain values, and gives each arm's model as a mapping."""
+    if len(content) > MAX_CONFIG:
+        raise bad(f"config.yaml has {len(content)} bytes; the cap is {MAX_CONFIG}")
+    check_plain_yaml(content)
+    try:
+        config = parse_yaml(content)
+    except Exception as error:  # noqa: BLE001 - `0x_` is a ValueError, `2001-99-99` another
+        raise bad(f"config.yaml is not plain YAML: {error}") from None
+    if not isinstance(config, dict) or not _is_plain(config):
+        raise bad("config.yaml must be a mapping of texts, numbers, lists and mappings")
+    arms = config.get("arms", {})
+    for arm in arms.values() if isinstance(arms, dict) else [None]:
+        if not isinstance(arm, dict) or not isinstance(arm.get("model"), dict | None):
+            raise bad("config.yaml: every arm must be a mapping, and its model as well")
+
+
 def check_plain_yaml(content: bytes) -> None:
-    """Refuse tags and aliases: aliases of aliases grow without end, a tag names an object."""
+    """Refuse tags, aliases and deep nesting before any of it is built.
+
+    Aliases of aliases grow without end, a tag names an object, and nesting is a reader's stack.
+    """
+    depth = 0
     try:
         for event in yaml.parse(_text("config.yaml", content), Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise bad(f"config.yaml is nested more than {MAX_DEPTH} deep")
             if isinstance(event, yaml.AliasEvent):
                 raise bad("config.yaml holds an alias; it must be plain data")
             if getattr(event, "tag", None):
                 raise bad("config.yaml holds a tag; it must be plain data")
     except (yaml.YAMLError, RecursionError) as error:
         raise bad(f"config.yaml is not plain YAML: {error}") from None
+
+
+def _is_plain(value: object) -> bool:
+    """Whether JSON can say it too: no dates, no bytes, no keys but texts."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bool | int | float)
 
 
 def _text(name: str, content: bytes) -> str:

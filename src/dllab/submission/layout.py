@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
-from dllab.errors import Ungradable
+from dllab.errors import Ungradable, legible
 from dllab.lab.spec import LabSpec
 
 SCHEMA = "dllab.submission/1"
@@ -13,11 +13,23 @@ MAX_UNPACKED = 256 << 20
 MAX_FILES = 64
 MAX_RATIO = 200  # unpacked bytes for each packed one; text rarely shrinks to a fiftieth
 MAX_TEXT = 1 << 20  # JSON, YAML and Python are read whole
+MAX_CONFIG = 256 << 10
+MAX_DEPTH = 20  # of config.yaml; a deep one would overflow the stack of the YAML reader
+MAX_DIRECTORY = 64 << 10  # a zip's directory is parsed whole before its files can be counted
+MAX_REASON = 400
 
 _ALLOWED = re.compile(
     r"manifest\.json|lab\.py|config\.yaml|environment\.json|starter\.diff"
     r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl|snapshots/\d{1,9}\.safetensors)"
 )
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,80}")
+
+
+def is_name(text: object) -> bool:
+    """Whether this can be a lab, a version or a run: short, and harmless wherever it is shown."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
 def is_allowed(name: str) -> bool:
@@ -39,4 +51,6 @@ def required_files(spec: LabSpec) -> list[str]:
 
 def bad(what: str) -> Ungradable:
     """A refusal, in words for the person who made the archive."""
-    return Ungradable(what, "make the archive with `dllab submit`; nothing was unpacked")
+    return Ungradable(
+        legible(what, MAX_REASON), "make the archive with `dllab submit`; nothing was unpacked"
+    )

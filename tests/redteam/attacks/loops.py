@@ -1,0 +1,6 @@
+"""Never comes back."""
+
+
+def double(x):
+    while True:
+        pass
