@@ -10,7 +10,7 @@ DLLAB  ?= $(VENV) -m dllab
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup test test-all lint bench doctor release pin clean
+.PHONY: help setup setup-tpu gpu-check test test-all lint bench doctor release pin clean
 
 # --- learn ----------------------------------------------------------------------------------------
 
@@ -50,6 +50,9 @@ lint: setup  ## check style, format, types and layers, as the tests do
 bench: setup  ## measure speed against bare PyTorch
 	@$(VENV) -m bench $(_arguments)
 
+gpu-check: setup  ## measure what only a GPU can show; without one, say so
+	@$(DLLAB) gpu-check $(_arguments)
+
 doctor: setup  ## prove that every lab is sound: starters fail, references pass
 	@$(DLLAB) doctor $(_arguments)
 
@@ -62,6 +65,11 @@ release: setup  ## write the learners' copy: everything but the authors' files
 setup:  ## build or repair .venv; the other targets do this by themselves
 	@$(VENV) -IS src/dllab/bootstrap.py --check 2>/dev/null || $(PYTHON) src/dllab/bootstrap.py
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "The environment is ready: source .venv/bin/activate")
+
+setup-tpu: setup  ## build .venv-tpu for hardware=tpu (7 GB; on a machine with a TPU)
+	@test -x .venv-tpu/bin/python || $(VENV) -m venv .venv-tpu
+	@.venv-tpu/bin/python -m pip install --quiet -r requirements-tpu.txt
+	@echo "Ready: PYTHONPATH=src .venv-tpu/bin/python -m dllab train 01 hardware=tpu"
 
 # Resolved for the oldest Python, then proved to resolve for the newer ones. What torch brings for
 # CUDA, and the name of its build (+cpu), differ from machine to machine and are left to torch.

@@ -1,0 +1,250 @@
+"""Every device by override: what a config becomes, and what is said where hardware is missing."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_lab import SHORT, Here, Project
+
+from dllab.config.compose import compose
+from dllab.lab.find import find_lab
+from dllab.training.machine import agree_on_run, is_main_process, settle_threads, usable_cores
+
+NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+
+
+@pytest.fixture
+def project(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path, repo)
+
+
+@pytest.fixture
+def dllab(capfd: pytest.CaptureFixture[str]) -> Here:
+    return Here(capfd)
+
+
+MISSING = {  # what is asked, what this machine has, what runs here
+    "hardware=gpu": ("1 GPU;", "has 0", "hardware=cpu"),
+    "hardware=ddp trainer.devices=8": ("8 GPUs", "has 0", "hardware=ddp_cpu trainer.devices=2"),
+    "hardware=fsdp": (
+        "2 GPUs",
+        "has 0",
+        "hardware=fsdp trainer.accelerator=cpu trainer.devices=2",
+    ),
+    "hardware=tpu": ("1 TPU core", "torch_xla is not installed", "hardware=cpu"),
+    "hardware=slurm": (
+        "4 GPUs on 2 nodes",
+        "neither Slurm nor torchrun",
+        "hardware=ddp_cpu trainer.devices=2",
+    ),
+    "hardware=ddp_cpu trainer.devices=128": (
+        "128 devices",
+        f"{usable_cores()} cores",
+        "hardware=ddp_cpu trainer.devices=2",
+    ),
+    "trainer.accelerator=mps": ("1 Apple GPU", "has none", "hardware=cpu"),
+}
+
+
+@NO_GPU
+@pytest.mark.parametrize("asked", MISSING)
+def test_missing_hardware_is_told_before_anything_is_built(
+    project: Project, dllab: Here, asked: str
+) -> None:
+    code, _, stderr = dllab("train", "01", *asked.split())
+    assert code == 2
+    assert [part for part in MISSING[asked] if part not in stderr] == []
+    assert not (project.root / "runs").exists()
+
+    *_, runs_here = MISSING[asked]
+    code, _, stderr = dllab("config", "01", *runs_here.split())
+    assert code == 0, stderr
+
+
+def test_compiling_needs_a_compiler(
+    project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CXX", raising=False)
+    code, _, stderr = dllab("train", "01", "trainer.compile=true")
+    assert code == 2
+    assert "C++ compiler" in stderr
+    assert "trainer.compile=false" in stderr
+
+
+def test_a_launcher_that_started_another_number_of_processes_is_told(
+    project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    code, _, stderr = dllab("train", "01", "hardware=ddp_cpu")
+    assert code == 2
+    assert "torchrun has started 4 processes" in stderr
+    assert not (project.root / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("hardware", "accelerator", "strategy"),
+    [
+        ("cpu", "cpu", "auto"),
+        ("gpu", "gpu", "auto"),
+        ("tpu", "tpu", "auto"),
+        ("ddp", "gpu", "DataParallel"),
+        ("ddp_cpu", "cpu", "DataParallel"),
+        ("slurm", "gpu", "DataParallel"),
+        ("fsdp", "gpu", "Sharded"),
+        ("cpu trainer.devices=2", "cpu", "DataParallel"),
+    ],
+)
+def test_what_lightning_is_told(repo: Path, hardware: str, accelerator: str, strategy: str) -> None:
+    from dllab.training.arm import trainer_arguments
+    from dllab.training.strategy import make_strategy
+
+    words = f"hardware={hardware} trainer.precision=bf16-mixed trainer.accumulate_grad_batches=4"
+    (config,) = compose(find_lab(repo, "01"), words.split()).values()
+    told = trainer_arguments(config)
+    assert told["accelerator"] == accelerator
+    assert told["devices"] * told["num_nodes"] == config.trainer.devices * config.trainer.num_nodes
+    assert (told["precision"], told["accumulate_grad_batches"]) == ("bf16-mixed", 4)
+    made = make_strategy(config.trainer)
+    assert (made if isinstance(made, str) else type(made).__name__) == strategy
+
+
+def test_processes_share_the_cores(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dllab.training.machine.free_cores", lambda: 8)
+    threads = {}
+    for hardware in ("cpu", "ddp_cpu", "gpu"):
+        (config,) = compose(find_lab(repo, "01"), [f"hardware={hardware}"]).values()
+        settle_threads(config)
+        threads[hardware] = config.trainer.threads
+    assert threads == {"cpu": 8, "ddp_cpu": 4, "gpu": 8}
+
+
+LAUNCH = ["launch", "slurm", "02", "--nodes", "2", "--gpus", "4"]
+
+
+def test_slurm_script_names_what_it_asks_for(repo: Path, dllab: Here, tmp_path: Path) -> None:
+    os.chdir(repo)
+    code, script, stderr = dllab(*LAUNCH, "--dry-run", "model.widths=[32, 64]", "seed=3")
+    assert code == 0, stderr
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    for line in ("nodes=2", "ntasks-per-node=4", "gpus-per-node=4"):
+        assert f"#SBATCH --{line}\n" in script
+    overrides = (
+        "hardware=slurm trainer.num_nodes=2 trainer.devices=4 'model.widths=[32, 64]' seed=3"
+    )
+    assert re.search(rf"^srun .* -m dllab train 02 {re.escape(overrides)}$", script, re.MULTILINE)
+    assert "export DLLAB_RUN=" in script
+
+
+def test_without_sbatch_nothing_is_submitted(
+    repo: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.chdir(repo)
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, _, stderr = dllab(*LAUNCH)
+    assert code == 2
+    assert "--dry-run" in stderr
+    code, _, stderr = dllab(*LAUNCH, "data.batch_size=7", "--dry-run")
+    assert code == 2, "a wrong config never reaches the queue"
+
+
+def test_the_tasks_of_a_slurm_job_write_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"SLURM_NTASKS": "8", "SLURM_JOB_ID": "123", "SLURM_JOB_START_TIME": "1700000000"}
+    names = set()
+    for rank in range(2):
+        with monkeypatch.context() as task:
+            for name, value in {**job, "SLURM_PROCID": str(rank)}.items():
+                task.setenv(name, value)
+            agree_on_run()
+            assert is_main_process() == (rank == 0)
+            names.add(os.environ.pop("DLLAB_RUN"))
+    assert names == {"20231114T221320Z-123.0"}
+
+
+def test_profile_and_wandb_offline(project: Project, dllab: Here) -> None:
+    words = ["debug=profile", "logger=wandb", "trainer.threads=1"]
+    code, stdout, stderr = dllab("train", "01", *words, "--no-grade")
+    assert code == 0, stderr
+    (run,) = project.runs()
+    profile = run / "arms/main/profile"
+    assert str(profile) in stdout
+    assert "aten::" in (profile / "top10.txt").read_text()
+    assert json.loads((profile / "trace.json").read_text())["traceEvents"]
+    assert list((run / "arms/main/wandb").glob(f"offline-run-*-{run.name}-main/*.wandb"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch deprecates parts of itself
+def test_compiled_weights_keep_their_names(project: Project, dllab: Here) -> None:
+    assert dllab("train", "01", *SHORT, "--no-grade")[0] == 0
+    code, _, stderr = dllab("train", "01", *SHORT, "--no-grade", "trainer.compile=true")
+    assert code == 0, stderr
+    weights = []
+    for run in project.runs():
+        weights.append(load_file(run / "arms/main/weights.safetensors"))
+    eager, compiled = weights
+    assert list(eager) == list(compiled)
+    for name, weight in eager.items():
+        torch.testing.assert_close(compiled[name], weight, atol=0.02, rtol=0)
+
+
+@NO_GPU
+def test_gpu_check_claims_nothing_without_a_gpu(project: Project, dllab: Here) -> None:
+    code, stdout, _ = dllab("gpu-check")
+    assert code == 0
+    assert "nothing is claimed" in stdout
+    assert not (project.root / "runs").exists()
+
+
+def test_gpu_measurements_run_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code of gpu-check, on the processor: its numbers mean nothing there, its form does."""
+    from dllab.training.gpu import goals
+    from dllab.training.gpu.check import line
+    from dllab.training.gpu.clock import Size
+    from dllab.training.machine import quiet_libraries
+
+    quiet_libraries()
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _self: None)
+    size = Size("cpu", pairs=2, steps=5, batch=4, widths=(4,), gpt=(1, 2, 16, 32), gpt_batch=2)
+    for measure in (goals.mixed_precision, goals.framework, goals.language_model):
+        result = measure(size)
+        assert set(result) == {"id", "goal", "value", "low", "high", "pairs", "met", "why"}
+        assert result["low"] <= result["value"] <= result["high"]
+        assert result["id"] in line(result)
+
+
+def test_flops_of_gpt2() -> None:
+    """124 million parameters but for the places; 6 N is 0.744 GFLOP a token, attention 0.113."""
+    from dllab.training.gpu.goals import GPT, flops_per_token
+
+    with torch.device("meta"):
+        net = GPT(12, 12, 768, 1024)
+    assert flops_per_token(net, 12, 768, 1024) == pytest.approx(0.855e9, rel=0.01)
+
+
+XLA = """
+from lightning.pytorch.accelerators import XLAAccelerator
+XLAAccelerator.is_available = staticmethod(lambda: True)  # XLA's processor device stands in
+from dllab.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("DLLAB_TEST_TPU" not in os.environ, reason="opt-in: make setup-tpu first")
+def test_lab_01_trains_on_xlas_processor_device(project: Project, repo: Path) -> None:
+    python = repo / ".venv-tpu/bin/python"
+    words = ["train", "01", "hardware=tpu", *SHORT, "--no-grade"]
+    env = {**os.environ, "PYTHONPATH": str(repo / "src"), "PJRT_DEVICE": "CPU"}
+    done = subprocess.run(
+        [python, "-c", XLA, *words], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(project.runs()) == 1
