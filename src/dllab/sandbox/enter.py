@@ -9,6 +9,7 @@ every cold worker pays for it.
 import json
 import os
 import resource
+import select
 import signal
 import sys
 from contextlib import suppress
@@ -135,30 +136,27 @@ def main() -> None:
 
 
 def _post_guard() -> None:
-    """Leave a process behind that ends our whole group when we, or who started us, are gone.
+    """Leave a process behind that ends our whole group once we are gone, however that comes.
 
-    It stands outside the group and outside the confinement, so nothing there can reach it.
+    It stands outside the group and the confinement, so nothing in there can reach it. A signal at
+    our death would not reach it either, for the same reason: it waits on a pidfd.
     """
     group = os.getpid()
+    us = os.pidfd_open(group)
     ready, set_ready = os.pipe()
     if os.fork():
         os.close(set_ready)
-        os.read(ready, 1)
+        os.read(ready, 1)  # until it stands outside
         os.close(ready)
+        os.close(us)
         return
     os.setsid()
-
-    def end_group(*_: object) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
-        os._exit(0)
-
-    signal.signal(signal.SIGTERM, end_group)
-    kernel.die_with_parent(signal.SIGTERM)
-    os.closerange(0, 3)
     os.close(set_ready)
-    while True:
-        signal.pause()
+    os.closerange(0, 3)
+    select.select([us], [], [])
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -62,10 +62,12 @@ class Session:
     The requests together may last `limits.total_s`.
     """
 
-    def __init__(self, lab: Lab, code: Path, backend: Backend, limits: Limits) -> None:
+    def __init__(
+        self, lab: Lab, code: Path, backend: Backend, limits: Limits, *, released: bool = False
+    ) -> None:
         self.nonce = secrets.token_hex(16)
         self._lab, self._code = lab, code.resolve()
-        self._backend, self._limits = backend, limits
+        self._backend, self._limits, self._released = backend, limits, released
         self._scratch = Path(tempfile.mkdtemp(prefix="dllab-")).resolve()
         self._ends = time.monotonic() + limits.total_s
         self._child: Child | None = None
@@ -144,6 +146,35 @@ class Session:
         }
         return self._ask(header, weights, pack(items))
 
+    def retrain(
+        self,
+        model: Mapping[str, Any],
+        data: Mapping[str, Any],
+        trainer: Mapping[str, Any],
+        seed: int,
+    ) -> Reply:
+        """Train `Model(**model)` on `Data(**data)` anew; the arrays are the best weights.
+
+        Wants a session that was opened with `released=True` and the limits of a training.
+        """
+        header = {"op": "retrain", "model": dict(model), "data": dict(data), "seed": seed}
+        return self._ask({**header, "trainer": dict(trainer)})
+
+    def load(
+        self, weights: bytes, model: Mapping[str, Any], *, seed: int = 0, device: str = "cpu"
+    ) -> Reply:
+        """Build `Model(**model)` with these weights, and keep it for `sample` and `act`."""
+        header = {"op": "load", "model": dict(model), "seed": seed, "device": device}
+        return self._ask(header, weights)
+
+    def sample(self, n: int, seed: int) -> Reply:
+        """What the loaded model generates: `samples`, whose shape the lab defines."""
+        return self._ask({"op": "sample", "n": n, "seed": seed})
+
+    def act(self, observations: Tensor) -> Reply:
+        """The loaded model's `actions`, one for each observation; the scorer owns the world."""
+        return self._ask({"op": "act"}, pack({"observations": observations}))
+
     def _ask(self, header: dict[str, Any], *blobs: bytes) -> Reply:
         if self._channel is None and (started := self._start()).failure:
             return started
@@ -215,7 +246,8 @@ class Session:
 
     def _job(self) -> Job:
         labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
-        author = self._lab.folder / "_author"
+        author, data = self._lab.folder / "_author", self._lab.root / "data"
+        tests = () if self._released else tuple(data.glob("*/test.parquet"))
         return Job(
             command=WORKER,
             environment=_environment(self._scratch, source, self._lab.root, self._limits),
@@ -227,18 +259,25 @@ class Session:
                 labs / "__init__.py",
                 self._lab.folder,
                 author / "probes.py",
-                self._lab.root / "data",
+                self._lab.root / "pyproject.toml",
+                data,
                 self._code,
             ),
-            hidden=(author, *(self._lab.root / "data").glob("*/test.parquet")),
+            hidden=(author, *tests),
             searched=(source, labs),
             limits=self._limits,
         )
 
 
-def open_session(lab: Lab, code: Path, backend: Backend, limits: Limits) -> Session:
-    """A session for one file of learner code; nothing is started before the first request."""
-    return Session(lab, code, backend, limits)
+def open_session(
+    lab: Lab, code: Path, backend: Backend, limits: Limits, *, released: bool = False
+) -> Session:
+    """A session for one file of learner code; nothing is started before the first request.
+
+    Labels of the public test split are out of its reach, unless all `released` data is needed for
+    a training.
+    """
+    return Session(lab, code, backend, limits, released=released)
 
 
 def _environment(scratch: Path, source: Path, root: Path, limits: Limits) -> dict[str, str]:

@@ -68,6 +68,7 @@ class Worker:
         self._lab: Lab | None = None
         self._code = Path()
         self._module: ModuleType | None = None
+        self._model: nn.Module | None = None
 
     def answer(self, frame: Frame) -> Frame:
         """Run one request. Whatever learner code raises, also SystemExit, becomes a reply."""
@@ -77,6 +78,10 @@ class Worker:
             "open": self._open,
             "probe": self._probe,
             "predict": self._predict,
+            "retrain": self._retrain,
+            "load": self._load,
+            "sample": self._sample,
+            "act": self._act,
         }
         try:
             arrays = pack(_plain(operations[frame.header["op"]](frame)))
@@ -105,13 +110,42 @@ class Worker:
         return result
 
     def _predict(self, frame: Frame) -> Arrays:
-        header = frame.header
-        assert self._module is not None
-        weights, items = _read_weights(frame.blobs[0]), unpack(frame.blobs[1])
-        torch.manual_seed(header["seed"])
-        model = self._module.Model(**header["model"])
-        load_strictly(model, weights)
+        header, items = frame.header, unpack(frame.blobs[1])
+        model = self._build(frame)
         return {"scores": predict_items(model, items, header["batch_size"], header["device"])}
+
+    def _retrain(self, frame: Frame) -> Arrays:
+        from dllab.sandbox.retrain import fit
+
+        assert self._module is not None
+        header = frame.header
+        return fit(self._module, header["model"], header["data"], header["trainer"], header["seed"])
+
+    def _load(self, frame: Frame) -> Arrays:
+        self._model = self._build(frame).to(frame.header["device"]).eval()
+        return {}
+
+    def _sample(self, frame: Frame) -> Arrays:
+        with torch.inference_mode():
+            return {"samples": self._loaded.sample(frame.header["n"], frame.header["seed"])}
+
+    def _act(self, frame: Frame) -> Arrays:
+        observations = unpack(frame.blobs[0])["observations"]
+        with torch.inference_mode():
+            return {"actions": self._loaded.act(observations)}
+
+    @property
+    def _loaded(self) -> Any:
+        if self._model is None:
+            raise UnusableError("the process that held your model was lost")
+        return self._model
+
+    def _build(self, frame: Frame) -> nn.Module:
+        assert self._module is not None
+        torch.manual_seed(frame.header["seed"])
+        model: nn.Module = self._module.Model(**frame.header["model"])
+        load_strictly(model, _read_weights(frame.blobs[0]))
+        return model
 
     def _describe(self, error: BaseException) -> dict[str, str]:
         """Kind, message and the learner's own frames; survives exceptions that cannot be shown."""

@@ -130,6 +130,7 @@ def _move_in(request: Request) -> None:
     furnish(room, confinement.uid)
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # an import may have asked for it, before TMPDIR was set
     confine(confinement)
 
 
