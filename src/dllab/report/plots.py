@@ -4,7 +4,7 @@ import html
 import io
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -17,14 +17,14 @@ from dllab.report.curves import Panel, Series
 # Drawn in colours that nothing else uses, then replaced by what the page's style sheet defines.
 _INK, _FAINT, _FINDING = "#010203", "#010204", "#010205"
 _LINES = {"train": "#020301", "val": "#020302"}
-_OTHER_LINE = "#020303"
+ACCENT = "#020303"
 _STYLE_OF = {
     _INK: "currentColor",
     _FAINT: "var(--rule)",
     _FINDING: "var(--warn)",
     _LINES["train"]: "var(--train)",
     _LINES["val"]: "var(--val)",
-    _OTHER_LINE: "var(--accent)",
+    ACCENT: "var(--accent)",
 }
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searchable, and in the page's own font
@@ -35,19 +35,29 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
-def draw_panel(panel: Panel, marks: Sequence[tuple[int, int]] = ()) -> str:
-    """One panel as an inline SVG element; `marks` are the step ranges of findings, shaded."""
+def draw(title: str, plot: Callable[[Axes], None], size: tuple[float, float] = (5.2, 2.9)) -> str:
+    """What `plot` draws, as an inline SVG element in the page's own ink. `size` is in inches."""
     # The page's font is shown; which one matplotlib measures with is nobody's concern.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
+        plot(axes)
+        _take_ink(axes)
+        return _inline(figure, title)
+
+
+def draw_panel(panel: Panel, marks: Sequence[tuple[int, int]] = ()) -> str:
+    """One panel of curves; `marks` are the step ranges of findings, shaded."""
+
+    def plot(axes: Axes) -> None:
         for role, series in panel.lines.items():
             _draw_line(axes, role, series)
         for first, last in marks:
             axes.axvspan(first, last, color=_FINDING, alpha=0.1, linewidth=0)
         _label(axes, panel)
-        return _inline(figure, panel.title)
+
+    return draw(panel.title, plot)
 
 
 def _draw_line(axes: Axes, role: str, series: Series) -> None:
@@ -55,7 +65,7 @@ def _draw_line(axes: Axes, role: str, series: Series) -> None:
     axes.plot(
         series.steps,
         series.values,
-        color=_LINES.get(role, _OTHER_LINE),
+        color=_LINES.get(role, ACCENT),
         linewidth=1.6,
         solid_capstyle="round",
         marker="o" if role == "val" and few else None,
@@ -75,13 +85,17 @@ def _label(axes: Axes, panel: Panel) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.grid(axis="y", color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
+    if len(panel.lines) > 1:
+        axes.legend(frameon=False, labelcolor=_INK, fontsize=9, loc="best")
+
+
+def _take_ink(axes: Axes) -> None:
+    """No frame but a faint base line; text in the page's colour."""
     axes.tick_params(which="both", colors=_INK, length=0)
     axes.xaxis.label.set_color(_INK)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)
-    if len(panel.lines) > 1:
-        axes.legend(frameon=False, labelcolor=_INK, fontsize=9, loc="best")
 
 
 def _inline(figure: Figure, title: str) -> str:

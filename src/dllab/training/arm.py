@@ -1,10 +1,12 @@
 """One arm: build Data and Model from the config's numbers, fit, keep the chosen weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Callback
 from safetensors.torch import save_file
 
 from dllab import data as datasets
@@ -23,7 +25,13 @@ Summary = dict[str, Any]
 
 
 def train_arm(
-    folder: ArmFolder, lab: Lab, impl: Impl, config: Config, *, resuming: bool = False
+    folder: ArmFolder,
+    lab: Lab,
+    impl: Impl,
+    config: Config,
+    *,
+    resuming: bool = False,
+    watchers: Sequence[Callback] = (),
 ) -> Summary:
     """Train one arm into its folder and return what the run card says of it.
 
@@ -47,7 +55,7 @@ def train_arm(
     try:
         if checkpoint:
             _take_up_place(data, checkpoint)
-        trainer = _trainer(folder, config)
+        trainer = _trainer(folder, config, watchers)
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
     except Interrupted as error:
         stopped = error
@@ -141,7 +149,7 @@ def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
         )
 
 
-def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
+def _trainer(folder: ArmFolder, config: Config, watchers: Sequence[Callback]) -> L.Trainer:
     curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
     return L.Trainer(
         **trainer_arguments(config),
@@ -152,7 +160,7 @@ def _trainer(folder: ArmFolder, config: Config) -> L.Trainer:
         enable_model_summary=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
-        callbacks=arm_callbacks(folder, config, curve),
+        callbacks=[*arm_callbacks(folder, config, curve), *watchers],
         logger=[curve, *trackers(folder, config)],
     )
 

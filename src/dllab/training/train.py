@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -16,14 +17,27 @@ from dllab.training.card import RunCard, Summary
 from dllab.training.hardware import require_hardware
 from dllab.training.machine import agree_on_run, is_main_process, settle_threads, started_by
 
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+
 Say = Callable[[str], None]
 
 
-def train(root: Path, lab: Lab, overrides: Sequence[str] = (), *, say: Say = print) -> RunFolder:
-    """Train every arm of a lab (or the one that `arm=NAME` picks) into a new run folder."""
+def train(
+    root: Path,
+    lab: Lab,
+    overrides: Sequence[str] = (),
+    *,
+    say: Say = print,
+    watchers: Sequence["Callback"] = (),
+) -> RunFolder:
+    """Train every arm of a lab (or the one that `arm=NAME` picks) into a new run folder.
+
+    `watchers` are callbacks beside dllab's own, for arms that are trained in this process.
+    """
     configs = compose(lab, list(overrides))
     require_hardware(configs)
-    impl = choose_impl(lab, next(iter(configs.values())).impl)
+    impl = choose_impl(lab, _wanted_impl(configs, overrides))
     if impl.because_untouched and is_main_process():
         say(
             f"{lab.code.relative_to(lab.folder.parent.parent)} is still the untouched starter: "
@@ -38,7 +52,7 @@ def train(root: Path, lab: Lab, overrides: Sequence[str] = (), *, say: Say = pri
         plain = {name: config.plain() for name, config in configs.items()}
         content = {"lab": lab.id, "impl": impl.kind, "overrides": list(overrides), "arms": plain}
         write_text(run.config, yaml.safe_dump(content, sort_keys=False))
-    return _train_arms(run, lab, impl, configs, say)
+    return _train_arms(run, lab, impl, configs, say, watchers=watchers)
 
 
 def resume(root: Path, run: RunFolder, *, say: Say = print) -> RunFolder:
@@ -56,6 +70,12 @@ def resume(root: Path, run: RunFolder, *, say: Say = print) -> RunFolder:
     return _train_arms(run, lab, Impl(content["impl"], run.code), configs, say, resuming=True)
 
 
+def _wanted_impl(configs: dict[str, Config], overrides: Sequence[str]) -> str:
+    """Which code shall run. A lab without arms has no config, but `impl=` may still be said."""
+    said = [word.removeprefix("impl=") for word in overrides if word.startswith("impl=")]
+    return next((config.impl for config in configs.values()), said[-1] if said else "auto")
+
+
 def _train_arms(
     run: RunFolder,
     lab: Lab,
@@ -64,6 +84,7 @@ def _train_arms(
     say: Say,
     *,
     resuming: bool = False,
+    watchers: Sequence["Callback"] = (),
 ) -> RunFolder:
     with RunCard(run, lab, impl, configs) as card:
         for name, config in configs.items():
@@ -73,12 +94,22 @@ def _train_arms(
             if len(configs) > 1 and is_main_process():
                 say(f"arm {name}")
             with card.arm(name):
-                summary = _train_arm(run.arm(name), lab, impl, config, resuming)
+                summary = _train_arm(
+                    run.arm(name), lab, impl, config, resuming=resuming, watchers=watchers
+                )
                 card.record(name, {**summary, "finished": True})
     return run
 
 
-def _train_arm(folder: ArmFolder, lab: Lab, impl: Impl, config: Config, resuming: bool) -> Summary:
+def _train_arm(
+    folder: ArmFolder,
+    lab: Lab,
+    impl: Impl,
+    config: Config,
+    *,
+    resuming: bool,
+    watchers: Sequence["Callback"],
+) -> Summary:
     """In this process, or by one for each device, unless somebody has started those already."""
     if config.trainer.devices > 1 and config.trainer.accelerator != "tpu" and not started_by():
         from dllab.training.spread import spread_arm
@@ -86,4 +117,4 @@ def _train_arm(folder: ArmFolder, lab: Lab, impl: Impl, config: Config, resuming
         return spread_arm(folder, lab, impl, config, resuming=resuming)
     from dllab.training.arm import train_arm
 
-    return train_arm(folder, lab, impl, config, resuming=resuming)
+    return train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers)

@@ -1,0 +1,141 @@
+"""Hyperparameter search: trials of one arm, on Optuna, by any number of workers on one storage.
+
+The space is the lab's `conf/search.yaml`; each trial is a run folder of its own. A trial whose
+validation curve lies below the median of the others is stopped early. A study that is there already
+is continued: that is all there is to resuming, and to sharing it between machines.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import optuna
+from lightning.pytorch.callbacks import Callback
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from dllab.config.compose import compose
+from dllab.errors import LabError
+from dllab.lab.find import Lab
+from dllab.lab.spec import load_yaml
+from dllab.training.train import train
+
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched: one arm of a lab, from `overrides` on, in a named study of a storage."""
+
+    root: Path
+    lab: Lab
+    arm: str
+    overrides: tuple[str, ...]
+    study: str
+    storage: str
+    seed: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Where the default storage and the report lie."""
+        return self.root / "runs" / self.lab.id / f"search-{self.study}"
+
+
+def open_study(search: Search) -> optuna.Study:
+    """The study, made on first use; LabError when the storage cannot be opened."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    search.folder.mkdir(parents=True, exist_ok=True)
+    config = compose(search.lab, [*search.overrides, f"arm={search.arm}"])[search.arm]
+    try:
+        return optuna.create_study(
+            storage=search.storage,
+            study_name=search.study,
+            direction="maximize" if config.trainer.mode == "max" else "minimize",
+            sampler=optuna.samplers.TPESampler(seed=search.seed, constant_liar=True),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+            load_if_exists=True,
+        )
+    except (ImportError, OSError, SQLAlchemyError) as error:
+        raise LabError(
+            f"the storage {search.storage} cannot be opened: {error}",
+            "give a URL as SQLAlchemy writes them: sqlite:///study.db, postgresql://…",
+        ) from error
+
+
+def run_trials(search: Search, total: int) -> optuna.Study:
+    """Run trials until the study has `total` finished ones, those of other workers counted."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    study, space = open_study(search), read_space(search.lab)
+    stop = optuna.study.MaxTrialsCallback(total, states=DONE)
+    if len(study.get_trials(deepcopy=False, states=DONE)) < total:
+        study.optimize(lambda trial: _objective(search, space, trial), callbacks=[stop])
+    return study
+
+
+def read_space(lab: Lab) -> dict[str, Any]:
+    """The lab's `conf/search.yaml`: a list of choices, or a range, for each key."""
+    path = lab.folder / "conf" / "search.yaml"
+    if not path.is_file():
+        raise LabError(f"{path} is missing", "write what to try, as in lab 01's conf/search.yaml")
+    space = load_yaml(path)
+    for key, values in space.items():
+        is_range = isinstance(values, Mapping) and {"low", "high"} <= set(values)
+        if not is_range and not isinstance(values, list):
+            raise LabError(
+                f"{path}: {key} is neither a list of choices nor a range",
+                "write [a, b, c] or {low: …, high: …, log: true}",
+            )
+    return dict(space)
+
+
+def _objective(search: Search, space: Mapping[str, Any], trial: optuna.Trial) -> float:
+    overrides = [f"{key}={_suggest(trial, key, values)}" for key, values in space.items()]
+    words = [*search.overrides, *overrides, f"arm={search.arm}"]
+    monitor = compose(search.lab, words)[search.arm].trainer
+    watcher = Watcher(trial, monitor.monitor, monitor.mode)
+    run = train(search.root, search.lab, words, say=lambda _: None, watchers=[watcher])
+    trial.set_user_attr("run", run.id)
+    if watcher.pruned:
+        raise optuna.TrialPruned
+    if watcher.best is None:
+        raise LabError(f"no validation logged {monitor.monitor}", "check trainer.monitor")
+    return watcher.best
+
+
+def _suggest(trial: optuna.Trial, key: str, values: Mapping[str, Any] | Sequence[Any]) -> str:
+    """A value of the space as an override writes it; choices may be lists, so they go as text."""
+    if not isinstance(values, Mapping):
+        return str(trial.suggest_categorical(key, [_as_word(value) for value in values]))
+    low, high, log = values["low"], values["high"], bool(values.get("log", False))
+    if isinstance(low, int) and isinstance(high, int):
+        return str(trial.suggest_int(key, low, high, log=log))
+    return f"{trial.suggest_float(key, low, high, log=log):.8g}"
+
+
+def _as_word(value: Any) -> str:
+    return str(value).replace(" ", "")
+
+
+class Watcher(Callback):
+    """Reports each validation to the trial, and ends the run when the others do better."""
+
+    def __init__(self, trial: optuna.Trial, monitor: str, mode: str) -> None:
+        self.best: float | None = None
+        self.pruned = False
+        self._trial, self._monitor = trial, monitor
+        self._better = max if mode == "max" else min
+        self._validations = 0
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The value that chooses the checkpoint also judges the trial."""
+        if self._monitor not in trainer.callback_metrics:
+            return
+        value = float(trainer.callback_metrics[self._monitor])
+        self.best = value if self.best is None else self._better(self.best, value)
+        self._trial.report(value, self._validations)
+        self._validations += 1
+        if self._trial.should_prune():
+            self.pruned = trainer.should_stop = True

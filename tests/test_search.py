@@ -1,0 +1,82 @@
+"""`dllab search`: workers share a study, and a second call goes on with it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dllab.cli import main
+from dllab.lab.find import find_lab
+from dllab.report.search import TrialRow, write_search_report
+
+QUICK = ["trainer.max_epochs=2", "trainer.limit_train_batches=8", "trainer.threads=1",
+         "impl=reference"]  # fmt: skip
+
+
+def search(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dllab", "search", "01", *QUICK, *words]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_three_workers_share_a_study_and_a_second_call_goes_on(clone: Path) -> None:
+    first = search(clone, "--trials", "5", "--workers", "3")
+    assert first.returncode == 0, first.stderr
+    assert "best" in first.stdout
+    folder = clone / "runs" / "lab01_mlp" / "search-default"
+    assert "Trials, the best first" in (folder / "search.html").read_text()
+    second = search(clone, "--trials", "8", "--json")
+    assert second.returncode == 0, second.stderr
+    trials = json.loads(second.stdout)
+    assert len(trials) >= 8
+    assert len({trial["number"] for trial in trials}) == len(trials)
+    finished = [trial for trial in trials if trial["value"] is not None]
+    assert all((clone / "runs" / "lab01_mlp" / trial["run"]).is_dir() for trial in finished)
+    third = search(clone, "--trials", "8")
+    assert third.returncode == 0
+    assert len(list((clone / "runs" / "lab01_mlp").glob("*/run.json"))) == len(trials)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trials", "0"], "count from 1"),
+        (["--storage", "nonsense"], "the storage nonsense cannot be opened"),
+        (["model.nonsense=1"], "model.nonsense"),
+    ],
+)
+def test_wrong_use_is_told(
+    clone: Path, capsys: pytest.CaptureFixture, words: list[str], told: str
+) -> None:
+    assert main(["search", "01", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_every_shipped_space_fits_its_lab(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dllab.config.compose import compose
+    from dllab.training.search import read_space
+
+    monkeypatch.chdir(repo)
+    for file in (repo / "labs").glob("*/conf/search.yaml"):
+        lab = find_lab(repo, file.parents[1].name)
+        arm = next(iter(lab.spec.arms))
+        for key, values in read_space(lab).items():
+            ends = values if isinstance(values, list) else [values["low"], values["high"]]
+            for value in ends:
+                compose(lab, [f"arm={arm}", f"{key}={str(value).replace(' ', '')}"])
+
+
+def test_the_report_escapes_and_ranks(tmp_path: Path) -> None:
+    rows = [
+        TrialRow(0, 0.5, {"lr": 0.1, "kind": "<b>"}, "a"),
+        TrialRow(1, 0.9, {"lr": 0.2, "kind": "x"}, "b"),
+        TrialRow(2, None, {"lr": 0.3, "kind": "x"}, "c"),
+    ]
+    page = write_search_report(tmp_path / "s.html", "T", rows, {"lr": 0.8}, maximise=True)
+    text = page.read_text()
+    assert "&lt;b&gt;" in text
+    assert "<b>" not in text.partition("Trials, the best first")[2]
+    assert text.index("0.9000") < text.index("0.5000") < text.rindex("stopped")
+    assert text.count("<svg") == 3
