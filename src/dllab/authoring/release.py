@@ -28,7 +28,7 @@ FILES = (
     "labs/checklist.yaml",
 )
 FOLDERS = ("configs", "data", "src/dllab")
-DOCS = ("checklist.md",)
+DOCS = ("checklist.md", "learners.md", "troubleshooting.md")
 # What only authors run, and the texts that `dllab new` writes.
 LEFT_OUT = (
     "__pycache__",

@@ -33,7 +33,7 @@ def scaffold(root: Path, number: str, slug: str, parent: Path | None = None) -> 
         raise LabError(f"{lab.folder} is there already", "choose another number or name")
     _render(lab)
     strip(lab)
-    return lab
+    return Lab(root, lab.folder)  # lab.yaml, which now has the hash, is read anew
 
 
 def _render(lab: Lab) -> None:

@@ -55,7 +55,7 @@ class RunCard:
             "versions": _versions(),
             "git": _git(lab.root),
             "hardware": _hardware(),
-            "threads": max(config.trainer.threads for config in configs.values()),
+            "threads": max((config.trainer.threads for config in configs.values()), default=1),
             "arms": earlier.get("arms", {}),
         }
 
