@@ -101,6 +101,25 @@ def _helpers(args: argparse.Namespace) -> Iterator[None]:
         codes = [worker.wait() for worker in workers]
     if any(codes):
         raise LabError("a worker failed", "its message stands above; the others' trials are kept")
+
+
+def _report(search: "Search", study: "optuna.Study", *, as_json: bool) -> None:
+    import json
+
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+    from optuna.study import StudyDirection
+
+    from dllab.report.search import TrialRow, write_search_report
+    from dllab.training.search import DONE
+
+    trials = study.get_trials(deepcopy=False, states=DONE)
+    rows = [
+        TrialRow(
+            trial.number,
+            trial.value if trial.state.name == "COMPLETE" else None,
+            trial.params,
+            trial.user_attrs.get("run", ""),
+        )
         for trial in trials
     ]
     finished = [row for row in rows if row.value is not None]
