@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from official_lab import CHEATER, CURVE, HONEST, WEIGHTS, Files, Stage, declared, draw, zipped
 from safetensors.torch import save
-from stage import CHEATER, CURVE, HONEST, WEIGHTS, Files, Stage, declared, draw, zipped
 
 from dllab.submission import chain
 

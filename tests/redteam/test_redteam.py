@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from archives import ARCHIVES
-from stage import CURVE, HERE, HONEST, Stage, make_stage
+from official_lab import CURVE, HERE, HONEST, Stage, make_stage
 
 from dllab.grading.official import Terms, grade_archive
 from dllab.sandbox.backends import find_backend, official_backends

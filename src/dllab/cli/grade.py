@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dllab.grading.official import Terms
     from dllab.grading.result import Mode
     from dllab.rundir.run import RunFolder
+    from dllab.sandbox.backends import Backend
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -95,10 +96,12 @@ def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:
     from dllab.grading.result import exit_code
     from dllab.lab.find import find_lab
     from dllab.report.terminal import print_rubric
+    from dllab.sandbox.backends import open_backend
 
     if not archive.is_file():
         raise LabError(f"{archive} is not there", "give the path of a submission.zip")
-    result = grade_archive(archive, _terms(root, args))
+    with open_backend(args.backend) as backend:
+        result = grade_archive(archive, _terms(root, args, backend))
     if not _hand_out(result, args.json):
         if result["checks"]:
             print_rubric(result, find_lab(root, result["submission"]["lab"]))
@@ -124,15 +127,16 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from dllab.grading.batch import grade_folder
+    from dllab.sandbox.backends import open_backend
 
     archives = sorted(file for file in folder.rglob("*.zip") if file.is_file())
     if not archives:
         raise LabError(f"{folder} holds no .zip", "give the folder of the submissions")
-    with Progress() as progress:
+    with Progress() as progress, open_backend(args.backend) as backend:
         bar = progress.add_task("grading", total=len(archives))
         results = grade_folder(
             archives,
-            _terms(root, args),
+            _terms(root, args, backend),
             args.out,
             args.jobs,
             lambda *_: progress.advance(bar),
@@ -141,18 +145,17 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
         for verdict in sorted({result["verdict"] for result in results}):
             print(f"{sum(r['verdict'] == verdict for r in results):5} {verdict}")
         print(f"{sum(result['passed'] for result in results):5} passed")
-        print(f"{args.out / 'grades.csv'} lists them; each result is in {args.out / 'results'}")
+        print(f"{args.out / 'summary.html'} shows them, {args.out / 'grades.csv'} lists them")
     return 0
 
 
-def _terms(root: Path, args: argparse.Namespace) -> "Terms":
+def _terms(root: Path, args: argparse.Namespace, backend: "Backend") -> "Terms":
     from dllab.grading.official import Terms
-    from dllab.sandbox.backends import find_backend
 
     mode: Mode = "official" if args.official else "practice"
     if args.hidden and not args.official:
         raise LabError("--hidden belongs to official grading", "add --official")
-    return Terms(root, find_backend(args.backend), mode, args.hidden)
+    return Terms(root, backend, mode, args.hidden)
 
 
 def _hand_out(result: Any, json_file: str | None) -> bool:

@@ -20,6 +20,7 @@ from dllab.grading.official import (
 )
 from dllab.grading.result import Result
 from dllab.grading.signature import ensure_key
+from dllab.report.batch import write_evidence, write_summary
 from dllab.rundir.run import read_json, write_json, write_text
 from dllab.version import __version__
 
@@ -44,7 +45,8 @@ def grade_folder(
     jobs: int = 1,
     done: Callable[[Path, Result], None] = lambda _archive, _result: None,
 ) -> list[Result]:
-    """Grade every archive into a file of `out/results`, and list them all in `out/grades.csv`.
+    """Grade every archive into a file of `out/results`, with a page of evidence beside it, and list
+    them all in `out/grades.csv` and `out/summary.html`.
 
     A file's name tells the learner, and differs for other bytes: a worse second submission never
     overwrites a better first one, and two learners with one archive have a result each. What is
@@ -72,6 +74,7 @@ def grade_folder(
             raise
     rows = [_row(archive, targets[archive], results[targets[archive]]) for archive in archives]
     write_text(out / "grades.csv", _csv(rows))
+    write_summary(out, rows)
     return [results[targets[archive]] for archive in archives]
 
 
@@ -89,6 +92,7 @@ def _grade_one(archive: Path, terms: Terms, target: Path) -> Result:
         return earlier
     result = grade_archive(archive, terms)
     write_json(target, result)
+    write_evidence(target.with_suffix(".html"), result)
     return result
 
 
@@ -114,7 +118,7 @@ def _row(archive: Path, target: Path, result: Result) -> dict[str, Any]:
     submission = result["submission"]
     told = {name: result.get(name) for name in COLUMNS}
     about = {name: submission[name] for name in ("learner", "lab", "id")}
-    return {**told, **about, "archive": legible(str(archive)), "result": target.name}
+    return {**told, **about, "archive": legible(str(archive)), "result": f"results/{target.name}"}
 
 
 def _csv(rows: Iterable[dict[str, Any]]) -> str:

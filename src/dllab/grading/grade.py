@@ -1,5 +1,6 @@
 """The story of a grade: run folder → sandbox → checks → criteria → verdict. Read top to bottom."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ def grade(
     lab = find_lab(root, run.read_config().get("lab", run.lab_id))
     items = source or PublicTest()
     graded = grade_run(lab, run, mode=mode, backend=find_backend(backend), source=items, seed=seed)
+    graded.result["submission"]["id"] = hashlib.sha256(run.code.read_bytes()).hexdigest()
     _keep_predictions(lab, run, graded.predictions, items)
     write_json(run.result, graded.result)
     return graded

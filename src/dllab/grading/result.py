@@ -1,6 +1,5 @@
 """From rows to a verdict: the result of a grading, dllab.result/1. Silence is never a pass."""
 
-import hashlib
 import math
 import platform
 from collections.abc import Sequence
@@ -57,7 +56,7 @@ def make_result(
     return {
         "schema": "dllab.result/1",
         "submission": {
-            "id": hashlib.sha256(run.code.read_bytes()).hexdigest(),
+            "id": None,
             "lab": lab.id,
             "lab_version": lab.spec.version,
             "learner": None,

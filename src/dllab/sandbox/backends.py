@@ -1,6 +1,7 @@
 """How strong the wall is: every backend by its name, and the choice among them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 from dllab.errors import InfraError, LabError
 from dllab.sandbox.bubblewrap import INSTALL, Bubblewrap
@@ -49,6 +50,17 @@ def find_backend(name: str) -> Backend:
             f"there is no sandbox backend {name!r}", f"choose one of: auto, {', '.join(BACKENDS)}"
         )
     return BACKENDS[name]()
+
+
+@contextmanager
+def open_backend(name: str) -> Iterator[Backend]:
+    """The same for one or many sessions; what the backend keeps running ends with the context."""
+    backend = find_backend(name)
+    if isinstance(backend, AbstractContextManager):
+        with backend:
+            yield backend
+    else:
+        yield backend
 
 
 def _first_that_works() -> Backend:

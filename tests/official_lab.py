@@ -17,7 +17,7 @@ from dllab.lab.find import Lab, find_lab
 from dllab.rundir.run import RunFolder, write_json
 from dllab.submission.pack import pack
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "redteam"
 HONEST = (HERE / "honest.py").read_text()
 CHEATER = (HERE / "cheater.py").read_text()
 WEIGHTS = {"scale": torch.tensor(3.0)}

@@ -1,0 +1,190 @@
+"""Official grading through the front door: archives, folders of them, codes, signatures, pages."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from official_lab import CHEATER, HONEST, WEIGHTS, Stage, make_stage
+
+from dllab.cli import main
+from dllab.errors import LabError
+from dllab.grading.batch import grade_folder
+from dllab.grading.official import Terms
+from dllab.grading.result import exit_code
+from dllab.grading.signature import key_path, verify
+from dllab.sandbox import backends
+from dllab.sandbox.backends import Backend, find_backend, open_backend
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Backend]:
+    with open_backend("auto") as backend:
+        yield backend
+
+
+@pytest.fixture
+def stage(tmp_path: Path, warm: Backend, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A project to stand in, and one warm backend for all commands."""
+    stage = make_stage(tmp_path)
+    monkeypatch.chdir(stage.root)
+    monkeypatch.setattr(backends, "open_backend", lambda _name: nullcontext(warm))
+    return stage
+
+
+def command(stage: Stage, subject: Path | str, *more: str) -> list[str]:
+    return ["grade", str(subject), "--official", "--hidden", str(stage.hidden), *more]
+
+
+def test_an_honest_archive_passes_and_its_result_is_signed(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = stage.submit("ada")
+    assert main(command(stage, archive, "--json", "out.json")) == 0
+    assert "20 / 20" in capsys.readouterr().out
+    result = json.loads(Path("out.json").read_text())
+    assert result["evaluated_on"] == "hidden"
+    assert result["backend"] == find_backend("auto").name
+    assert result["manifest_completed"] == [row["id"] for row in result["checks"]]
+    public = key_path().with_suffix(".pub")
+    assert verify(result, public)
+    assert main(["verify", "out.json", "--key", str(public)]) == 0
+    forged = {**result, "score": 21}
+    assert not verify(forged, public)
+
+
+def test_the_exit_code_says_whose_turn_it_is(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(stage, stage.submit("bob", CHEATER))) == 1
+    broken = stage.submit("cyd", "import torch\nraise RuntimeError('\\x1b[2Jno')\n")
+    assert main(command(stage, broken)) == 3
+    broken.write_bytes(b"no zip")
+    assert main(command(stage, broken)) == 3
+    assert "ungradable: this is not a zip archive" in capsys.readouterr().out
+    assert main(command(stage, "absent.zip")) == 2
+    assert main(["grade", str(broken), "--hidden", str(stage.hidden)]) == 2
+    assert exit_code({"verdict": "needs_review", "passed": False}) == 5
+
+
+def test_a_broken_check_is_our_fault_and_is_tried_again(stage: Stage) -> None:
+    checks = stage.lab.folder / "_author" / "checks.py"
+    checks.write_text(checks.read_text().replace("2 * given", "2 * taken"))
+    assert main(command(stage, stage.submit("ada"), "--json", "out.json")) == 4
+    result = json.loads(Path("out.json").read_text())
+    assert (result["verdict"], result["passed"]) == ("infra_error", False)
+
+
+def test_terminals_are_not_steered(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "raise RuntimeError('\\x1b[2J\\x1b]0;owned\\x07\\ud800')\n"
+    assert main(command(stage, stage.submit("x", code))) == 3
+    assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["data/hidden", "labs/lab90_tiny/hidden"])
+def test_a_hidden_set_within_reach_is_refused(stage: Stage, place: str) -> None:
+    shutil.copytree(stage.hidden, stage.root / place)
+    words = ["grade", str(stage.submit("ada")), "--official", "--hidden", place]
+    assert main(words) == 2
+
+
+def test_official_grades_want_a_wall(stage: Stage) -> None:
+    terms = Terms(stage.root, find_backend("none"), "official", stage.hidden)
+    with pytest.raises(LabError, match="needs a sandbox"):
+        grade_folder([stage.submit("ada")], terms, stage.root / "out")
+
+
+def some_submissions(stage: Stage) -> Path:
+    """Three honest ones, one of them twice; a lazy one; and four that are no work at all."""
+    folder = stage.root / "archives"
+    for name, scale in (("ada", 1.0), ("bea", 2.0), ("=cmd()", 3.0)):
+        stage.submit(name, weights={"scale": WEIGHTS["scale"] * scale})
+    shutil.copy(folder / "ada.zip", folder / "copycat.zip")
+    for learner in ("dan", "eve"):
+        (folder / learner).mkdir()
+    stage.submit("x", CHEATER).rename(folder / "dan" / "submission.zip")
+    (folder / "eve" / "submission.zip").write_bytes(b"PK")
+    (folder / "folder.zip").mkdir()
+    stage.rebuild(stage.submit("foreign"), _claims_another_lab)
+    stage.submit("hangs-up", f"{HONEST}\nimport os\nos._exit(0)\n")
+    return folder
+
+
+def _claims_another_lab(files: dict[str, bytes]) -> None:
+    files["manifest.json"] = files["manifest.json"].replace(b"lab90_tiny", b"lab91_other")
+
+
+def test_no_archive_stops_the_others(stage: Stage) -> None:
+    folder = some_submissions(stage)
+    other = stage.root / "labs" / "lab91_other"
+    shutil.copytree(stage.lab.folder, other)
+    assert main(command(stage, folder, "--jobs", "2", "--out", "out")) == 0
+    rows = {
+        row["learner"]: row
+        for row in csv.DictReader(Path("out/grades.csv").read_text().splitlines())
+    }
+    got = {name: (row["verdict"], row["passed"], row["score"]) for name, row in rows.items()}
+    assert got == {
+        "ada": ("graded", "True", "20.0"),
+        "copycat": ("graded", "True", "20.0"),
+        "bea": ("graded", "True", "20.0"),
+        "'=cmd()": ("graded", "True", "20.0"),
+        "dan": ("graded", "False", "0.0"),
+        "eve": ("ungradable", "False", "0.0"),
+        "foreign": ("ungradable", "False", "0.0"),
+        "hangs-up": ("graded", "False", "0.0"),
+    }
+    assert "lab91_other, and lab90_tiny is graded here" in rows["foreign"]["reason"]
+    named = [json.loads(file.read_text())["submission"]["learner"] for file in _results()]
+    assert sorted(named) == sorted(name.removeprefix("'") for name in rows)
+    page = Path("out/summary.html").read_text()
+    assert "8 submissions" in page
+    assert page.count("same bytes as another") == 2
+    evidence = Path("out", rows["dan"]["result"]).with_suffix(".html").read_text()
+    assert "Large numbers" in evidence
+
+
+def test_an_interrupted_batch_goes_on_where_it_stopped(stage: Stage, warm: Backend) -> None:
+    archives = [stage.submit(f"l{n}", weights={"scale": WEIGHTS["scale"] + n}) for n in range(4)]
+    terms, out = Terms(stage.root, warm, "official", stage.hidden), stage.root / "out"
+
+    def interrupt(_archive: Path, _result: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade_folder(archives, terms, out, done=interrupt)
+    first = {file: file.read_text() for file in _results()}
+    assert 0 < len(first) < 4
+    results = grade_folder(archives, terms, out)
+    assert [result["submission"]["learner"] for result in results] == ["l0", "l1", "l2", "l3"]
+    assert {file: file.read_text() for file in first} == first
+
+    file = next(iter(first))
+    file.write_text(file.read_text()[:100])
+    assert all(result["passed"] for result in grade_folder(archives, terms, out))
+
+
+def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:
+    archive, out = stage.submit("ada"), stage.root / "out"
+    terms = Terms(stage.root, warm, "official", stage.hidden)
+    (first,) = grade_folder([archive], terms, out)
+    about = stage.hidden / "hidden.json"
+    about.write_text(about.read_text() + "\n")
+    (second,) = grade_folder([archive], terms, out)
+    assert first["nonce"] != second["nonce"]
+
+
+def test_a_second_archive_does_not_replace_the_first(stage: Stage, warm: Backend) -> None:
+    terms, out = Terms(stage.root, warm, "official", stage.hidden), stage.root / "out"
+    grade_folder([stage.submit("ada")], terms, out)
+    grade_folder([stage.submit("ada", CHEATER)], terms, out)
+    scores = [json.loads(file.read_text())["score"] for file in _results()]
+    assert sorted(scores) == [0, 20]
+
+
+def _results() -> list[Path]:
+    return sorted(Path("out/results").glob("*.json"))
