@@ -1,4 +1,4 @@
-CATCHES = "accuracy"
+CATCHES = "forward"
 WHY = "Without ReLU any number of linear layers is one linear layer."
 EDITS = [
     (
