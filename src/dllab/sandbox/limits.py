@@ -43,6 +43,10 @@ class Limits:
 
     @classmethod
     def of_training(cls, budgets: Budgets) -> "Limits":
-        """The same with the time that training all arms may take."""
-        seconds = budgets.train_s
+        """The same with time for a training.
+
+        Three times the budget: a machine that grades many at once is slow, and all that matters
+        here is that what hangs is ended.
+        """
+        seconds = 3 * budgets.train_s
         return replace(cls.of(budgets), request_s=seconds, total_s=seconds + cls.start_s)
