@@ -36,6 +36,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--backend", default="auto", help="the sandbox (default: the best one here)"
     )
+    parser.add_argument(
+        "--retrain", action="store_true", help="score the model that the code learns here anew"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="submissions at a time")
     parser.add_argument(
         "--out",
@@ -153,9 +156,9 @@ def _terms(root: Path, args: argparse.Namespace, backend: "Backend") -> "Terms":
     from dllab.grading.official import Terms
 
     mode: Mode = "official" if args.official else "practice"
-    if args.hidden and not args.official:
-        raise LabError("--hidden belongs to official grading", "add --official")
-    return Terms(root, backend, mode, args.hidden)
+    if (args.hidden or args.retrain) and not args.official:
+        raise LabError("--hidden and --retrain belong to official grading", "add --official")
+    return Terms(root, backend, mode, args.hidden, retrain=args.retrain)
 
 
 def _hand_out(result: Any, json_file: str | None) -> bool:

@@ -105,12 +105,13 @@ def _earlier(target: Path) -> Result:
 
 
 def _same_terms(earlier: Result, terms: Terms) -> bool:
-    """The same mode, grader and hidden set."""
+    """The same mode, grader, hidden set and source of weights."""
     grader = earlier.get("grader", {})
     return bool(
         earlier.get("mode") == terms.mode
         and grader.get("version") == __version__
         and grader.get("hidden") == hidden_id(terms.hidden)
+        and grader.get("retrained") == terms.retrain
     )
 
 

@@ -15,6 +15,7 @@ from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.result import Mode, Result, Verdict
+from dllab.grading.retrain import retrain
 from dllab.grading.signature import sign
 from dllab.lab.find import Lab, find_lab
 from dllab.sandbox.backends import Backend
@@ -26,13 +27,14 @@ MOST_CLAIMED = 1e12
 
 @dataclass(frozen=True)
 class Terms:
-    """What the grader decides on for all submissions: the wall, and the hidden folder if any."""
+    """What the grader decides on for all submissions: the wall, the items, which weights count."""
 
     root: Path
     backend: Backend
     mode: Mode = "official"
     hidden: Path | None = None
     seed: int | None = None
+    retrain: bool = False
 
 
 def require_sound(terms: Terms) -> None:
@@ -67,7 +69,7 @@ def grade_archive(archive: Path, terms: Terms) -> Result:
         "learner": learner_of(archive),
         "received_at": _received(archive),
     }
-    result["grader"]["hidden"] = hidden_id(terms.hidden)
+    result["grader"] |= {"hidden": hidden_id(terms.hidden), "retrained": terms.retrain}
     result["graded_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     return sign(result)
 
@@ -116,6 +118,8 @@ def item_source(hidden: Path | None, lab: Lab) -> ItemSource:
 
 
 def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
+    if terms.retrain:
+        retrain(lab, submission.run, terms.backend, terms.seed)
     graded = grade_run(
         lab,
         submission.run,

@@ -1,0 +1,39 @@
+"""`--retrain`: score the model that the submitted code learns here, not the weights handed in."""
+
+import secrets
+from dataclasses import asdict
+
+import yaml
+from safetensors.torch import save_file
+
+from dllab.config.compose import compose
+from dllab.errors import Ungradable
+from dllab.lab.find import Lab
+from dllab.rundir.run import RunFolder
+from dllab.sandbox.backends import Backend
+from dllab.sandbox.limits import Limits
+from dllab.sandbox.session import open_session
+
+
+def retrain(lab: Lab, run: RunFolder, backend: Backend, seed: int | None = None) -> None:
+    """Train every arm anew in the sandbox, and put the weights in place of those handed in.
+
+    The config is the lab's own with `data=small`, the seed the grader's: neither a tuned config nor
+    a lucky seed comes along. `run` must be an unpacked submission. Raises Ungradable when the code
+    does not train within the lab's budget.
+    """
+    drawn = secrets.randbits(31) if seed is None else seed
+    configs = compose(lab)
+    limits = Limits.of_training(lab.spec.budgets)
+    with open_session(lab, run.code, backend, limits, released=True) as session:
+        for arm, config in configs.items():
+            reply = session.retrain(config.model, config.data, asdict(config.trainer), drawn)
+            if reply.failure:
+                raise Ungradable(
+                    f"training the arm {arm} anew failed: {reply.failure.message}",
+                    f"it must train by the lab's config within {lab.spec.budgets.train_s:g} s",
+                )
+            run.arm(arm).path.mkdir(parents=True, exist_ok=True)
+            save_file(reply.arrays, run.arm(arm).weights)
+    plain = {name: config.plain() for name, config in configs.items()}
+    run.config.write_text(yaml.safe_dump({"lab": lab.id, "arms": plain}), encoding="utf-8")
