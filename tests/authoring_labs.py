@@ -1,4 +1,4 @@
-"""Tiny labs of every kind that the contract must carry: complete rooms, as an author would write."""
+"""Tiny labs of every kind that the contract must carry: complete rooms, as an author writes."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ SECTIONS = (
 )
 CHECKLIST = "topics: []\nboxes: []\n"
 
-# --- code only: an autograd engine for one operation ----------------------------------------------
+# --- code only: an autograd engine for one operation ---------------------------------------------
 
 ENGINE = """
 class Value:
@@ -62,7 +62,7 @@ WHY = "Of several paths only the last one counts."
 EDITS = [("node.grad += upstream", "node.grad = upstream")]
 """
 
-# --- generative: two optimisers, judged by its samples --------------------------------------------
+# --- generative: two optimisers, judged by its samples -------------------------------------------
 
 GAN = """
 import torch
@@ -79,7 +79,8 @@ def play(real, steps=150):
         # BEGIN SOLUTION game: let the critic, then the generator, take its step.
         # The critic wants real samples high, false ones low; the generator wants its own high.
         d_opt.zero_grad()
-        (critic(fake.detach()).mean() - critic(real).mean() + critic.weight.square().sum()).backward()
+        gap = critic(fake.detach()).mean() - critic(real).mean()
+        (gap + critic.weight.square().sum()).backward()
         d_opt.step()
         g_opt.zero_grad()
         (-critic(fake).mean()).backward()
@@ -125,7 +126,7 @@ WHY = "The generator's loss is cut from the generator: it never moves."
 EDITS = [("(-critic(fake).mean())", "(-critic(fake.detach()).mean())")]
 """
 
-# --- control: the scorer owns the environment -----------------------------------------------------
+# --- control: the scorer owns the environment ----------------------------------------------------
 
 POLE = """
 import torch
@@ -168,7 +169,7 @@ WHY = "Every push goes the wrong way."
 EDITS = [("(-place_B - 2 * speed_B)", "(place_B + 2 * speed_B)")]
 """
 
-# --- a lab with given.py ---------------------------------------------------------------------------
+# --- a lab with given.py -------------------------------------------------------------------------
 
 USER = """
 from .given import double

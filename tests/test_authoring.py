@@ -1,0 +1,231 @@
+"""What authors work with: generated mutants, forks with limits, thresholds, the scaffold."""
+
+import re
+import shlex
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from authoring_labs import ENGINE, make_root, write_kind
+
+from dllab.authoring.calibrate import Calibrated, write_record
+from dllab.authoring.doctor import diagnose
+from dllab.authoring.forks import Limits, run_forked
+from dllab.authoring.leaks import secrets_of
+from dllab.authoring.mutation import generate, sample
+from dllab.authoring.rules_training import thresholds
+from dllab.authoring.scaffold import scaffold
+from dllab.authoring.thresholds import Spread, pass_threshold, recipe_of, rounded
+from dllab.authoring.trial import run_dllab
+from dllab.cli.main import main
+from dllab.errors import LabError
+from dllab.lab.find import Lab
+from dllab.lab.spec import load_spec
+from dllab.lab.starter import make_starter
+
+REPO = Path(__file__).resolve().parent.parent
+SOLUTION = """
+def f(x, y):
+    # BEGIN SOLUTION mix: mix them.
+    z = x * 2 + y
+    if z > 3 and y:
+        z -= max(x, y, key=abs)
+    return -z
+    # END SOLUTION
+def outside(x):
+    return x + 1
+"""
+
+
+# --- generated mutants ----------------------------------------------------------------------------
+
+
+def test_mutants_are_of_every_kind_and_stay_inside_the_region():
+    mutants = generate(SOLUTION)
+    assert {mutant.kind for mutant in mutants} == {"operator", "constant", "argument", "line"}
+    assert all("return x + 1" in mutant.source for mutant in mutants)
+    changes = {(mutant.before, mutant.after) for mutant in mutants}
+    assert ("z = x * 2 + y", "z = x * 3 + y") in changes
+    assert ("return -z", "return (z)") in changes
+    assert ("z -= max(x, y, key=abs)", "pass") in changes
+    assert ("z -= max(x, y, key=abs)", "z -= max(y, x, key=abs)") in changes
+    assert len({mutant.source for mutant in mutants}) == len(mutants)
+
+
+def test_a_mutant_differs_from_the_solution_in_the_lines_that_it_names():
+    for mutant in generate(SOLUTION):
+        old, new = SOLUTION.splitlines(), mutant.source.splitlines()
+        changed = [line.strip() for line, other in zip(old, new, strict=True) if line != other]
+        assert changed == [mutant.before]
+
+
+def test_the_sample_is_fixed_fair_and_stable_under_edits_elsewhere():
+    text = (REPO / "labs/lab01_mlp/_author/solution.py").read_text()
+    chosen = sample(text)
+    assert chosen == sample(text)
+    assert len(chosen) == 60
+    tasks = {mutant.task for mutant in generate(text)}
+    assert {mutant.task for mutant in chosen} == tasks
+    shifted = sample("# a comment above\n" + text)
+    assert [(m.before, m.after) for m in shifted] == [(m.before, m.after) for m in chosen]
+
+
+def test_accents_before_a_mutation_do_not_shift_it():
+    text = '\n# BEGIN SOLUTION a: é.\nx = "é" + "ü" + str(2)\n# END SOLUTION\n'
+    assert 'x = "é" + "ü" + str(3)' in {mutant.after for mutant in generate(text)}
+
+
+# --- forks ----------------------------------------------------------------------------------------
+
+
+def spin() -> int:
+    while True:
+        pass
+
+
+def test_forks_return_values_and_end_what_hangs_dies_or_eats_memory():
+    tasks = [
+        partial(pow, 2, 10),
+        partial(time.sleep, 60),
+        spin,
+        partial(exit, 3),
+        partial(bytearray, 8 << 30),
+    ]
+    limits = Limits(wall_s=3, cpu_s=1, memory_mb=4096)
+    done = {d.key: (d.value, d.failure) for d in run_forked(tasks, jobs=5, limits=limits)}
+    assert done[0] == (1024, "")
+    assert done[1] == (None, "timeout")
+    assert done[2] == (None, "timeout")
+    assert done[3] == (None, "died")
+    assert done[4] == (None, "died")
+
+
+# --- leaks ----------------------------------------------------------------------------------------
+
+
+def test_secrets_are_whole_lines_that_the_starter_does_not_show():
+    assert secrets_of(ENGINE, make_starter(ENGINE)) == [
+        "node, upstream = stack.pop()",
+        "node.grad += upstream",
+        "stack += [(parent, upstream * local) for parent, local in node.parents]",
+        "stack = [(self, 1.0)]",
+    ]
+
+
+# --- thresholds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "up", "expected"),
+    [(0.8573, False, 0.85), (0.85, False, 0.85), (1.6612, True, 1.67), (474.2, False, 474)],
+)
+def test_rounding_goes_the_asked_way(value, up, expected):
+    assert rounded(value, up=up) == expected
+
+
+def test_pass_is_three_deviations_on_the_easy_side():
+    spread = Spread.of([0.84, 0.85, 0.86])
+    assert spread == Spread(pytest.approx(0.85), pytest.approx(0.01))
+    assert pass_threshold(spread, up=True) == 0.82
+    assert pass_threshold(Spread(1.6, 0.01), up=False) == 1.63
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch) -> Path:
+    """A project with the shared configs, data and checklist, and no labs."""
+    root = make_root(tmp_path / "project")
+    for name in ("configs", "data", "pyproject.toml"):
+        shutil.rmtree(root / name, ignore_errors=True)
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(REPO / name)
+    shutil.copyfile(REPO / "labs/checklist.yaml", root / "labs/checklist.yaml")
+    monkeypatch.chdir(root)
+    return root
+
+
+def test_a_record_is_written_into_the_lines_that_it_concerns(scratch):
+    lab = scaffold(scratch, "12", "augment")
+    before = (lab.folder / "lab.yaml").read_text().splitlines()
+    [criterion] = lab.spec.criteria
+    values = (0.80, 0.81, 0.82, 0.81, 0.80)
+    found = Calibrated(criterion, tuple(range(5)), values, {"wrong": (0.61,) * 5}, 2000, 0.014)
+    write_record(lab, [found])
+    after = (lab.folder / "lab.yaml").read_text().splitlines()
+    [now] = load_spec(lab.folder).criteria
+    assert (now.target, now.floor) == (0.78, 0.61)
+    changed = [line for line in before if line not in after]
+    assert len(changed) == len([line for line in changed if re.match(r"    |  accuracy: \{", line)])
+    case = diagnose([Lab(scratch, lab.folder)], fast=True, jobs=2)[0].case
+    assert list(thresholds.find(case)) == []
+
+
+def test_spread_wider_than_the_way_to_a_mutant_is_told(scratch):
+    [criterion] = scaffold(scratch, "12", "augment").spec.criteria
+    values = (0.70, 0.80, 0.90, 0.75, 0.85)
+    wide = Calibrated(criterion, tuple(range(5)), values, {"wrong": (0.69,) * 5}, 2000, 0.014)
+    assert wide.is_narrow
+
+
+def test_words_may_change_without_new_runs_but_code_may_not(scratch):
+    lab = scaffold(scratch, "12", "augment")
+    recipe = recipe_of(lab)
+    text = lab.solution.read_text()
+    lab.solution.write_text(text.replace("A linear classifier.", "A classifier.") + "# end\n")
+    assert recipe_of(lab) == recipe
+    lab.solution.write_text(text.replace("/ 255 * 2", "/ 256 * 2"))
+    assert recipe_of(lab) != recipe
+
+
+# --- the scaffold ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "slug", "said"),
+    [("0", "x", "no lab number"), ("100", "x", "no lab number"), ("12", "A-b", "no name of a lab")],
+)
+def test_a_bad_name_is_refused(scratch, number, slug, said):
+    with pytest.raises(LabError, match=said):
+        scaffold(scratch, number, slug)
+
+
+def test_a_taken_number_is_refused_and_no_file_is_touched(scratch):
+    write_kind(scratch, "control", "12")
+    before = {p: p.read_bytes() for p in (scratch / "labs").rglob("*.*") if p.is_file()}
+    assert main(["new", "12", "other"]) == 2
+    assert main(["new", "13", "other"]) == 0
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_new_lab_lacks_only_its_texts(scratch):
+    lab = scaffold(scratch, "12", "augment")
+    [diagnosis] = diagnose([lab], fast=True, jobs=2)
+    assert {fault.rule for fault in diagnosis.faults} == {"texts"}
+
+
+@pytest.mark.slow
+def test_the_guide_leads_from_nothing_to_a_green_doctor(scratch):
+    """Runs the commands of docs/authors.md, and fills in the texts as it says."""
+    page = (REPO / "docs/authors.md").read_text().partition("## What the doctor proves")[0]
+    commands = re.findall(r"^```\ndllab (.*(?:\n.*)*?)\n```$", page, re.MULTILINE)
+    lines = [
+        line
+        for block in commands
+        for line in re.sub("^dllab ", "", block, flags=re.MULTILINE).splitlines()
+    ]
+    assert lines == ["new 12 augment", "train 12 impl=reference", "doctor 12 --fast", "doctor 12"]
+    expected = [0, 0, 1, 0]
+    for line, code in zip(lines, expected, strict=True):
+        if line == "doctor 12":
+            write_the_texts(scratch / "labs/lab12_augment")
+        done = run_dllab(scratch, *shlex.split(line))
+        assert done.returncode == code, f"dllab {line}\n{done.stdout}{done.stderr}"
+
+
+def write_the_texts(folder: Path) -> None:
+    """Replace every WRITE: by a text of its own."""
+    for name in ("README.md", "lab.yaml"):
+        lines = (folder / name).read_text().splitlines(keepends=True)
+        written = [line.replace("WRITE:", f"Line {n},") for n, line in enumerate(lines)]
+        (folder / name).write_text("".join(written))

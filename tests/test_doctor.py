@@ -1,0 +1,182 @@
+"""The doctor is right about labs of every kind, and names the rule that a fault breaks."""
+
+import json
+from pathlib import Path
+
+import pytest
+from authoring_labs import KINDS, make_root, write_kind
+
+from dllab.authoring.doctor import RULES, diagnose
+from dllab.authoring.strip import strip
+from dllab.authoring.trial import run_dllab, run_trial
+from dllab.cli.main import main
+from dllab.lab.find import Lab
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch) -> Path:
+    made = make_root(tmp_path)
+    monkeypatch.chdir(made)
+    return made
+
+
+def faults(lab: Lab, *, fast: bool = True) -> dict[str, list[str]]:
+    [diagnosis] = diagnose([Lab(lab.root, lab.folder)], fast=fast, jobs=2)
+    found: dict[str, list[str]] = {}
+    for fault in diagnosis.faults:
+        assert fault.remedy, fault
+        found.setdefault(fault.rule, []).append(fault.message)
+    return found
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new))
+
+
+def test_a_lab_of_every_kind_is_sound(root):
+    labs = [write_kind(root, kind, str(90 + i)) for i, kind in enumerate(KINDS)]
+    for diagnosis in diagnose(labs, fast=True, jobs=2):
+        assert diagnosis.faults == (), diagnosis.lab.id
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lab_of_every_kind_is_graded(root, kind):
+    trial = run_trial(write_kind(root, kind))
+    assert (trial.code, trial.score, trial.max_score) == (0, 100, 100), trial.log
+    broken = run_trial(write_kind(root, kind, "91"), source="raise SystemExit(3)\n")
+    assert broken.code != 0
+
+
+# What is done to a sound lab, and the one rule that must speak of it.
+BREAKS = {
+    "loads": lambda f: (f / "_author/solution.py").unlink(),
+    "points": lambda f: edit(f / "lab.yaml", "{act: 100}", "{act: 90}"),
+    "order": lambda f: edit(f / "checks.py", "100, given", "100, depends_on=('later',), given"),
+    "starter": lambda f: edit(f / "lab.py", "import torch", "import torch  # mine"),
+    "hints": lambda f: edit(f / "lab.yaml", "[think, think again]", "[think]"),
+    "readme": lambda f: edit(f / "README.md", "## Classic mistakes", "## Mistakes"),
+    "leaks": lambda f: edit(
+        f / "README.md", "# control", "return (-place_B - 2 * speed_B).clamp(-1, 1)\n# control"
+    ),
+    "topics": lambda f: edit(f / "lab.yaml", "[tiny]", "[tinny]"),
+    "apart": lambda f: hide_a_visible_probe(f),  # noqa: PLW0108 - defined below
+    "files": lambda f: (f / "notes.txt").touch(),
+    "texts": lambda f: edit(f / "README.md", "# control", "# WRITE: a title"),
+    "starter-fails": lambda f: edit(f / "checks.py", "lab.act(given", "0 * abs(given"),
+    "reference": lambda f: edit(f / "checks.py", "before + 0.1", "before - 10"),
+    "judges": lambda f: edit(
+        f / "checks.py",
+        "    before =",
+        "    1 / int(got['actions'][0] * place[0] <= 0)\n    before =",
+    ),
+    "mutants": lambda f: edit(f / "_author/mutants/wrong.py", "(place_B + 2", "(-place_B - 2.01"),
+    "every-check": lambda f: (f / "_author/mutants/wrong.py").unlink(),
+}  # fmt: skip
+
+
+def hide_a_visible_probe(folder: Path) -> None:
+    (folder / "_author/checks.py").write_text(
+        (folder / "checks.py").read_text().replace('"act", "E', '"act2", "E').replace("100,", "0,")
+    )
+    edit(folder / "lab.yaml", "{act: 100}", "{act: 100, act2: 0}\nhidden: [act2]")
+    (folder / "_author/mutants/too.py").write_text(
+        (folder / "_author/mutants/wrong.py").read_text().replace('"act"', '"act2"')
+    )
+
+
+@pytest.mark.parametrize("rule", BREAKS)
+def test_a_broken_rule_is_named(root, rule):
+    lab = write_kind(root, "control")
+    BREAKS[rule](lab.folder)
+    found = faults(lab)
+    assert rule in found, found
+
+
+def test_the_leaking_line_is_told_with_its_place(root):
+    lab = write_kind(root, "control")
+    edit(
+        lab.folder / "README.md",
+        "# control",
+        "# control\n\n    place_B, speed_B = observations.unbind(dim=1)",
+    )
+    [message] = faults(lab)["leaks"]
+    assert message.startswith("README.md:3 holds `place_B, speed_B")
+
+
+def test_few_mutants_or_loose_checks_fail_the_kill_rate(root):
+    assert "only 19 mutants" in faults(write_kind(root, "control"), fast=False)["kill-rate"][0]
+
+
+def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
+    lab = write_kind(root, "control")
+    entry = [{"before": "a", "after": "b", "reason": ""}]
+    (lab.folder / "_author/equivalent.yaml").write_text(json.dumps(entry))
+    assert faults(lab, fast=False)["equivalent"] == [
+        "no reason is given for `a` → `b`",
+        "no surviving mutant is `a` → `b`",
+    ]
+
+
+def test_code_that_hangs_is_caught(root):
+    lab = write_kind(root, "control")
+    edit(lab.folder / "_author/mutants/wrong.py", "(place_B + 2 * speed_B)", "(exit() or place_B)")
+    assert faults(lab) == {}
+
+
+def test_every_rule_says_what_it_proves():
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(rule.sentence and rule.remedy for rule in RULES)
+
+
+def test_command_line(root, capsys):
+    write_kind(root, "control")
+    assert main(["doctor", "90", "--fast", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["labs"]
+    assert (row["lab"], row["sound"], row["mutants"], row["caught"]) == (
+        "lab90_control",
+        True,
+        1,
+        1,
+    )
+    edit(root / "labs/lab90_control/lab.yaml", "[tiny]", "[]")
+    assert main(["doctor", "90", "--fast"]) == 1
+    out = capsys.readouterr().out
+    assert "✗ lab.yaml names no topics" in out
+    assert "→ name ids of labs/checklist.yaml" in out
+
+
+def test_private_labs_doctor_and_list_like_the_rest(root, tmp_path_factory, monkeypatch):
+    course = tmp_path_factory.mktemp("course")
+    lab = write_kind(root, "given", "95", parent=course)
+    monkeypatch.setenv("DLLAB_LABS", str(course))
+    assert main(["doctor", "95", "--fast"]) == 0
+    assert main(["list"]) == 0
+    strip(Lab(root, lab.folder))
+    assert main(["strip", "95", "--check"]) == 0
+
+
+def test_labs_of_an_installed_package_join(root, tmp_path_factory, monkeypatch, capsys):
+    site = tmp_path_factory.mktemp("site")
+    (site / "exam_labs").mkdir()
+    (site / "exam_labs" / "__init__.py").touch()
+    info = site / "exam_labs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: exam-labs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dllab.labs]\nexam = exam_labs\n")
+    write_kind(root, "control", "97", parent=site / "exam_labs")
+    monkeypatch.syspath_prepend(site)
+    assert main(["list"]) == 0
+    assert "97" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_private_lab_is_graded(root, tmp_path_factory, monkeypatch):
+    course = tmp_path_factory.mktemp("course")
+    write_kind(root, "code_only", "96", parent=course)
+    monkeypatch.setenv("DLLAB_LABS", str(course))
+    assert main(["train", "96", "impl=reference"]) == 0
+    assert main(["grade", "96"]) == 0
+    assert run_dllab(root, "train", "96").returncode == 2  # without DLLAB_LABS it is not there
