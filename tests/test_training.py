@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from training_lab import SHORT, Here, Project, card, curve, same_results
@@ -49,7 +50,9 @@ def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: 
 
 
 @pytest.mark.slow
-def test_killed_and_stopped_runs_go_on_to_the_same_bits(project: Project, dllab: Here) -> None:
+def test_killed_and_stopped_runs_go_on_to_the_same_bits(
+    project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = [*TRAIN, "trainer.checkpoint_every_n_steps=5"]
     assert dllab(*words)[0] == 0
     whole = project.only_run()
@@ -61,15 +64,30 @@ def test_killed_and_stopped_runs_go_on_to_the_same_bits(project: Project, dllab:
     assert dllab("train", "01", "--resume", str(killed), "--no-grade")[0] == 0
     assert same_results(killed, whole)
 
-    process, stopped = project.start_and_wait_for_step(*TRAIN)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate()
-    assert process.returncode == 130
-    assert "Traceback" not in stderr
-    assert card(stopped)["status"] == "interrupted"
-    assert (stopped / "arms/main/weights.safetensors").is_file()
-    assert dllab("train", "01", "--resume", str(stopped), "--no-grade")[0] == 0
-    assert same_results(stopped, whole)
+    for step in (3, 20, 40):  # within an epoch, at the end of one, at the very end
+        code, _, stderr = stopped_at(step, dllab, words, monkeypatch)
+        assert code == 130
+        assert "Traceback" not in stderr
+        run = project.runs()[-1]
+        assert card(run)["status"] == "interrupted"
+        assert (run / "arms/main/weights.safetensors").is_file()
+        assert dllab("train", "01", "--resume", str(run), "--no-grade")[0] == 0
+        assert same_results(run, whole)
+
+
+def stopped_at(
+    step: int, dllab: Here, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, str, str]:
+    """Press Ctrl-C during the given step."""
+    from dllab.training.callbacks import NanGuard
+
+    def press(guard: NanGuard, trainer: Any, *_args: object) -> None:
+        if trainer.global_step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NanGuard, "on_train_batch_end", press)
+        return dllab(*words)
 
 
 LOSS = 'loss = cross_entropy(self(batch["image"]), batch["label"])'

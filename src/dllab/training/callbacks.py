@@ -70,11 +70,48 @@ class WholeCurve(Callback):
         """Cut the curve back to the step that we start from."""
         self._curve.forget_after(trainer.global_step)
 
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Log this step before its checkpoint; Lightning does so after it, too late to be kept."""
+        connector = trainer._logger_connector  # noqa: SLF001 - no public way to this step's own
+        if connector.should_update_logs:
+            step = trainer.fit_loop.epoch_loop._batches_that_stepped  # noqa: SLF001
+            point: dict[str, Any] = {**connector.metrics["log"], "epoch": trainer.current_epoch}
+            self._curve.log_metrics(point, step)
+
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Write what was logged so far before the checkpoint, which may be the last thing kept."""
         self._curve.save()
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """`last.ckpt`, to resume from: at the end of each epoch, and every few steps if asked."""
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Not where validation follows: resumed from there, Lightning would leave it out."""
+        if not _validates_after(trainer, batch_idx):
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
+def _validates_after(trainer: L.Trainer, batch_idx: int) -> bool:
+    done = batch_idx + 1
+    every = trainer.val_check_batch or math.inf
+    return done == trainer.num_training_batches or done % every == 0
 
 
 class Gauges(Callback):
@@ -181,18 +218,22 @@ class CleanStop(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save and stop if asked."""
-        if self._agreed(trainer, batch_idx):
+        """Stop if asked, but not where a checkpoint would lose the validation that follows."""
+        # Not at each step: ranks that ask each other wait for each other.
+        due = trainer.world_size == 1 or batch_idx % self._every == 0
+        if due and not _validates_after(trainer, batch_idx):
+            self._stop_if_asked(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop if asked; an epoch may be too short for any other place."""
+        self._stop_if_asked(trainer)
+
+    def _stop_if_asked(self, trainer: L.Trainer) -> None:
+        if trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             trainer.save_checkpoint(self._folder.checkpoints / "last.ckpt")
             raise Interrupted(
                 f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch}"
             )
-
-    def _agreed(self, trainer: L.Trainer, batch_idx: int) -> bool:
-        if trainer.world_size == 1:
-            return self._asked
-        due = (batch_idx + 1) % self._every == 0
-        return due and trainer.strategy.reduce_boolean_decision(self._asked, all=False)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         """Give SIGINT back."""
@@ -224,27 +265,26 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
         monitor=trainer.monitor,
         mode=trainer.mode,
         save_weights_only=True,
+        save_on_train_epoch_end=False,  # but as soon as it is validated: a stop may come between
         enable_version_counter=False,
     )
-    every = trainer.checkpoint_every_n_steps
-    last = ModelCheckpoint(
-        folder.checkpoints,
-        filename="last",
-        every_n_train_steps=every or None,
-        every_n_epochs=None if every else 1,
-        save_on_train_epoch_end=None if every else True,
-        enable_version_counter=False,
-    )
+    last = [_last(folder, every_n_epochs=1, save_on_train_epoch_end=True)]
+    if trainer.checkpoint_every_n_steps:
+        last.append(_last(folder, every_n_train_steps=trainer.checkpoint_every_n_steps))
     show: Callback = RichProgressBar(leave=False) if sys.stdout.isatty() else PlainLines()
     return [
         StepSeed(config.seed),
         PlaceData(),
-        WholeCurve(curve),
         Gauges(trainer.log_every_n_steps),
+        WholeCurve(curve),
         NanGuard(trainer.log_every_n_steps),
         show,
         best,
-        last,
+        *last,
         CleanStop(folder, trainer.log_every_n_steps),
         *([Profile(folder)] if trainer.profile else []),
     ]
+
+
+def _last(folder: ArmFolder, **when: Any) -> LastCheckpoint:
+    return LastCheckpoint(folder.checkpoints, filename="last", enable_version_counter=False, **when)

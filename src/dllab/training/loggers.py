@@ -27,6 +27,7 @@ class CurveLogger(Logger):
         self._path = folder.curve
         self._spreadsheet = spreadsheet
         self._lines: list[str] = []
+        self._newest = ""
 
     @property
     def name(self) -> str:
@@ -44,10 +45,13 @@ class CurveLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Keep one point; numbers are rounded to 8 significant digits."""
+        """Keep one point, once; numbers are rounded to 8 significant digits."""
         values = {name: float(f"{value:.8g}") for name, value in metrics.items()}
         epoch = int(values.pop("epoch", 0))
-        self._lines.append(json.dumps({"step": int(step or 0), "epoch": epoch, **values}))
+        line = json.dumps({"step": int(step or 0), "epoch": epoch, **values})
+        if line != self._newest:
+            self._newest = line
+            self._lines.append(line)
 
     @rank_zero_only
     def forget_after(self, step: int) -> None:

@@ -109,6 +109,7 @@ def quiet_libraries() -> None:
         "lightning.fabric.utilities.seed",
         "lightning.fabric.utilities.distributed",
         "lightning.pytorch.accelerators.cuda",
+        "lightning.pytorch.trainer.connectors.checkpoint_connector",
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Lightning 2.6 with torch 2.13: its own use of torch's pytree is out of date.
