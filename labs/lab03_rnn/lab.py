@@ -62,8 +62,8 @@ class LSTM(nn.Module):
             zeros_BH = x_BTD.new_zeros(len(x_BTD), self.weight_hh_l0.shape[1])
             state = zeros_BH, zeros_BH
         # TODO lstm-loop: return every h, [B, T, H], and the last (h, c).
-        # Begin with h and c of `state`. The gates of a step are W_ih x + b_ih + W_hh h + b_hh. All x
-        # are known beforehand: project them in one multiplication, and leave W_hh h to the loop.
+        # Begin with h and c of `state`. A step's gates are W_ih x + b_ih + W_hh h + b_hh. All x are
+        # known beforehand: project them in one multiplication, and leave W_hh h to the loop.
         raise NotImplementedError("TODO lstm-loop: return every h, [B, T, H], and the last (h, c).")
 
 
