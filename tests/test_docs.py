@@ -34,6 +34,7 @@ ELSEWHERE = {
     "make gpu-check": "test_hardware.py",
     "make submit": "test_submission.py: a reference run is refused",
     "make lab-01 hardware=ddp_cpu": "test_distributed.py",
+    "make lab-02 hardware=fsdp": "test_distributed.py",
     "make lab-06 hardware=ddp": "needs GPUs",
     "dllab hidden build": "test_hidden.py",
     "dllab grade": "test_official.py",
