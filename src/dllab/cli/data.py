@@ -16,7 +16,7 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     listing = actions.add_parser("list", help="what there is, and what is at hand")
     listing.add_argument("--json", action="store_true", help="everything, for programs")
     listing.set_defaults(run=run_list)
-    get = actions.add_parser("get", help="fetch a set whole, for data=full and hidden sets")
+    get = actions.add_parser("get", help="fetch a set whole, or pretrained weights")
     get.add_argument("name", metavar="NAME")
     get.set_defaults(run=run_get)
     check = actions.add_parser("verify", help="hash every data file again")
@@ -36,11 +36,16 @@ def run_list(args: argparse.Namespace) -> int:
 
 
 def run_get(args: argparse.Namespace) -> int:
-    """Fetch the original source of a set, and decode all splits into the cache."""
-    from dllab.data import load
+    """Fetch the original source of a set, and decode all splits into the cache; or weights."""
+    from dllab.data import load, pretrained
     from dllab.data.catalog import RELEASED, find
     from dllab.data.fetch import source_rows
+    from dllab.data.weights import all_weights
 
+    if args.name in all_weights():
+        tensors = pretrained(args.name)
+        print(f"{args.name}  {sum(t.numel() for t in tensors.values()):,} numbers")
+        return 0
     dataset = find(args.name)
     source_rows(dataset)
     for split in RELEASED:

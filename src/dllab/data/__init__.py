@@ -3,6 +3,7 @@
     load(name, split, size)     a split as the data set stores it
     items(name, split)          what Model.predict is scored on
     BatchLoader, StreamLoader   whole-tensor batches; chunks of a stream
+    pretrained(name)            weights that others have learned
 
 Importing this room costs torch and nothing else: readers are imported when the cache has a miss.
 """
@@ -18,6 +19,7 @@ from dllab.data.catalog import (
 from dllab.data.files import DataError
 from dllab.data.loader import BatchLoader, StreamLoader
 from dllab.data.sets import items, load, reserved, reserved_ids, windows
+from dllab.data.weights import pretrained
 
 __all__ = [
     "BatchLoader",
@@ -30,6 +32,7 @@ __all__ = [
     "fingerprint",
     "items",
     "load",
+    "pretrained",
     "reserved",
     "reserved_ids",
     "vocabulary",

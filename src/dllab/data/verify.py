@@ -8,6 +8,7 @@ from dllab.data.cache import read
 from dllab.data.catalog import RESTORE, DataSet, cache_folder, catalog, data_folder
 from dllab.data.fetch import download_folder
 from dllab.data.files import DataError, check_sha256
+from dllab.data.weights import Weights, all_weights
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ def verify() -> Iterator[Finding]:
         for path, sha256 in dataset.files.items():
             yield _check(data_folder() / path, sha256, RESTORE)
         yield from _downloads(dataset)
+    for weights in all_weights().values():
+        yield from _downloads(weights)
     for cache in sorted(cache_folder().glob("*.safetensors")):
         damaged = read(cache) is None
         problem = f"{cache} is damaged" if damaged else ""
@@ -41,12 +44,12 @@ def _partition_file(dataset: DataSet) -> Path:
     return data_folder() / "partition" / f"{dataset.name}.parquet"
 
 
-def _downloads(dataset: DataSet) -> Iterator[Finding]:
-    for source in dataset.sources:
+def _downloads(wanted: DataSet | Weights) -> Iterator[Finding]:
+    for source in wanted.sources:
         for file, sha256 in source.files.items():
-            path = download_folder(dataset) / file
+            path = download_folder(wanted) / file
             if sha256 and path.is_file():
-                again = f"fetch it again with: dllab data get {dataset.name}"
+                again = f"fetch it again with: dllab data get {wanted.name}"
                 yield _check(path, sha256, again)
 
 
