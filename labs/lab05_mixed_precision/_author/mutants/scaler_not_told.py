@@ -1,0 +1,3 @@
+CATCHES = "step"
+WHY = "The scaler never learns of an overflow."
+EDITS = [("    scaler.update(finite)\n", "")]

@@ -1,0 +1,289 @@
+"""Lab 05: mixed precision by hand, from the list of operations to the step that skips itself.
+
+Work through the TODOs from top to bottom. `pytest labs/lab05_mixed_precision` checks them, `dllab
+hint 05 TASK` helps, `dllab train 05` trains in three precisions and grades the run.
+
+Shapes stand in the names: B images, C classes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningDataModule, LightningModule
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from dllab.data import BatchLoader, load
+
+
+def precision_of(operation: str, low: torch.dtype) -> torch.dtype | None:
+    """The dtype in which an operation computes; None stands for that of its inputs.
+
+    Products of matrices bring the speed, and bear rounding well: linear, matmul, bmm, conv2d.
+    Sums of many terms, exponentials and logarithms need range and precision: softmax, log_softmax,
+    layer_norm, batch_norm, cross_entropy, nll_loss, mse_loss, exp, log, sum.
+    Everything else (relu, add, reshape, …) takes what it gets.
+    """
+    # BEGIN SOLUTION keep-list: return `low`, torch.float32 or None.
+    if operation in {"linear", "matmul", "bmm", "conv2d"}:
+        return low
+    kept = {"softmax", "log_softmax", "layer_norm", "batch_norm", "exp", "log", "sum"}
+    return torch.float32 if operation in kept | {"cross_entropy", "nll_loss", "mse_loss"} else None
+    # END SOLUTION
+
+
+def cast(value: Any, dtype: torch.dtype) -> Any:
+    """`value` with every floating-point tensor in it as `dtype`; gradients flow through."""
+    if isinstance(value, Tensor):
+        return value.to(dtype) if value.is_floating_point() else value
+    if isinstance(value, tuple | list):
+        return type(value)(cast(part, dtype) for part in value)
+    return value
+
+
+class Autocast(TorchFunctionMode):
+    """`with Autocast(torch.bfloat16):` every operation computes in the precision it deserves.
+
+    PyTorch hands each operation that is called in the block to `__torch_function__` instead.
+    Parameters stay as they are, in float32: what is cast is only what an operation reads.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call `func(*args, **kwargs)`, its floating-point inputs cast as `precision_of` says."""
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        # BEGIN SOLUTION autocast: cast the inputs, return func's result.
+        # `cast` above takes a tuple or a single value. Tensors come in args and in kwargs.
+        dtype = precision_of(name, self.dtype)
+        if dtype is not None:
+            args = cast(args, dtype)
+            kwargs = {key: cast(value, dtype) for key, value in kwargs.items()}
+        return func(*args, **kwargs)
+        # END SOLUTION
+
+
+def mixed_loss(net: nn.Module, x_BD: Tensor, label_B: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mean cross-entropy of a batch, float32 [], computed in mixed precision."""
+    # BEGIN SOLUTION region: return the loss.
+    # Network and loss belong into the block. The backward pass does not: every operation's
+    # gradient has the precision of its forward pass anyway.
+    with Autocast(dtype):
+        return F.cross_entropy(net(x_BD), label_B)
+    # END SOLUTION
+
+
+class LossScaler:
+    """Dynamic loss scaling (Micikevicius et al., 2018): keeps small gradients above underflow.
+
+    The loss is multiplied by `scale` before the backward pass, and so is every gradient. After
+    `interval` good steps in a row the scale grows, after a step that overflowed it backs off.
+    """
+
+    def __init__(
+        self,
+        scale: float = 2.0**16,
+        growth: float = 2.0,
+        backoff: float = 0.5,
+        interval: int = 2000,
+    ) -> None:
+        self.scale, self.growth, self.backoff, self.interval = scale, growth, backoff, interval
+        self.good_steps = 0
+
+    @torch.no_grad()
+    def unscale(self, parameters: Iterable[Tensor]) -> bool:
+        """Divide all gradients by the scale, in place, and tell whether every one is finite."""
+        # BEGIN SOLUTION unscale: change the gradients, return a bool.
+        # A parameter without a gradient has grad None. One inf or nan anywhere spoils the step.
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for gradient in gradients:
+            gradient.div_(self.scale)
+        return all(bool(gradient.isfinite().all()) for gradient in gradients)
+        # END SOLUTION
+
+    def update(self, finite: bool) -> None:
+        """Move the scale after a step. `finite` says whether its gradients were."""
+        # BEGIN SOLUTION update: set self.scale and self.good_steps.
+        # An overflow multiplies the scale by `backoff` and ends the row of good steps. A row of
+        # `interval` good steps multiplies it by `growth`, and the next row begins.
+        self.good_steps = self.good_steps + 1 if finite else 0
+        if not finite:
+            self.scale *= self.backoff
+        elif self.good_steps == self.interval:
+            self.scale *= self.growth
+            self.good_steps = 0
+        # END SOLUTION
+
+
+def step(
+    loss: Tensor,
+    parameters: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    scaler: LossScaler,
+    max_norm: float,
+) -> bool:
+    """Differentiate a loss and move the parameters; False if the step was skipped.
+
+    The gradients that the optimiser sees are those of the loss itself, clipped to `max_norm`.
+    """
+    optimizer.zero_grad()
+    # BEGIN SOLUTION step: scale, differentiate, unscale, clip, step, update.
+    # Return whether all was finite. nn.utils.clip_grad_norm_(parameters, max_norm) clips. When a
+    # gradient is not finite, the optimiser must not step, but the scaler must learn of it.
+    (loss * scaler.scale).backward()
+    finite = scaler.unscale(parameters)
+    if finite:
+        nn.utils.clip_grad_norm_(parameters, max_norm)
+        optimizer.step()
+    scaler.update(finite)
+    return finite
+    # END SOLUTION
+
+
+class MasterWeights:
+    """An optimiser for parameters that are themselves 16 bits wide.
+
+    bfloat16 has 8 significant bits: 1 + 0.003 is 1 again, and a weight that is moved by less never
+    moves. So the optimiser moves copies in float32, and the parameters are rounded from those.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        make_optimizer: Callable[[list[Tensor]], torch.optim.Optimizer],
+    ) -> None:
+        self.low = list(parameters)
+        # BEGIN SOLUTION master-copies: set self.high, a list of float32 copies.
+        # They have a life of their own: no gradient flows back to the parameters, and moving one
+        # must not move the other, not even where a parameter is float32 already.
+        self.high = [p.detach().float().clone() for p in self.low]
+        # END SOLUTION
+        self.optimizer = make_optimizer(self.high)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the copies by the gradients of the parameters, then round the parameters anew."""
+        # BEGIN SOLUTION master-step: step self.optimizer, then write to self.low.
+        # The optimiser reads high.grad, in float32. Parameters without a gradient have None.
+        for low, high in zip(self.low, self.high, strict=True):
+            high.grad = None if low.grad is None else low.grad.float()
+        self.optimizer.step()
+        for low, high in zip(self.low, self.high, strict=True):
+            low.copy_(high)
+        # END SOLUTION
+
+
+class Data(LightningDataModule):
+    """Fashion-MNIST in batches. `load` is a parameter so that a test can bring its own splits."""
+
+    def __init__(
+        self,
+        *,
+        name: str = "fashion_mnist",
+        size: str = "small",
+        batch_size: int = 128,
+        seed: int = 0,
+        load: Callable[..., dict[str, Tensor]] = load,
+    ) -> None:
+        super().__init__()
+        self.name, self.size = name, size
+        self.batch_size, self.seed = batch_size, seed
+        self.load = load
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load the two splits that training may see, uint8 images and int64 labels."""
+        self.train = self.load(self.name, "train", self.size)
+        self.val = self.load(self.name, "val", self.size)
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches in a new order each epoch."""
+        return BatchLoader(self.train, self.batch_size, shuffle=True, seed=self.seed)
+
+    def val_dataloader(self) -> BatchLoader:
+        """The validation images in their own order."""
+        return BatchLoader(self.val, self.batch_size)
+
+
+class Model(LightningModule):
+    """A perceptron with a layer norm, trained by your own `step` in the precision you name."""
+
+    def __init__(
+        self,
+        *,
+        precision: str = "bfloat16",
+        features: int = 784,
+        widths: Sequence[int] = (512, 256),
+        classes: int = 10,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        max_norm: float = 1.0,
+        growth_interval: int = 20,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False  # the step is yours
+        self.dtype_low = getattr(torch, precision)
+        self.lr, self.momentum, self.max_norm = lr, momentum, max_norm
+        # bfloat16 has the range of float32 and needs no scale; the scaler still skips bad steps.
+        scale = 2.0**16 if self.dtype_low == torch.float16 else 1.0
+        growth = 2.0 if self.dtype_low == torch.float16 else 1.0
+        self.scaler = LossScaler(scale, growth=growth, interval=growth_interval)
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise([features, *widths]):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        self.net = nn.Sequential(
+            *layers[:-1], nn.LayerNorm(widths[-1]), nn.ReLU(), nn.Linear(widths[-1], classes)
+        )
+
+    def inputs(self, image_BCHW: Tensor) -> Tensor:
+        """Pixels as float32 [B, features], about 0 and of size 1."""
+        return (image_BCHW.flatten(1).float() - 73.0) / 90.0  # fitted on the training images
+
+    def predict(self, batch: dict[str, Tensor]) -> Tensor:
+        """The logits, float32 [B, classes], of raw items: what the lab is graded on."""
+        with Autocast(self.dtype_low):
+            logits_BC = self.net(self.inputs(batch["image"]))
+        return logits_BC.float()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Gradient descent with momentum on float32 parameters; the rate falls to 0 in a line."""
+        optimizer = torch.optim.SGD(self.parameters(), self.lr, self.momentum)
+        steps = int(self.trainer.estimated_stepping_batches)
+        fall = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        return {"optimizer": optimizer, "lr_scheduler": fall}
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """One step of yours; also logs the scale, and 1 for each step that was skipped."""
+        loss = mixed_loss(self.net, self.inputs(batch["image"]), batch["label"], self.dtype_low)
+        parameters = list(self.net.parameters())
+        stepped = step(loss, parameters, self.optimizers(), self.scaler, self.max_norm)
+        self.lr_schedulers().step()
+        self.log("train/loss", loss)
+        self.log_dict({"train/scale": self.scaler.scale, "train/skipped": float(not stepped)})
+        return loss.detach()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Log `val/loss` and `val/accuracy` over the whole split."""
+        logits_BC, label_B = self.predict(batch), batch["label"]
+        hits_B = (logits_BC.argmax(dim=1) == label_B).float()
+        curves = {"val/loss": F.cross_entropy(logits_BC, label_B), "val/accuracy": hits_B.mean()}
+        self.log_dict(curves, batch_size=len(label_B), sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The scaler's state belongs to the run: a resumed one must go on with it."""
+        checkpoint["scaler"] = {"scale": self.scaler.scale, "good_steps": self.scaler.good_steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the scaler's state back."""
+        for name, value in checkpoint["scaler"].items():
+            setattr(self.scaler, name, value)
