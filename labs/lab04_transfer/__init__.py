@@ -1,0 +1,1 @@
+"""Lab 04: transfer learning with few labels."""

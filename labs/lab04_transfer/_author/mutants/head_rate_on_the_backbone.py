@@ -1,0 +1,3 @@
+CATCHES = "parameter-groups"
+WHY = "One rate for all: the first steps of a new head's size wipe out what was pretrained."
+EDITS = [("lr * decay**depth", "lr")]

@@ -1,0 +1,3 @@
+CATCHES = "unfreeze"
+WHY = "One stage more than asked for learns."
+EDITS = [("number >= len(stages) - count", "number >= len(stages) - count - 1")]

@@ -1,0 +1,3 @@
+CATCHES = "preprocess"
+WHY = "The mean is taken off, but nothing is divided."
+EDITS = [(" / std_3[:, None, None]", "")]
