@@ -95,8 +95,7 @@ class Stage:
 
     def rebuild(self, archive: Path, change: Callable[[Files], None]) -> Path:
         """The archive with other contents, all of them declared with the right hashes."""
-        with zipfile.ZipFile(archive) as opened:
-            files = {name: opened.read(name) for name in opened.namelist()}
+        files = unzipped(archive)
         change(files)
         archive.write_bytes(zipped(declared(files)))
         return archive
@@ -133,17 +132,19 @@ def draw(seed: int, size: int = 400) -> dict[str, torch.Tensor]:
     return {"series": series, "lengths": lengths, "label": (series.sum((1, 2)) > 0).long()}
 
 
-def write_hidden(folder: Path, items: dict[str, torch.Tensor]) -> None:
-    """A hidden folder, as `dllab hidden build` lays it down."""
-    place = folder / "toy"
+def write_hidden(
+    folder: Path, items: dict[str, torch.Tensor], lab: str = "lab90_tiny", name: str = "toy"
+) -> None:
+    """A hidden folder with items of one's own, as `dllab hidden build` lays it down."""
+    place = folder / name
     place.mkdir(parents=True)
     label = items.pop("label")
     parts = {"inputs": save(items), "labels": save({"label": label})}
-    for name, data in parts.items():
-        (place / f"{name}.safetensors").write_bytes(data)
-    digests = {f"{name}_sha256": hashlib.sha256(data).hexdigest() for name, data in parts.items()}
-    about = {"schema": "dllab.hidden/1", "lab": "lab90_tiny", "lab_version": "1"}
-    write_json(folder / "hidden.json", {**about, "sets": {"toy": {"size": len(label), **digests}}})
+    for part, data in parts.items():
+        (place / f"{part}.safetensors").write_bytes(data)
+    digests = {f"{part}_sha256": hashlib.sha256(data).hexdigest() for part, data in parts.items()}
+    about = {"schema": "dllab.hidden/1", "lab": lab, "lab_version": "1"}
+    write_json(folder / "hidden.json", {**about, "sets": {name: {"size": len(label), **digests}}})
 
 
 def declared(files: Files) -> Files:
@@ -155,6 +156,11 @@ def declared(files: Files) -> Files:
         if name != "manifest.json"
     }
     return {**files, "manifest.json": json.dumps(manifest).encode()}
+
+
+def unzipped(archive: Path) -> Files:
+    with zipfile.ZipFile(archive) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
 
 
 def zipped(files: Files) -> bytes:

@@ -16,7 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from official_lab import CHEATER, CURVE, HONEST, WEIGHTS, Files, Stage, declared, draw, zipped
+from official_lab import (
+    CHEATER,
+    CURVE,
+    HONEST,
+    WEIGHTS,
+    Files,
+    Stage,
+    declared,
+    draw,
+    unzipped,
+    zipped,
+)
 from safetensors.torch import save
 
 from dllab.submission import chain
@@ -40,11 +51,6 @@ class Model(Model):
 '''
 
 
-def _files(archive: Path) -> Files:
-    with zipfile.ZipFile(archive) as opened:
-        return {name: opened.read(name) for name in opened.namelist()}
-
-
 def noise(characters: int) -> str:
     """Text that no packer makes much smaller."""
     return random.Random(0).randbytes(characters // 2).hex()
@@ -60,7 +66,7 @@ def with_config(stage: Stage, text: str) -> Path:
 
 def with_manifest(stage: Stage, **values: Any) -> Path:
     archive = stage.submit("x")
-    files = _files(archive)
+    files = unzipped(archive)
     manifest = {**json.loads(files["manifest.json"]), **values}
     archive.write_bytes(zipped({**files, "manifest.json": json.dumps(manifest).encode()}))
     return archive
@@ -76,7 +82,7 @@ def with_curve(stage: Stage, change: Callable[[str], str]) -> Path:
 
 def link(stage: Stage) -> Path:
     archive = stage.submit("x")
-    files = declared({**_files(archive), "starter.diff": b"/etc/passwd"})
+    files = declared({**unzipped(archive), "starter.diff": b"/etc/passwd"})
     with zipfile.ZipFile(archive, "w") as made:
         for name, data in files.items():
             entry = zipfile.ZipInfo(name)
@@ -226,7 +232,7 @@ def honest_prefix(stage: Stage) -> Path:
 def chained_anew(stage: Stage) -> Path:
     """A curve that is made up from end to end: it is a claim, and wins nothing."""
     archive = stage.submit("x", CHEATER)
-    files = _files(archive)
+    files = unzipped(archive)
     run_id = json.loads(files["manifest.json"])["run_id"]
     made_up = chain.link(CURVE.replace("2.5", "0.0"), run_id)
     return stage.rebuild(

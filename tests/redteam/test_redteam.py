@@ -2,6 +2,7 @@
 
 import json
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ import yaml
 from archives import ARCHIVES
 from official_lab import CURVE, HERE, HONEST, Stage, make_stage
 
+from dllab.grading.grade import grade_run
+from dllab.grading.hidden import HiddenSet
 from dllab.grading.official import Terms, grade_archive
-from dllab.sandbox.backends import find_backend, official_backends
+from dllab.sandbox.backends import find_backend, official_backends, open_backend
+from dllab.submission.intake import take_in
 
 OUTCOMES = yaml.safe_load((HERE / "outcomes.yaml").read_text(encoding="utf-8"))
 BY_CODE = sorted(file.stem for file in (HERE / "attacks").glob("*.py"))
@@ -43,12 +47,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[Any]:
-    backend = find_backend("auto")
     children = set(psutil.Process().children(recursive=True))
-    if hasattr(backend, "__enter__"):
-        with backend:
-            yield backend
-    else:
+    with open_backend("auto") as backend:
         yield backend
     left = set(psutil.Process().children(recursive=True)) - children
     assert not [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
@@ -150,7 +150,21 @@ def test_no_archive_wins_a_point(stage: Stage, warm: Any, attack: str) -> None:
 @pytest.mark.parametrize("name", [wall.name for wall in official_backends() if not wall.problem()])
 def test_every_wall_stops_it(stage: Stage, name: str, attack: str) -> None:
     archive = stage.submit("x", stage.code(attack))
-    judge(grade(stage, archive, find_backend(name)), OUTCOMES["code"][attack])
+    with open_backend(name) as backend:
+        judge(grade(stage, archive, backend), OUTCOMES["code"][attack])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ["reads_paths", "opens_sockets", "remembers_the_first_pass"])
+def test_without_a_wall_it_would_win(tmp_path: Path, attack: str) -> None:
+    """The attacks are real: with nothing in their way, they get what they are after."""
+    stage = make_stage(tmp_path)
+    with tempfile.TemporaryDirectory() as short, Listener(Path(short) / "s") as listener:
+        stage.fills = {"HOME": str(tmp_path), **listener.addresses}
+        run = take_in(stage.submit("x", stage.code(attack)), stage.lab, tmp_path / "in").run
+        source, backend = HiddenSet(stage.hidden, stage.lab), find_backend("none")
+        graded = grade_run(stage.lab, run, mode="practice", backend=backend, source=source)
+    assert graded.result["score"] >= 5
 
 
 def test_honest_work_gets_full_marks(stage: Stage, warm: Any) -> None:
@@ -184,8 +198,7 @@ UNLUCKY = HONEST.replace(
 def test_honest_work_is_never_flagged(stage: Stage, warm: Any, options: dict[str, Any]) -> None:
     result = grade(stage, stage.submit("x", **options), warm)
     assert (result["verdict"], result["passed"], result["score"]) == ("graded", True, 20), result
-    if "code" in options and options["code"].startswith(UNLUCKY[:10]):
-        assert result["metrics"][0]["value"] <= 1.0
+    assert {row["status"] for row in result["checks"]} == {"pass"}
 
 
 def test_a_miss_by_bad_luck_is_a_miss(stage: Stage, warm: Any) -> None:

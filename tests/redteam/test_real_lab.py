@@ -1,0 +1,99 @@
+"""Lab 01 for real: trained, handed in, graded on items nobody has; then the same with tricks."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from official_lab import CURVE, declared, unzipped, write_hidden, zipped
+from safetensors.torch import load, save
+
+from dllab import data
+from dllab.cli import main
+from dllab.lab.find import find_lab
+from dllab.sandbox import backends
+from dllab.sandbox.backends import open_backend
+
+pytestmark = pytest.mark.slow
+
+REPO = Path(__file__).resolve().parents[2]
+CODE_POINTS = 60  # of lab 01's 100: the rest is for what the network predicts
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The submission of someone who wrote what the reference has, and a hidden set beside it."""
+    root = tmp_path_factory.mktemp("lab01")
+    for name in ("labs", "configs"):
+        shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("data", "pyproject.toml"):
+        (root / name).symlink_to(REPO / name)
+    lab = find_lab(root, "01")
+    shutil.copy(lab.solution, lab.code)
+    for words in (("train", "01", "impl=mine"), ("submit", "01", "-o", "ada.zip")):
+        command = [sys.executable, "-m", "dllab", *words]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch, open_backend("auto") as backend:
+        items = data.items("fashion_mnist", "test")
+        some = torch.randperm(len(items["label"]))[:1000]
+        drawn = {name: value[some] for name, value in items.items()}
+        write_hidden(root.parent / "private", drawn, lab.id, "fashion_mnist")
+        patch.setattr(backends, "open_backend", lambda _name: nullcontext(backend))
+        yield root / "ada.zip"
+
+
+def grade(archive: Path) -> tuple[int, dict[str, Any]]:
+    hidden = archive.parent.parent / "private"
+    words = ["grade", str(archive), "--official", "--hidden", str(hidden), "--json", "out.json"]
+    with chdir(archive.parent):
+        return main(words), dict(json.loads(Path("out.json").read_text()))
+
+
+def altered(archive: Path, name: str, content: bytes) -> Path:
+    out = archive.with_name("altered.zip")
+    out.write_bytes(zipped(declared({**unzipped(archive), name: content})))
+    return out
+
+
+def test_honest_work_passes(archive: Path) -> None:
+    code, result = grade(archive)
+    assert (code, result["verdict"], result["passed"]) == (0, "graded", True)
+    assert result["score"] == result["max_score"] == 100
+    assert result["metrics"][0]["claimed_value"] is not None
+    assert result["metrics"][0]["n"] == 1000
+
+
+def test_a_network_that_has_learned_nothing_keeps_the_points_of_its_code(archive: Path) -> None:
+    name = "arms/main/weights.safetensors"
+    weights = load(unzipped(archive)[name])
+    noise = {key: torch.randn_like(value.float()).to(value) for key, value in weights.items()}
+    code, result = grade(altered(archive, name, save(noise)))
+    assert (code, result["score"]) == (1, CODE_POINTS)
+
+
+def test_a_file_that_leaves_in_the_middle_loses_what_comes_after(archive: Path) -> None:
+    source = unzipped(archive)["lab.py"].decode()
+    trick = "\n\nimport os\n\n\ndef accuracy(confusion):\n    os._exit(0)\n"
+    code, result = grade(altered(archive, "lab.py", (source + trick).encode()))
+    status = {row["id"]: row["status"] for row in result["checks"]}
+    assert (code, result["verdict"], status["accuracy-score"]) == (1, "graded", "fail")
+
+
+def test_a_file_that_patches_torch_gains_nothing(archive: Path) -> None:
+    """Untrained, unwritten, and every comparison in its own process made true."""
+    starter = (REPO / "labs" / "lab01_mlp" / "lab.py").read_text()
+    patches = (Path(__file__).parent / "attacks" / "patches_everything.py").read_text()
+    code, result = grade(altered(archive, "lab.py", f"{starter}\n\n{patches}".encode()))
+    assert (code, result["score"]) == (1, 0)
+
+
+def test_a_curve_is_a_claim(archive: Path) -> None:
+    code, result = grade(altered(archive, "arms/main/curve.jsonl", CURVE.encode()))
+    assert (code, result["verdict"]) == (3, "ungradable")
