@@ -1,9 +1,11 @@
 """Several processes on the processor: one run, every item once, no rank left behind or waiting."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,17 +23,22 @@ TRAIN = ["train", "01", *SHORT, "--no-grade", *TWO]
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory) -> pytest.MonkeyPatch:
-    """The module's own variant of conftest's: these tests share one project."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("OMP_NUM_THREADS", "1")
-    return patch
+def apart() -> Iterator[None]:
+    """What conftest's fixture of this name does, for a whole module: its tests share a project."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("DLLAB_", "MAKE"))]:
+            patch.delenv(name)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    root = tmp_path_factory.mktemp("project")
-    return Project(root, Path(__file__).resolve().parent.parent)
+def project(apart: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    project = Project(tmp_path_factory.mktemp("project"), Path(__file__).resolve().parent.parent)
+    yield project
+    for process in project.started:
+        with process:  # a test that failed may have left one
+            process.kill()
 
 
 def train(project: Project, *words: str) -> tuple[Path, str]:

@@ -217,6 +217,14 @@ def test_gpu_measurements_run_small(monkeypatch: pytest.MonkeyPatch) -> None:
         assert result["id"] in line(result)
 
 
+def test_gpu_check_reads_the_best_score_of_each_arm(clone: Path) -> None:
+    from dllab.training.gpu.check import train_quietly
+
+    run, best = train_quietly(clone, find_lab(clone, "01"), "debug=fast", "trainer.threads=1")
+    scores = [p["val/accuracy"] for p in run.arm("main").read_curve() if "val/accuracy" in p]
+    assert best == {"main": max(scores)}
+
+
 def test_flops_of_gpt2() -> None:
     """124 million parameters but for the places; 6 N is 0.744 GFLOP a token, attention 0.113."""
     from dllab.training.gpu.goals import GPT, flops_per_token

@@ -1,7 +1,6 @@
 """A project with lab 01 to train in, in this process or in one of its own."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ class Project:
 
     def __init__(self, root: Path, repo: Path) -> None:
         self.root = root
+        self.started: list[subprocess.Popen[str]] = []
         lab = root / "labs" / "lab01_mlp"
         lab.mkdir(parents=True)
         (repo / ".cache").mkdir(exist_ok=True)
@@ -49,16 +49,17 @@ class Project:
         (run,) = self.runs()
         return run
 
-    def start(self, *words: str, env: dict[str, str] | None = None) -> "subprocess.Popen[str]":
+    def start(self, *words: str) -> "subprocess.Popen[str]":
         """`dllab WORDS` in a process of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "dllab", *words],
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(env or {})},
         )
+        self.started.append(process)
+        return process
 
     def start_and_wait_for_step(self, *words: str) -> "tuple[subprocess.Popen[str], Path]":
         """Start a training; return once it has left its first checkpoint between two steps."""

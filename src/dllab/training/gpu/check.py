@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def _guarded(id: str, measure: Callable[[], Result]) -> Result:
 
 def _lab(root: Path, lab: Lab) -> Result:
     """A lab's reference, whole, on one GPU."""
-    run, best = _train(root, lab, "hardware=gpu")
+    run, best = train_quietly(root, lab, "hardware=gpu")
     seconds = run.read_card()["cost"]["wall_s"]
     scores = ", ".join(f"{arm} {value:.4f}" for arm, value in best.items())
     return Goal(f"lab-{lab.number}", "trains on a GPU, s: recorded").measured([seconds], scores)
@@ -80,22 +81,22 @@ def _parity(root: Path, labs: list[Lab]) -> Result:
     drops = []
     for seed in range(3):
         words = ("hardware=gpu", f"seed={seed}")
-        full = _train(root, lab, *words)[1]["main"]
-        mixed = _train(root, lab, *words, "trainer.precision=bf16-mixed")[1]["main"]
+        full = train_quietly(root, lab, *words)[1]["main"]
+        mixed = train_quietly(root, lab, *words, "trainer.precision=bf16-mixed")[1]["main"]
         drops.append(100 * (full - mixed))
     return PARITY.measured([sum(drops) / len(drops)], "mean of 3 seeds of lab 02, fp32 - bf16")
 
 
 def _speedup(root: Path, labs: list[Lab]) -> Result:
     lab, gpus = labs[1], torch.cuda.device_count()
-    one = _train(root, lab, "hardware=gpu")[0].read_card()["cost"]["wall_s"]
-    all_of_them = _train(root, lab, "hardware=ddp", f"trainer.devices={gpus}")[0]
+    one = train_quietly(root, lab, "hardware=gpu")[0].read_card()["cost"]["wall_s"]
+    all_of_them = train_quietly(root, lab, "hardware=ddp", f"trainer.devices={gpus}")[0]
     return SPEEDUP.measured([one / all_of_them.read_card()["cost"]["wall_s"]], f"{gpus} GPUs")
 
 
-def _train(root: Path, lab: Lab, *overrides: str) -> tuple[RunFolder, dict[str, float]]:
+def train_quietly(root: Path, lab: Lab, *overrides: str) -> tuple[RunFolder, dict[str, float]]:
     """A run of the reference, silent; and the best validation score of each arm."""
-    with contextlib.redirect_stdout(None):
+    with contextlib.redirect_stdout(io.StringIO()):
         run = train(root, lab, ["impl=reference", *overrides], say=lambda _: None)
     best = {}
     for arm, config in run.read_config()["arms"].items():
