@@ -101,6 +101,19 @@ def test_a_session_is_the_same_behind_every_wall(wall, desk, name, kind):
         failure = call(session, name).failure
         assert (failure and failure.kind) == kind
         assert call(session, "fine").arrays["calls"] >= 1
+    deadline = time.monotonic() + 10  # a guard outside the wall ends a moment after the worker
+    while (left := started_for(desk)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+
+
+def started_for(desk):
+    """Processes whose command line names this lab: what a wall runs beside the worker."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(desk.root) in word for word in process.info["cmdline"] or [])
+    ]
 
 
 @pytest.mark.slow
