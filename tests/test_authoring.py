@@ -15,6 +15,7 @@ from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
 from dllab.authoring.leaks import secrets_of
 from dllab.authoring.mutation import generate, sample
+from dllab.authoring.rules import FAST
 from dllab.authoring.rules_training import thresholds
 from dllab.authoring.scaffold import scaffold
 from dllab.authoring.thresholds import Spread, pass_threshold, recipe_of, rounded
@@ -157,7 +158,7 @@ def test_a_record_is_written_into_the_lines_that_it_concerns(scratch):
     assert (now.target, now.floor) == (0.78, 0.61)
     changed = [line for line in before if line not in after]
     assert len(changed) == len([line for line in changed if re.match(r"    |  accuracy: \{", line)])
-    case = diagnose([Lab(scratch, lab.folder)], fast=True, jobs=2)[0].case
+    case = diagnose([Lab(scratch, lab.folder)], needs=FAST, jobs=2)[0].case
     assert list(thresholds.find(case)) == []
 
 
@@ -200,7 +201,7 @@ def test_a_taken_number_is_refused_and_no_file_is_touched(scratch):
 
 def test_a_new_lab_lacks_only_its_texts(scratch):
     lab = scaffold(scratch, "12", "augment")
-    [diagnosis] = diagnose([lab], fast=True, jobs=2)
+    [diagnosis] = diagnose([lab], needs=FAST, jobs=2)
     assert {fault.rule for fault in diagnosis.faults} == {"texts"}
 
 

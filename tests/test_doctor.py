@@ -7,10 +7,13 @@ import pytest
 from authoring_labs import KINDS, make_root, write_kind
 
 from dllab.authoring.doctor import RULES, diagnose
+from dllab.authoring.rules import FAST
 from dllab.authoring.strip import strip
 from dllab.authoring.trial import run_dllab, run_trial
 from dllab.cli.main import main
 from dllab.lab.find import Lab
+
+MUTATION = (*FAST, "mutation")
 
 
 @pytest.fixture
@@ -20,8 +23,8 @@ def root(tmp_path: Path, monkeypatch) -> Path:
     return made
 
 
-def faults(lab: Lab, *, fast: bool = True) -> dict[str, list[str]]:
-    [diagnosis] = diagnose([Lab(lab.root, lab.folder)], fast=fast, jobs=2)
+def faults(lab: Lab, needs=FAST) -> dict[str, list[str]]:
+    [diagnosis] = diagnose([Lab(lab.root, lab.folder)], needs=needs, jobs=2)
     found: dict[str, list[str]] = {}
     for fault in diagnosis.faults:
         assert fault.remedy, fault
@@ -37,7 +40,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_a_lab_of_every_kind_is_sound(root):
     labs = [write_kind(root, kind, str(90 + i)) for i, kind in enumerate(KINDS)]
-    for diagnosis in diagnose(labs, fast=True, jobs=2):
+    for diagnosis in diagnose(labs, needs=FAST, jobs=2):
         assert diagnosis.faults == (), diagnosis.lab.id
 
 
@@ -107,14 +110,14 @@ def test_the_leaking_line_is_told_with_its_place(root):
 
 
 def test_few_mutants_or_loose_checks_fail_the_kill_rate(root):
-    assert "only 19 mutants" in faults(write_kind(root, "control"), fast=False)["kill-rate"][0]
+    assert "only 19 mutants" in faults(write_kind(root, "control"), MUTATION)["kill-rate"][0]
 
 
 def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
     lab = write_kind(root, "control")
     entry = [{"before": "a", "after": "b", "reason": ""}]
     (lab.folder / "_author/equivalent.yaml").write_text(json.dumps(entry))
-    assert faults(lab, fast=False)["equivalent"] == [
+    assert faults(lab, MUTATION)["equivalent"] == [
         "no reason is given for `a` → `b`",
         "no surviving mutant is `a` → `b`",
     ]

@@ -16,6 +16,8 @@ from dllab.checks import Check
 from dllab.lab.find import Lab
 
 Needs = Literal["text", "proof", "mutation", "training"]
+ALL: tuple[Needs, ...] = ("text", "proof", "mutation", "training")
+FAST: tuple[Needs, ...] = ("text", "proof")
 
 
 @dataclass(frozen=True)

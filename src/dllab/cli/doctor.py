@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     import sys
 
     from dllab.authoring.doctor import RULES, diagnose
+    from dllab.authoring.rules import ALL, FAST
     from dllab.lab.find import all_labs, find_lab
     from dllab.lab.project import find_root
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    found = diagnose(labs, fast=args.fast, jobs=args.jobs, say=say)
+    found = diagnose(labs, needs=FAST if args.fast else ALL, jobs=args.jobs, say=say)
     if args.json:
         print(json.dumps({"labs": [_plain(diagnosis) for diagnosis in found]}, indent=1))
     else:
