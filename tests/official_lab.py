@@ -119,6 +119,8 @@ def make_stage(folder: Path) -> Stage:
     (lab / "_author" / "checks.py").write_text(FAR_CHECK)
     (lab / "_author" / "solution.py").write_text(HONEST)
     assert "double_probe" in CHECKS
+    (root / "data" / "toy").mkdir(parents=True)
+    (root / "data" / "toy" / "train.parquet").write_bytes(b"PAR1")
     write_hidden(folder / "hidden", draw(seed=7))
     return Stage(root)
 

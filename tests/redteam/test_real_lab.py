@@ -42,7 +42,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert done.returncode == 0, done.stdout + done.stderr
     with pytest.MonkeyPatch.context() as patch, open_backend("auto") as backend:
         items = data.items("fashion_mnist", "test")
-        some = torch.randperm(len(items["label"]))[:1000]
+        some = torch.randperm(len(items["label"]), generator=torch.Generator().manual_seed(0))[
+            :1000
+        ]
         drawn = {name: value[some] for name, value in items.items()}
         write_hidden(root.parent / "private", drawn, lab.id, "fashion_mnist")
         patch.setattr(backends, "open_backend", lambda _name: nullcontext(backend))
@@ -78,12 +80,12 @@ def test_a_network_that_has_learned_nothing_keeps_the_points_of_its_code(archive
     assert (code, result["score"]) == (1, CODE_POINTS)
 
 
-def test_a_file_that_leaves_in_the_middle_loses_what_comes_after(archive: Path) -> None:
+def test_a_function_that_leaves_loses_its_own_points_alone(archive: Path) -> None:
     source = unzipped(archive)["lab.py"].decode()
     trick = "\n\nimport os\n\n\ndef accuracy(confusion):\n    os._exit(0)\n"
     code, result = grade(altered(archive, "lab.py", (source + trick).encode()))
     status = {row["id"]: row["status"] for row in result["checks"]}
-    assert (code, result["verdict"], status["accuracy-score"]) == (1, "graded", "fail")
+    assert (code, result["score"], status["accuracy-score"]) == (0, 98, "fail")
 
 
 def test_a_file_that_patches_torch_gains_nothing(archive: Path) -> None:

@@ -206,3 +206,16 @@ def test_a_miss_by_bad_luck_is_a_miss(stage: Stage, warm: Any) -> None:
     archive = stage.submit("x", UNLUCKY.replace("@WRONG@", "0.135"))
     value = grade(stage, archive, warm)["metrics"][0]["value"]
     assert 0.88 <= value < 0.9
+
+
+@pytest.mark.parametrize("attack", ["reads_training_data", "reads_paths"])
+def test_links_in_the_project_are_no_side_door(
+    stage: Stage, warm: Any, tmp_path: Path, attack: str
+) -> None:
+    """What is covered at its place in the project is covered at its real place too."""
+    (tmp_path / "pyproject.toml").touch()
+    for name in ("labs", "data"):
+        (tmp_path / name).symlink_to(stage.root / name)
+    archive = stage.submit("x", stage.code(attack))
+    result = grade_archive(archive, Terms(tmp_path, warm, "official", stage.hidden))
+    judge(result, OUTCOMES["code"][attack])

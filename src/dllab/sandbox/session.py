@@ -247,7 +247,7 @@ class Session:
     def _job(self) -> Job:
         labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
         author, data = self._lab.folder / "_author", self._lab.root / "data"
-        tests = () if self._released else tuple(data.glob("*/test.parquet"))
+        rows = () if self._released else tuple(data.glob("*/*.parquet"))
         return Job(
             command=WORKER,
             environment=_environment(self._scratch, source, self._lab.root, self._limits),
@@ -263,7 +263,10 @@ class Session:
                 data,
                 self._code,
             ),
-            hidden=(author, *tests),
+            # behind a link as well: what is readable is so at its real place too
+            hidden=tuple(
+                dict.fromkeys(p for path in (author, *rows) for p in (path, path.resolve()))
+            ),
             searched=(source, labs),
             limits=self._limits,
         )
@@ -274,8 +277,8 @@ def open_session(
 ) -> Session:
     """A session for one file of learner code; nothing is started before the first request.
 
-    Labels of the public test split are out of its reach, unless all `released` data is needed for
-    a training.
+    Data sets are out of its reach, vocabularies apart, unless all `released` data is needed for a
+    training: a model may not keep its weights in rows that it looks up when it is scored.
     """
     return Session(lab, code, backend, limits, released=released)
 
