@@ -1,0 +1,1 @@
+"""Lab 06: data-parallel training, by hand."""

@@ -1,0 +1,1 @@
+"""The reference, its hidden checks and its mutants: not part of a learner's copy."""
