@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -16,6 +16,7 @@ from dllab.grading.predictions import Prediction, predict_arms, scored_arms
 from dllab.grading.result import Mode, Result, Terms, make_result
 from dllab.grading.seeds import draw
 from dllab.lab.find import Lab, find_lab
+from dllab.report.findings import run_findings
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend, find_backend
 from dllab.sandbox.limits import Limits
@@ -49,6 +50,11 @@ def grade(
     items = source or PublicTest()
     graded = grade_run(lab, run, mode=mode, backend=find_backend(backend), source=items, seed=seed)
     graded.result["submission"]["id"] = hashlib.sha256(run.code.read_bytes()).hexdigest()
+    graded.result["curve_findings"] = [
+        {"arm": arm, **asdict(finding)}
+        for arm, findings in run_findings(lab, run).items()
+        for finding in findings
+    ]
     _keep_predictions(lab, run, graded.predictions, items)
     write_json(run.result, graded.result)
     return graded

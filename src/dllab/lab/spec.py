@@ -16,12 +16,16 @@ LEVELS = ("beginner", "intermediate", "advanced")
 
 @dataclass(frozen=True)
 class Arm:
-    """One training. `data` names the set whose items score the arm; `budget_s` is wall seconds."""
+    """One training. `data` names the set whose items score the arm; `budget_s` is wall seconds.
+
+    `on_purpose` names rules of the curve doctor that this arm breaks because it should.
+    """
 
     name: str
     overrides: tuple[str, ...] = ()
     budget_s: float = 180.0
     data: str = ""
+    on_purpose: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,8 @@ def _spec(raw: dict[str, Any], path: Path) -> LabSpec:
 
 
 def _arm(name: str, raw: dict[str, Any], path: Path) -> Arm:
-    values = {**raw, "name": name, "overrides": tuple(raw.get("overrides", ()))}
+    lists = {key: tuple(raw.get(key, ())) for key in ("overrides", "on_purpose")}
+    values = {**raw, "name": name, **lists}
     return _build(Arm, path, f"arms.{name}.", values)
 
 

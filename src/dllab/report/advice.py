@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dllab.lab.find import Lab, all_labs
-from dllab.report.doctor import Finding, find_curve_issues
+from dllab.report.doctor import Finding
+from dllab.report.findings import run_findings
 from dllab.report.rubric import Result, Rubric, find_metric, number, read_rubric
 from dllab.rundir.run import RunFolder
 
@@ -24,8 +25,7 @@ def steps_after(lab: Lab, run: RunFolder) -> list[Step]:
     """The same steps for a run folder as it lies there, whatever it holds."""
     result = run.read_result()
     rubric = read_rubric(result, lab) if result else None
-    findings = {arm.name: find_curve_issues(arm.read_curve()) for arm in run.arms()}
-    return next_steps(lab, run, result, rubric, findings)
+    return next_steps(lab, run, result, rubric, run_findings(lab, run))
 
 
 def next_steps(

@@ -19,7 +19,8 @@ from dllab.lab.find import Lab, find_lab
 from dllab.report.advice import next_steps
 from dllab.report.cost import cost_facts
 from dllab.report.curves import panels
-from dllab.report.doctor import Finding, find_curve_issues
+from dllab.report.doctor import Finding
+from dllab.report.findings import arm_findings
 from dllab.report.mistakes import Mistakes, read_mistakes
 from dllab.report.plots import draw_panel
 from dllab.report.rubric import number, points, read_rubric
@@ -88,7 +89,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
 
 def _arm_view(lab: Lab, arm: ArmFolder) -> ArmView:
     curve = arm.read_curve()
-    findings = find_curve_issues(curve)
+    findings = arm_findings(lab, arm)
     marks = [finding.step_range for finding in findings]
     spec = lab.spec.arms.get(arm.name)
     return ArmView(
