@@ -29,19 +29,15 @@ FILES = (
 )
 FOLDERS = ("configs", "data", "src/dllab")
 DOCS = ("checklist.md", "learners.md", "troubleshooting.md")
+LEFT_OUT = ("__pycache__", "*.pyc", "*.bak", ".*", "_author")
 # What only authors run, and the texts that `dllab new` writes.
-LEFT_OUT = (
-    "__pycache__",
-    "*.pyc",
-    "*.bak",
-    ".*",
-    "_author",
-    "templates",
-    "doctor.py",
-    "new.py",
-    "calibrate.py",
-    "release.py",
-    "strip.py",
+AUTHORS = (
+    "authoring/templates",
+    "cli/doctor.py",
+    "cli/new.py",
+    "cli/calibrate.py",
+    "cli/release.py",
+    "cli/strip.py",
 )
 AUTHORS_PART = re.compile(r"# --- work on dllab -+\n.*?(?=# --- the environment)", re.DOTALL)
 LEARNERS_PART = """\
@@ -119,6 +115,9 @@ def _copy_shared(root: Path, out: Path) -> None:
     ignore = shutil.ignore_patterns(*LEFT_OUT)
     for name in FOLDERS:
         shutil.copytree(root / name, out / name, ignore=ignore)
+    for name in AUTHORS:
+        path = out / "src/dllab" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     for name in (*FILES, *(f"docs/{page}" for page in DOCS)):
         if (root / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
