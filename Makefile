@@ -35,11 +35,13 @@ reset-%: setup  ## bring a lab's starter back; your file is kept as a backup
 
 # --- work on dllab --------------------------------------------------------------------------------
 
+# One worker a core; tests that build on each other share a worker.
+_pytest = $(VENV) -m pytest -q -n auto --dist loadgroup
 test: setup  ## run the tests; of the later labs, this run's share
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest -q $(value ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(_pytest) $(value ARGS)
 
 test-all: setup  ## run the tests over every lab
-	@DLLAB_TEST_ALL=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(VENV) -m pytest -q $(value ARGS)
+	@DLLAB_TEST_ALL=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(_pytest) $(value ARGS)
 
 lint: setup  ## check style, format, types and layers, as the tests do
 	@$(VENV) -m ruff check .

@@ -21,7 +21,8 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     for name in [n for n in os.environ if n.startswith(("DLLAB_", "MAKE", "WANDB_"))]:
         if name != "DLLAB_TEST_ALL":
             monkeypatch.delenv(name)
-    monkeypatch.delenv("MFLAGS", raising=False)
+    for name in ("MFLAGS", "ARGS"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -15,7 +15,6 @@ from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.result import Mode, Result, Verdict
-from dllab.grading.retrain import retrain
 from dllab.grading.signature import sign
 from dllab.lab.find import Lab, find_lab
 from dllab.sandbox.backends import Backend
@@ -119,6 +118,9 @@ def item_source(hidden: Path | None, lab: Lab) -> ItemSource:
 
 def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
     if terms.retrain:
+        # Imported on demand: the scorer loads no config machinery unless it trains.
+        from dllab.grading.retrain import retrain
+
         retrain(lab, submission.run, terms.backend, terms.seed)
     graded = grade_run(
         lab,
