@@ -49,7 +49,10 @@ lint: setup  ## check style, format, types and layers, as the tests do
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
 
-bench: setup  ## measure speed against bare PyTorch
+bench-smoke: setup  ## run each measurement once, to see that it still works
+	@$(VENV) -m bench --pairs 1 --out .cache/bench-smoke.json
+
+bench: setup  ## measure speed against plain PyTorch
 	@$(VENV) -m bench $(_arguments)
 
 gpu-check: setup  ## measure what only a GPU can show; without one, say so
