@@ -306,6 +306,5 @@ class Model(LightningModule):
         predicted_B, label_B = (torch.cat(parts) for parts in zip(*self.answers, strict=True))
         confusion_CC = global_confusion(predicted_B, label_B, self.classes)
         hits = confusion_CC.diagonal().sum() / confusion_CC.sum()
-        self.log_dict(
-            {"val/accuracy": hits.float(), "val/macro_f1": macro_f1(confusion_CC).float()}
-        )
+        curves = {"val/accuracy": hits.float(), "val/macro_f1": macro_f1(confusion_CC).float()}
+        self.log_dict(curves, sync_dist=True)  # equal on all ranks, and so is their mean
