@@ -1,6 +1,7 @@
 """Every attack as a real submission, graded officially. `outcomes.yaml` says what each one wins."""
 
 import json
+import os
 import socket
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from dllab.submission.intake import take_in
 OUTCOMES = yaml.safe_load((HERE / "outcomes.yaml").read_text(encoding="utf-8"))
 BY_CODE = sorted(file.stem for file in (HERE / "attacks").glob("*.py"))
 # Those that any wall must stop, also where every worker starts cold.
+PASSING = ("torch", "sem.", "psm_", "__KMP")  # made and removed by libraries in /dev/shm
 EVERYWHERE = ("reads_paths", "opens_sockets", "background", "fork_bomb", "escapes_by_import")
 
 
@@ -58,7 +60,7 @@ class Listener:
     """Someone on this machine who would answer, by every kind of socket."""
 
     def __init__(self, path: Path) -> None:
-        abstract = f"dllab-redteam-{path.parent.name}"
+        abstract = f"dllab-redteam-{os.getpid()}"
         self.visitors: list[object] = []
         self.sockets = [
             _bound(socket.AF_INET, ("127.0.0.1", 0)),
@@ -104,8 +106,9 @@ def snapshot(stage: Stage) -> dict[str, bytes]:
         for file in stage.root.parent.rglob("*")
         if file.is_file() and not any(part in own for part in file.parts)
     }
-    shared = {str(file): b"" for file in Path("/dev/shm").iterdir()}
-    return {**files, **{name: b"" for name in shared if "torch" not in name}}
+    # Tests of other workers come and go with shared memory of their own.
+    shared = (file for file in Path("/dev/shm").iterdir() if not file.name.startswith(PASSING))
+    return {**files, **{str(file): b"" for file in shared}}
 
 
 def grade(stage: Stage, archive: Path, backend: Any, **options: Any) -> dict[str, Any]:
