@@ -1,7 +1,7 @@
 """Every attack as a real submission, graded officially. `outcomes.yaml` says what each one wins."""
 
 import json
-import os
+import secrets
 import socket
 import tempfile
 import threading
@@ -60,7 +60,7 @@ class Listener:
     """Someone on this machine who would answer, by every kind of socket."""
 
     def __init__(self, path: Path) -> None:
-        abstract = f"dllab-redteam-{os.getpid()}"
+        abstract = f"dllab-redteam-{secrets.token_hex(4)}"
         self.visitors: list[object] = []
         self.sockets = [
             _bound(socket.AF_INET, ("127.0.0.1", 0)),
