@@ -232,8 +232,8 @@ def frozen_norm_probe(lab: ModuleType, _given: Arrays) -> Arrays:
     """Freeze by hand, and ask for the norms' modes in training and in evaluation."""
     net = model(lab)
     stages = net.backbone.stages
-    for number, stage in enumerate(stages):
-        stage.requires_grad_(number >= STAGES - 2)
+    stages.requires_grad_(requires_grad=False)
+    stages[-2:].requires_grad_(requires_grad=True)
     net.train()
     in_training = training(stages)
     net.eval()

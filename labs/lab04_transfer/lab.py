@@ -84,7 +84,7 @@ class Data(LightningDataModule):
         *,
         name: str = "fashion_mnist",
         size: str = "small",
-        per_class: int = 30,
+        per_class: int = 50,
         batch_size: int = 50,
         seed: int = 0,
         load: Callable[..., dict[str, Tensor]] = load,
@@ -131,10 +131,10 @@ class Model(LightningModule):
         weights: str = "imagenet",
         size: int = 64,
         classes: int = 10,
-        thawed: int = 4,
+        thawed: int = 6,
         probe_epochs: int = 2,
         lr: float = 0.003,
-        decay: float = 0.5,
+        decay: float = 0.6,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
