@@ -14,6 +14,7 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -85,8 +86,13 @@ def _arms(lab: Lab, picks: list[Override]) -> list[str]:
 def _hydra(layers: Layers) -> Iterator[None]:
     """Hydra on the shared folder; what was set up before (a sweep's job) is put back after."""
     register_schema()
-    with initialize_config_dir(str(layers.shared), job_name="dllab", version_base="1.3"):
-        yield
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(layers.shared), job_name="dllab", version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def _draft(layers: Layers, arm: str, given: list[Override]) -> Draft:
