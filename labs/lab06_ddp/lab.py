@@ -15,11 +15,11 @@ from itertools import pairwise
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from lightning import LightningDataModule, LightningModule
+from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dllab.data import BatchLoader, load
+from dllab.data.module import SplitData
 from labs.lab06_ddp.given import join_world
 
 
@@ -181,30 +181,8 @@ class ShardLoader:
             yield {name: value[chosen_B] for name, value in self.tensors.items()}
 
 
-class Data(LightningDataModule):
-    """Fashion-MNIST, divided among the ranks by your own sampler; `batch_size` is the global one.
-
-    `load` is a parameter so that a test can bring its own small splits.
-    """
-
-    def __init__(
-        self,
-        *,
-        name: str = "fashion_mnist",
-        size: str = "small",
-        batch_size: int = 128,
-        seed: int = 0,
-        load: Callable[..., dict[str, Tensor]] = load,
-    ) -> None:
-        super().__init__()
-        self.name, self.size = name, size
-        self.batch_size, self.seed = batch_size, seed
-        self.load = load
-
-    def setup(self, stage: str | None = None) -> None:
-        """Load the two splits that training may see, uint8 images and int64 labels."""
-        self.train = self.load(self.name, "train", self.size)
-        self.val = self.load(self.name, "val", self.size)
+class Data(SplitData):
+    """Fashion-MNIST, divided among the ranks by your sampler; `batch_size` is the global one."""
 
     def train_dataloader(self) -> ShardLoader:
         """This rank's part of every global batch, in a new order each epoch."""
@@ -217,10 +195,6 @@ class Data(LightningDataModule):
             world=1 if alone else dist.get_world_size(),
         )
         return ShardLoader(self.train, shards)
-
-    def val_dataloader(self) -> BatchLoader:
-        """The validation images; dllab gives each rank its share."""
-        return BatchLoader(self.val, 500)
 
 
 class Model(LightningModule):

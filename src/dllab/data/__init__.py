@@ -4,6 +4,7 @@
     items(name, split)          what Model.predict is scored on
     BatchLoader, StreamLoader   whole-tensor batches; chunks of a stream
     pretrained(name)            weights that others have learned
+    module.SplitData            a LightningDataModule of a set's training and validation split
 
 Importing this room costs torch and nothing else: readers are imported when the cache has a miss.
 """
