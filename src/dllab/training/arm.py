@@ -16,7 +16,8 @@ from dllab.lab.code import Impl, import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.rundir.run import ArmFolder
-from dllab.training.callbacks import Interrupted, arm_callbacks
+from dllab.training.callbacks import arm_callbacks
+from dllab.training.checkpoints import Interrupted
 from dllab.training.loggers import CurveLogger, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
 from dllab.training.strategy import make_strategy, prepare
