@@ -1,6 +1,7 @@
 """The config room from its front door: what is composed, in which order, and what comes out."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +10,8 @@ import yaml
 from config_lab import ARMS, TINY, make_root, write_lab
 
 from dllab.cli import main
-from dllab.config.compose import compose, compose_arm
+from dllab.config.compose import compose
+from dllab.config.schema import Config
 from dllab.lab.find import Lab, all_labs
 
 REPO = Path(__file__).resolve().parent.parent
@@ -18,6 +20,10 @@ GROUPS = {
     for group in ("hardware", "logger", "debug")
 }
 LABS = [lab for lab in all_labs(REPO) if lab.spec.arms]
+
+
+def compose_arm(lab: Lab, arm: str = "main", overrides: Sequence[str] = ()) -> Config:
+    return compose(lab, [*overrides, f"arm={arm}"])[arm]
 
 
 @pytest.fixture

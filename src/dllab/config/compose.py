@@ -54,11 +54,6 @@ def compose(lab: Lab, overrides: Sequence[str] = ()) -> dict[str, Config]:
     return {arm: _finish(draft, values, drafts.values()) for arm, draft in drafts.items()}
 
 
-def compose_arm(lab: Lab, arm: str = "main", overrides: Sequence[str] = ()) -> Config:
-    """The config of one arm; errors as in `compose`."""
-    return compose(lab, [*overrides, f"arm={arm}"])[arm]
-
-
 def searchpath(layers: Layers) -> str:
     """The override that tells Hydra where the lab's `conf/` is."""
     return f"hydra.searchpath=[{quoted(f'file://{layers.own.as_posix()}')}]"
