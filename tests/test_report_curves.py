@@ -34,6 +34,11 @@ def test_a_healthy_training_is_left_alone(seed: int) -> None:
     assert find_curve_issues(report_runs.train_clothes(seed=seed)) == []
 
 
+def test_a_rise_within_the_noise_of_few_items_is_left_alone() -> None:
+    """Of 45 validation series, one that is missed moves the loss by more than its best value."""
+    assert find_curve_issues(report_runs.train_vowels(seed=2)) == []
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_training_is_named_by_its_cause(kind: str) -> None:
     curve = report_runs.train_clothes(kind)

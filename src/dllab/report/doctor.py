@@ -20,7 +20,8 @@ from dllab.report.curves import Floats, Point, Series, names, read_series
 SPIKE = 1.75  # times the untrained loss: no healthy first steps go there
 WORSE = 1.3  # times the untrained loss at the end: learning went backwards
 FLAT = 0.03  # of the untrained loss: less is no learning
-RISE = 1.15  # times the best validation loss: unlearning, not noise
+RISE = 1.2  # times the best validation loss: so much is worth a word
+NOISE = 3.0  # standard deviations between neighbouring validations: below, a rise may be chance
 REPEATS = 0.75  # correlation of the loss between epochs: the same batches in the same order
 
 
@@ -214,17 +215,21 @@ def _overfit(curve: _Curve) -> Finding | None:
     loss = curve.val.values
     if len(loss) < 5 or not np.isfinite(loss).all():
         return None
-    best = int(np.argmin(loss))
+    level = np.convolve(loss, np.ones(3) / 3, "valid")  # the lowest of many values is mostly luck
+    best = int(np.argmin(level)) + 1
     late = float(np.mean(loss[-max(3, len(loss) // 5) :]))
-    seen_then = _around(curve.train, curve.val.steps[best])
-    if best >= len(loss) - 3 or late < RISE * loss[best] or curve.final > 0.8 * seen_then:
+    rise = late - float(level[best - 1])
+    noise = float(np.std(np.diff(loss[len(loss) // 4 :]))) / math.sqrt(2)
+    if rise < (RISE - 1) * level[best - 1] or rise < NOISE * noise:
+        return None
+    if best >= len(loss) - 3 or curve.final > 0.8 * _around(curve.train, curve.val.steps[best]):
         return None
     return Finding(
         "overfit",
         (int(curve.val.steps[best]), int(curve.val.steps[-1])),
-        f"The validation loss was best ({loss[best]:.3g}) at step {int(curve.val.steps[best])} and "
-        f"has risen to {late:.3g} since, while the training loss kept falling to "
-        f"{curve.final:.2g}: the network learns the training items by heart.",
+        f"The validation loss was best ({level[best - 1]:.3g}) around step "
+        f"{int(curve.val.steps[best])} and has risen to {late:.3g} since, while the training loss "
+        f"kept falling to {curve.final:.2g}: the network learns the training items by heart.",
         "Stop at the best step (the checkpoint of it is kept), or add augmentation, dropout or "
         "weight decay, or use more data.",
     )
