@@ -15,11 +15,7 @@ DLLAB  ?= $(VENV) -m dllab
 # --- learn ----------------------------------------------------------------------------------------
 
 lab-%: setup  ## train lab 01, 02, …, grade the run, say what to do next
-	@$(DLLAB) train $* $(_arguments); code=$$?; \
-	case $$code in \
-	  0) echo "Next: make lab-$* again with your own changes, or make submit-$* to pack this run." ;; \
-	  1) echo "Next: edit labs/lab$*_*/lab.py, then make lab-$* again; make watch-$* checks as you type." ;; \
-	esac; exit $$code
+	@$(DLLAB) train $* $(_arguments)
 
 grade-%: setup  ## grade the newest run of a lab again
 	@$(DLLAB) grade $* $(_arguments)

@@ -48,13 +48,9 @@ def test_upper_case_names_stay_with_make_and_args_comes_last(repo: Path) -> None
     assert words == ["b=1", "a=2", "-m", "~extra", "model.lr=${a}"]
 
 
-def test_lab_says_what_to_do_next(repo: Path) -> None:
-    passed = make(repo, "lab-01", "DLLAB=true")
-    assert passed.returncode == 0
-    assert "make submit-01" in passed.stdout
-    unfinished = make(repo, "lab-01", "DLLAB=false")
-    assert unfinished.returncode == 2  # make turns every failure into 2
-    assert "edit labs/lab01_" in unfinished.stdout
+def test_lab_passes_the_outcome_on(repo: Path) -> None:
+    assert make(repo, "lab-01", "DLLAB=true").returncode == 0
+    assert make(repo, "lab-01", "DLLAB=false").returncode == 2  # make turns every failure into 2
 
 
 def test_make_alone_lists_every_target(repo: Path) -> None:

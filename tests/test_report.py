@@ -10,9 +10,10 @@ import pytest
 import report_runs
 
 from dllab.lab.find import Lab, find_lab
+from dllab.report.advice import Step
 from dllab.report.html import write_report
 from dllab.report.rubric import read_rubric
-from dllab.report.terminal import print_rubric
+from dllab.report.terminal import print_rubric, print_steps
 from dllab.rundir.run import RunFolder
 
 ARMS = ("clothes", "vowels", "reviews", "chars")
@@ -84,6 +85,28 @@ def test_the_reference_is_called_so(project: Path, lab: Lab) -> None:
     assert "cannot be submitted" in printed({**result, "impl": "reference"}, lab)
 
 
+def test_a_next_step_can_be_pasted_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """make runs dllab from .venv, which the person's own shell may know nothing of."""
+
+    def steps() -> str:
+        file = io.StringIO()
+        print_steps([Step("Pack it.", "dllab submit 01"), Step("Again.", "make lab-01")], file)
+        return file.getvalue()
+
+    program = tmp_path / ".venv/bin/dllab"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "  .venv/bin/dllab submit 01\n" in steps()
+    assert "  make lab-01\n" in steps()
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert "  dllab submit 01\n" in steps()
+
+
 def test_a_required_check_is_named_where_points_alone_would_pass(project: Path, lab: Lab) -> None:
     result = run_of(project, "bbbbbb").read_result()
     result["checks"][1]["required"] = True
@@ -145,6 +168,7 @@ def test_the_page_shows_every_part_of_a_full_run(project: Path, lab: Lab) -> Non
     assert "<polyline" in text
     assert "<blockquote>" in text
     assert "over 2 seeds" in text
+    assert "3.18 TFLOP" in text
     assert "estimated at 10 W" in text
     assert "model.lr" in text  # what changed since the run before
 

@@ -62,9 +62,10 @@ def require_no_todos(lab: Lab) -> None:
     steps = lab.spec.hints.get(todo.task, ())
     left = f" ({len(todos)} left)" if len(todos) > 1 else ""
     place = lab.code.relative_to(lab.root) if lab.code.is_relative_to(lab.root) else lab.code
+    hint = steps[0] if steps else f"dllab hint {lab.number} {todo.task}"
     raise NextStep(
         f"next TODO{left}: {todo.task}, {place}:{todo.line}\n  {todo.text}",
-        f"{steps[0]}" if steps else f"dllab hint {lab.number} {todo.task}",
+        f"{hint}\nmake watch-{lab.number} runs the checks each time you save",
     )
 
 

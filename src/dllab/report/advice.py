@@ -50,6 +50,7 @@ def _steps(
     if (rubric.impl if rubric else card.get("impl")) == "reference":
         place = lab.code.relative_to(lab.root) if lab.code.is_relative_to(lab.root) else lab.code
         yield Step(f"Now write it yourself: the TODOs are in {place}.", f"dllab hint {lab.number}")
+        yield Step("See each check turn green as you save.", f"make watch-{lab.number}")
         yield Step("Then train and grade your own.", f"make lab-{lab.number}")
         return
     if result is None or rubric is None:

@@ -1,5 +1,6 @@
 """The rubric in the terminal: a table in colour where there is one, plain text where not."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,16 @@ def print_steps(steps: Sequence[Step], file: TextIO | None = None) -> None:
         console.print("next     " if number == 0 else "         ", end="", style="dim")
         console.print(Text(_safe(step.text, console)), soft_wrap=True)
         if step.command:
-            console.print(f"         {step.command}", style="bold", soft_wrap=True)
+            console.print(f"         {_to_paste(step.command)}", style="bold", soft_wrap=True)
+
+
+def _to_paste(command: str) -> str:
+    """The command as this shell finds it: make runs dllab without putting it on the PATH."""
+    if not command.startswith("dllab ") or shutil.which("dllab"):
+        return command
+    program = Path(sys.executable).with_name("dllab")
+    here = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    return f"{here}{command.removeprefix('dllab')}"
 
 
 def _console(file: TextIO) -> Console:
