@@ -33,6 +33,7 @@ def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: 
     assert content["impl"] == "mine"
     assert content["arms"]["main"]["epochs"] == 2
     assert content["cost"]["cpu_s"] > 0
+    assert content["cost"]["flops"] == 40 * flops_of_a_step(batch=128)
     named = {name for point in curve(run) for name in point}
     assert {"step", "epoch", "lr", "grad_norm", "train/loss", "val/loss"} <= named
     assert (run / "arms/main/weights.safetensors").is_file()
@@ -47,6 +48,13 @@ def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: 
     code, _, stderr = dllab("train", "01", "--resume", str(run), "--no-grade")
     assert code == 2
     assert "last.ckpt" in stderr
+
+
+def flops_of_a_step(batch: int) -> int:
+    """A product of [n, k] and [k, m] takes 2nkm. Each layer needs one forward and one for the
+    gradient of its weights; all but the first need one more, for that of their inputs."""
+    layers = [784 * 256, 256 * 128, 128 * 10]
+    return 2 * batch * (3 * sum(layers) - layers[0])
 
 
 @pytest.mark.slow

@@ -29,9 +29,9 @@ def cost_facts(card: dict[str, Any]) -> list[Fact]:
     facts = [Fact("Wall time", duration(wall)), Fact("CPU time", duration(cpu))]
     if cost.get("peak_memory_mb"):
         facts.append(Fact("Peak memory", f"{cost['peak_memory_mb']:,.0f} MiB"))
-    flops = cost.get("flops") or card.get("flops")
-    if flops:
-        facts.append(Fact("Computation", f"{_scaled(float(flops))}FLOP"))
+    if cost.get("flops"):
+        how = "training: the products and convolutions of one step, times the steps"
+        facts.append(Fact("Computation", f"{_scaled(float(cost['flops']))}FLOP", how))
     return [*facts, _energy(wall, cpu, len(gpus)), _money(wall, cpu, len(gpus))]
 
 

@@ -18,6 +18,7 @@ from dllab.lab.inference import predict_items
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import arm_callbacks
 from dllab.training.checkpoints import Interrupted
+from dllab.training.flops import CountFlops
 from dllab.training.loggers import CurveLogger, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
 from dllab.training.strategy import make_strategy, prepare
@@ -53,10 +54,11 @@ def train_arm(
     checkpoint = last if resuming and last.is_file() else None
     folder.path.mkdir(parents=True, exist_ok=True)
     stopped = None
+    flops = CountFlops()
     try:
         if checkpoint:
             _take_up_place(data, checkpoint)
-        trainer = _trainer(folder, config, watchers)
+        trainer = _trainer(folder, config, flops, watchers)
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
     except Interrupted as error:
         stopped = error
@@ -72,7 +74,7 @@ def train_arm(
             _predict(judged, set_name, folder, trainer.strategy.root_device)
     if stopped:
         raise stopped
-    return _summary(trainer, model)
+    return {**_summary(trainer, model), "flops": flops.total(trainer)}
 
 
 def _take_up_place(data: L.LightningDataModule, checkpoint: Path) -> None:
@@ -150,7 +152,9 @@ def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
         )
 
 
-def _trainer(folder: ArmFolder, config: Config, watchers: Sequence[Callback]) -> L.Trainer:
+def _trainer(
+    folder: ArmFolder, config: Config, flops: CountFlops, watchers: Sequence[Callback]
+) -> L.Trainer:
     curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
     return L.Trainer(
         **trainer_arguments(config),
@@ -161,7 +165,7 @@ def _trainer(folder: ArmFolder, config: Config, watchers: Sequence[Callback]) ->
         enable_model_summary=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
-        callbacks=[*arm_callbacks(folder, config, curve), *watchers],
+        callbacks=[flops, *arm_callbacks(folder, config, curve), *watchers],
         logger=[curve, *trackers(folder, config)],
     )
 

@@ -102,6 +102,7 @@ class RunCard:
             "wall_s": round(self._before["wall_s"] + time.perf_counter() - self._wall, 2),
             "cpu_s": round(self._before["cpu_s"] + _cpu_seconds() - self._cpu, 2),
             "peak_memory_mb": _peak_memory_mb(),
+            "flops": sum(arm.get("flops", 0) for arm in self.content["arms"].values()),
         }
         write_json(self._run.card, self.content)
 
