@@ -45,10 +45,10 @@ lint: setup  ## check style, format, types and layers, as the tests do
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
 
-bench-smoke: setup  ## run each measurement once, to see that it still works
-	@$(VENV) -m bench --pairs 1 --out .cache/bench-smoke.json
+bench-smoke: setup  ## take each measurement once, only to see that it still works
+	@$(VENV) -m bench --smoke --out .cache/bench-smoke.json
 
-bench: setup  ## measure speed against plain PyTorch
+bench: setup  ## measure speed side by side with plain PyTorch and Lightning
 	@$(VENV) -m bench $(_arguments)
 
 gpu-check: setup  ## measure what only a GPU can show; without one, say so

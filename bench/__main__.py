@@ -1,9 +1,9 @@
 """All measurements, one after the other: `make bench`.
 
-    python -m bench [--pairs 5] [--out bench/results.json]
+    python -m bench [--only P1 P7-01 …] [--pairs 5] [--smoke] [--out bench/results.json]
 
-Each script measures both of its sides in one interleaved run, and judges the ratio by the goal that
-stands in it. This module only runs them, joins what they write, and prints one Markdown table.
+Each script measures both of its sides in one interleaved run; goals.yaml says which script takes
+which figure, and what it should be. With --only, the other figures of the file stay as they are.
 """
 
 import argparse
@@ -11,42 +11,55 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).parent
-SCRIPTS = sorted(file.stem for file in HERE.glob("[a-z]*.py"))
+from bench.measure import ROOT, Result, aim, goals, spread
 
 
-def run(script: str, pairs: int) -> list[dict[str, Any]]:
+def scripts(only: Sequence[str]) -> list[str]:
+    """The scripts that take the figures whose ids begin like one of `only`; all, without any."""
+    asked = {id: goal for id, goal in goals().items() if not only or id.startswith(tuple(only))}
+    return list(dict.fromkeys(goal["script"] for goal in asked.values()))
+
+
+def run(script: str, words: Sequence[str]) -> list[Result]:
     """One script's results; what it prints goes on to standard error."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
-        command = [sys.executable, "-m", f"bench.{script}", f"--pairs={pairs}", f"--json={file}"]
-        subprocess.run(command, cwd=HERE.parent, stdout=sys.stderr, check=True)
+        command = [sys.executable, "-m", f"bench.{script}", *words, f"--json={file}"]
+        subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=True)
         return list(json.loads(file.read_text(encoding="utf-8"))["results"])
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def table(results: Sequence[Result]) -> str:
     """The results as Markdown."""
-    head = "| id | value | spread | goal | met | pairs | |\n|---|---|---|---|---|---|---|"
+    head = "| id | what | value (range) | goal | met | |\n|---|---|---|---|---|---|"
     rows = [
-        f"| {r['id']} | {r['value']:g} | {r['low']:g} to {r['high']:g} | {r['goal']:g} "
-        f"| {'yes' if r['met'] else 'no'} | {r['pairs']} | {r['why']} |"
+        f"| {r['id']} | {goals()[r['id']]['what']} | {spread(r)} | {aim(goals()[r['id']])} "
+        f"| {'yes' if r['met'] else '**no**'} | {r['why']} |"
         for r in results
     ]
-    return "\n".join([head, *rows])
+    return "\n".join([head, *rows]) + "\n"
 
 
 def main() -> None:
-    """Measure, write results.json, print the table."""
+    """Measure, write the JSON and beside it the same as a Markdown table, print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="dllab's speed, as ratios")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="ids, or beginnings")
     parser.add_argument("--pairs", type=int, default=5, help="interleaved pairs (default: 5)")
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    parser.add_argument("--smoke", action="store_true", help="only see that all of them work")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench/results.json")
     args = parser.parse_args()
-    results = [result for script in SCRIPTS for result in run(script, args.pairs)]
-    args.out.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")
-    print(table(results))
+    known = json.loads(args.out.read_text())["results"] if args.only and args.out.is_file() else []
+    found = {result["id"]: result for result in known}
+    words = [f"--pairs={args.pairs}", *(["--smoke"] if args.smoke else [])]
+    for script in scripts(args.only):
+        found |= {result["id"]: result for result in run(script, words)}
+        results = [found[id] for id in goals() if id in found]
+        args.out.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")
+        args.out.with_suffix(".md").write_text(table(results), encoding="utf-8")
+    print(table(results), end="")
 
 
 if __name__ == "__main__":

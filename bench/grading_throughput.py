@@ -1,39 +1,30 @@
 """P6 and P11: official grading on a warm zygote against one cold process for each submission.
 
-    python -m bench.grading_throughput [--pairs 5] [--json FILE]
-
 A submission is a LightningModule with a small CNN: its code is imported, one small probe is asked,
 and 1,000 images of 28 x 28 are scored. The cold side is a plain child process without any wall; the
 warm side is a zygote's child behind all of them. Both run on one core, one submission after the
-other, and every CPU-second of grader, server and worker counts. The value of P6 is the median of
-the pairs' ratios (cold / warm) in CPU-seconds.
+other, and every CPU-second of grader, server and worker counts.
 """
 
-import argparse
-import json
 import os
-import statistics
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
+from bench.measure import Cost, Plan, Result, interleave, judged, main, middle, ratios, timed
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import Backend, NoWall
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import open_session
-from dllab.sandbox.watch import cpu_seconds, tree
+from dllab.sandbox.watch import tree
 from dllab.sandbox.wire import pack
 from dllab.sandbox.zygote import Zygote
 
 IMAGES = 1000
 COLD, WARM = 2, 20  # submissions a pair
-GOALS = {"P6-ratio": 8.0, "P6-per-minute": 200.0, "P11-child-mb": 300.0}
 
 LAB_YAML = """
 title: Bench
@@ -74,14 +65,6 @@ class Model(LightningModule):
 """
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Of one submission."""
-
-    cpu_s: float
-    wall_s: float
-
-
 class Desk:
     """One submission, and all that grading it takes."""
 
@@ -118,11 +101,8 @@ class Desk:
 
     def cost(self, wall: Backend, count: int) -> Cost:
         """The mean over some submissions."""
-        cpu, wall_clock = cpu_seconds(list(tree(os.getpid()))), time.perf_counter()
-        for _ in range(count):
-            self.grade(wall)
-        cpu = cpu_seconds(list(tree(os.getpid()))) - cpu
-        return Cost(cpu / count, (time.perf_counter() - wall_clock) / count)
+        all_of_them = timed(lambda: [self.grade(wall) for _ in range(count)])
+        return Cost(all_of_them.cpu_s / count, all_of_them.wall_s / count)
 
 
 def _private_bytes(pid: int) -> int:
@@ -130,52 +110,27 @@ def _private_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
-def measure(pairs: int) -> Iterator[dict[str, Any]]:
+def measure(plan: Plan) -> Iterator[Result]:
     """Ratio and throughput of P6, and memory of P11."""
+    torch.set_num_threads(1)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder, Zygote() as zygote:
         desk = Desk(Path(folder).resolve())
         private = [desk.grade(zygote) / 1e6 for _ in range(3)]  # the first also warms up
         desk.grade(NoWall())
-        costs = [(desk.cost(NoWall(), COLD), desk.cost(zygote, WARM)) for _ in range(pairs)]
-    cpu = [cold.cpu_s / warm.cpu_s for cold, warm in costs]
-    wall = statistics.median(cold.wall_s / warm.wall_s for cold, warm in costs)
-    each = statistics.median(cold.cpu_s for cold, _ in costs)
-    yield _row("P6-ratio", cpu, f"wall: {wall:.1f} x; cold: {each:.2f} CPU-s a submission")
-    rates = [60 / warm.cpu_s for _, warm in costs]
-    yield _row("P6-per-minute", rates, "submissions a CPU-minute, all processes counted")
-    yield _row("P11-child-mb", private, "MB that a worker does not share", most=True)
-
-
-def _row(id: str, values: list[float], why: str, *, most: bool = False) -> dict[str, Any]:
-    value, goal = statistics.median(values), GOALS[id]
-    return {
-        "id": id,
-        "goal": goal,
-        "value": round(value, 2),
-        "low": round(min(values), 2),
-        "high": round(max(values), 2),
-        "pairs": len(values),
-        "met": value <= goal if most else value >= goal,
-        "why": why,
-    }
-
-
-def main() -> None:
-    """Print the figures, and write them where asked."""
-    parser = argparse.ArgumentParser(description="P6, P11: warm grading against cold processes")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    results = list(measure(args.pairs))
-    for r in results:
-        mark = "✓" if r["met"] else "✗"
-        spread = f"{r['low']:.1f}-{r['high']:.1f}"
-        print(f"{mark} {r['id']:14} {r['value']:8.1f} ({spread}), goal {r['goal']}; {r['why']}")
-    if args.json:
-        args.json.write_text(json.dumps({"results": results}, indent=2) + "\n", encoding="utf-8")
+        sides = {
+            "cold": lambda: desk.cost(NoWall(), COLD),
+            "warm": lambda: desk.cost(zygote, WARM),
+        }
+        costs = interleave(plan.pairs, sides)
+    cold, warm = costs["cold"], costs["warm"]
+    wall = middle(cold, "wall_s") / middle(warm, "wall_s")
+    why = f"wall: {wall:.1f} x; cold: {middle(cold):.2f} CPU-s a submission"
+    yield judged("P6-ratio", ratios(cold, warm), why)
+    rates = [60 / cost.cpu_s for cost in warm]
+    yield judged("P6-per-minute", rates, "in a CPU-minute, all processes counted")
+    yield judged("P11-child-mb", private, "what a worker does not share")
 
 
 if __name__ == "__main__":
-    main()
+    main(measure)

@@ -1,72 +1,56 @@
 """The measurements still run, and write what bench/results.json promises."""
 
-import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
+import yaml
 
-from dllab.authoring.thresholds import recipe_of
-from dllab.lab.find import find_lab
+FIELDS = {"id", "goal", "value", "low", "high", "pairs", "met", "why"}
 
 
-@pytest.mark.slow
-def test_each_measurement_runs_once(repo: Path, tmp_path: Path) -> None:
-    out = tmp_path / "results.json"
-    command = [sys.executable, "-m", "bench", "--pairs", "1", "--out", str(out)]
-    done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results = json.loads(out.read_text())["results"]
-    fields = {"id", "goal", "value", "low", "high", "pairs", "met", "why"}
-    assert all(set(result) == fields for result in results)
-    assert {result["id"].partition("-")[0] for result in results} >= {"P3", "P4", "P6", "P11"}
-    assert all(result["low"] <= result["value"] <= result["high"] for result in results)
-    assert "| id | value |" in done.stdout
+def check(results: list[dict], goals: dict[str, dict]) -> None:
+    """The form of docs: `met` follows from value and goal, and the goals stand in one file."""
+    for result in results:
+        assert set(result) == FIELDS
+        goal = goals[result["id"]]
+        assert result["goal"] == goal.get("most", goal.get("least"))
+        above = result["value"] >= result["goal"] if "least" in goal else None
+        assert result["met"] == (result["value"] <= goal["most"] if above is None else above)
+        assert result["low"] <= result["value"] <= result["high"]
 
 
 @pytest.fixture
-def runs(repo: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, which is run from the repository's root."""
-    monkeypatch.syspath_prepend(repo)
-    return importlib.import_module("bench.honest.__main__")
+def goals(repo: Path) -> dict[str, dict]:
+    scripts = yaml.safe_load((repo / "bench/goals.yaml").read_text())
+    assert all((repo / f"bench/{script}.py").is_file() for script in scripts)
+    return {id: goal for ids in scripts.values() for id, goal in ids.items()}
 
 
-def honest(lab: str, seed: int, recipe: str, **values: Any) -> dict[str, Any]:
-    """A line of the record of honest runs."""
-    fine = {"verdict": "graded", "passed": True, "score": 9.0, "max_score": 9.0, "findings": []}
-    cost = {"train_cpu_s": 20.0, "grade_cpu_s": 4.0}
-    return {"lab": lab, "seed": seed, "recipe": recipe, **fine, **cost, **values}
+@pytest.mark.slow
+def test_each_measurement_runs_once(repo: Path, tmp_path: Path, goals: dict[str, dict]) -> None:
+    out = tmp_path / "results.json"
+    command = [sys.executable, "-m", "bench", "--smoke", "--out", str(out)]
+    done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(out.read_text())["results"]
+    check(results, goals)
+    assert [result["id"] for result in results] == list(goals)
+    assert out.with_suffix(".md").read_text() == done.stdout
 
 
-def test_honest_runs_go_on_where_the_record_ends(
-    repo: Path, tmp_path: Path, runs: ModuleType
+def test_only_some_are_taken_and_the_others_kept(
+    repo: Path, tmp_path: Path, goals: dict[str, dict]
 ) -> None:
-    """What was run by another recipe is run again, and takes the older run's place."""
-    record, lab = tmp_path / "runs.jsonl", find_lab(repo, "01")
-    for seed, recipe in ((2, recipe_of(lab)), (0, recipe_of(lab)), (1, "another")):
-        runs.keep(record, honest(lab.id, seed, recipe))
-    assert list(runs.missing(lab, 4, record)) == [1, 3]
-    runs.keep(record, honest(lab.id, 1, recipe_of(lab)))
-    assert [run["seed"] for run in runs.read(record)] == [0, 1, 2]
-
-
-def test_a_wronged_run_is_counted_whatever_wronged_it(runs: ModuleType) -> None:
-    wronged = [
-        honest("lab01_mlp", 0, "r", passed=False, score=6.0),
-        honest("lab01_mlp", 1, "r", verdict="needs_review", passed=False),
-    ]
-    fine = [honest("lab02_cnn", 0, "r", score=8.5), honest("lab02_cnn", 1, "r")]
-    assert runs.table([*wronged, *fine]).splitlines()[2:] == [
-        "| lab01_mlp | 2 | 2 | 1 | 1 | 0 | 24 |",
-        "| lab02_cnn | 2 | 0 | 1 | 0 | 0 | 24 |",
-        "| all | 4 | 2 | 2 | 1 | 0 | 24 |",
-    ]
-
-
-def test_no_recorded_honest_run_is_wronged(runs: ModuleType) -> None:
-    """What docs/instructors.md promises is what the committed record shows."""
-    assert [run for run in runs.read(runs.RECORD) if runs.is_wronged(run)] == []
+    out = tmp_path / "results.json"
+    kept = {"id": "P3-raw", "goal": 0.9, "value": 1, "low": 1, "high": 1, "pairs": 1}
+    out.write_text(json.dumps({"results": [{**kept, "met": True, "why": "taken before"}]}))
+    command = [sys.executable, "-m", "bench", "--smoke", "--only", "P4-help", "--out", str(out)]
+    done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {result["id"]: result for result in json.loads(out.read_text())["results"]}
+    assert {"P4-help", "P3-raw"} <= set(found)
+    assert found["P3-raw"]["why"] == "taken before"
+    assert "taken before" in done.stdout

@@ -1,0 +1,168 @@
+"""Bare PyTorch: what a good engineer would write without any framework.
+
+    python -m bench.sides.bare NN items|memory [--workers N] [--epochs N] [--until ACCURACY]
+
+The net, the optimiser and the schedule are the lab's. `items` is torchvision's data set with its
+transforms for each picture; `memory` cuts batches out of whole tensors and augments them whole.
+After each epoch the validation split is judged by loss and accuracy. Under torchrun the processes
+share each batch, and DistributedDataParallel averages the gradients. Tells the price of loading,
+building and fitting, without the imports; and `fit_s`, the wall time of the fit alone.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from bench.fashion import MEAN, STD, pictures
+from bench.measure import Stopwatch, tell
+from bench.sides.reference import reference
+from dllab.data import load
+
+# isort: split
+# dllab mends torchvision's import on a CPU torch, so it comes first.
+from torchvision.transforms import v2
+
+RANK, WORLD = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@dataclass
+class Task:
+    """What a lab trains, and how its pictures are augmented: one by one, or a batch at once."""
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    batch_size: int
+    rate: Callable[[int, int], float] | None = None  # from step and steps
+    transforms: Sequence[Any] = ()
+    augment: Callable[[Tensor], Tensor] | None = None
+
+
+def lab_01() -> Task:
+    """The perceptron under AdamW."""
+    module, config = reference("01")
+    model = module.Model(**config.model)
+    net = nn.Sequential(nn.Flatten(), model.net)
+    optimizer = torch.optim.AdamW(net.parameters(), model.lr, weight_decay=model.weight_decay)
+    return Task(net, optimizer, config.data["batch_size"])
+
+
+def lab_02() -> Task:
+    """The residual network under SGD on one cycle."""
+    module, config = reference("02")
+    model = module.Model(**config.model)
+    optimizer = torch.optim.SGD(
+        model.net.parameters(),
+        model.lr,
+        model.momentum,
+        weight_decay=model.weight_decay,
+        nesterov=True,
+    )
+    transforms = [v2.RandomCrop(28, padding=1), v2.RandomHorizontalFlip()]
+
+    def augment(image: Tensor) -> Tensor:
+        return module.mirror(module.shift(image))
+
+    batch_size = config.data["batch_size"]
+    return Task(model.net, optimizer, batch_size, module.one_cycle, transforms, augment)
+
+
+class Memory:
+    """Whole tensors, cut into batches; normalised once, unless they are augmented before."""
+
+    def __init__(
+        self, split: str, batch_size: int, augment: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
+        tensors = load("fashion_mnist", split)
+        self.image, self.label = tensors["image"], tensors["label"]
+        self.batch_size, self.shuffle, self.augment = batch_size // WORLD, split == "train", augment
+        self.order = torch.Generator().manual_seed(0)  # the same on every rank
+        if not augment:
+            self.image = _to_float(self.image)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        count = len(self.label)
+        order = torch.arange(count)
+        if self.shuffle:
+            order = torch.randperm(count, generator=self.order)
+        for chosen in order[RANK::WORLD].split(self.batch_size):
+            image = self.image[chosen]
+            yield _to_float(self.augment(image)) if self.augment else image, self.label[chosen]
+
+
+def _to_float(image: Tensor) -> Tensor:
+    return (image.float() / 255 - MEAN) / STD
+
+
+def feeds(task: Task, feed: str, workers: int) -> tuple[Any, Any]:
+    """Batches to train on and to validate with: float32 [B, 1, 28, 28], int64 [B]."""
+    if feed == "memory":
+        return Memory("train", task.batch_size, task.augment), Memory("val", task.batch_size)
+    kept = {"num_workers": workers, "persistent_workers": workers > 0}
+    train = DataLoader(pictures("train", task.transforms), task.batch_size, shuffle=True, **kept)
+    return train, DataLoader(pictures("val"), task.batch_size, **kept)
+
+
+def fit(task: Task, train: Any, val: Any, epochs: int, *, until: float) -> bool:
+    """Train until the validation accuracy is reached; whether it was."""
+    steps = epochs * -(-len(load("fashion_mnist", "train")["label"]) // task.batch_size)
+    rate = task.rate or (lambda *_: 1.0)
+    schedule = LambdaLR(task.optimizer, lambda step: rate(step, steps))
+    net = DistributedDataParallel(task.net) if WORLD > 1 else task.net
+    for _ in range(epochs):
+        net.train()
+        for image, label in train:
+            task.optimizer.zero_grad()
+            F.cross_entropy(net(image), label).backward()
+            task.optimizer.step()
+            schedule.step()
+        if accuracy(task.net, val) >= until:
+            return True
+    return False
+
+
+@torch.inference_mode()
+def accuracy(net: nn.Module, batches: Any) -> float:
+    """On all batches; the loss is taken too, as a curve would want it."""
+    net.eval()
+    loss, hits, count = torch.zeros(3)
+    for image, label in batches:
+        logits = net(image)
+        loss += F.cross_entropy(logits, label, reduction="sum")
+        hits += (logits.argmax(dim=1) == label).sum()
+        count += len(label)
+    total = torch.stack([hits, count])
+    if WORLD > 1:
+        distributed.all_reduce(total)
+    return float(total[0] / total[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lab", choices=["01", "02"])
+    parser.add_argument("feed", choices=["items", "memory"])
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--until", type=float, default=1.0)
+    args = parser.parse_args()
+    watch = Stopwatch()
+    torch.manual_seed(0)
+    task = {"01": lab_01, "02": lab_02}[args.lab]()
+    train, val = feeds(task, args.feed, args.workers)
+    if WORLD > 1:
+        distributed.init_process_group("gloo")
+    before = watch.read().wall_s
+    reached = fit(task, train, val, args.epochs, until=args.until)
+    tell(watch.read(), reached=reached, fit_s=watch.read().wall_s - before)
+
+
+if __name__ == "__main__":
+    main()
