@@ -1,4 +1,4 @@
-"""A project with lab 01 to train in, in this process or in one of its own."""
+"""A project with one lab to train in, in this process or in one of its own."""
 
 import json
 import shutil
@@ -18,23 +18,25 @@ SHORT = ["trainer.max_epochs=2", "trainer.limit_train_batches=20", "trainer.thre
 
 
 class Project:
-    """A copy of lab 01 with the reference as lab.py, on the repo's data and configs."""
+    """A copy of a lab with the reference as lab.py, on the repo's data and configs."""
 
-    def __init__(self, root: Path, repo: Path) -> None:
+    def __init__(self, root: Path, repo: Path, lab_id: str = "lab01_mlp") -> None:
         self.root = root
         self.started: list[subprocess.Popen[str]] = []
-        lab = root / "labs" / "lab01_mlp"
+        self._runs = root / "runs" / lab_id
+        lab = root / "labs" / lab_id
         lab.mkdir(parents=True)
         (repo / ".cache").mkdir(exist_ok=True)
         for name in ("data", "configs", "pyproject.toml", ".cache"):
             (root / name).symlink_to(repo / name)
-        source = repo / "labs" / "lab01_mlp"
+        source = repo / "labs" / lab_id
         for name in ("__init__.py", "lab.yaml", "conf", "checks.py"):
             (lab / name).symlink_to(source / name)
         self.code = lab / "lab.py"
         shutil.copyfile(source / "_author" / "solution.py", self.code)
         load = 'self.val = self.load(self.name, "val", self.size)\n'
-        self.edit(load, f"{load}        self.val = {{k: v[:999] for k, v in self.val.items()}}\n")
+        short = "{k: v[:999] for k, v in self.val.items()}"
+        self.edit(load, f'{load}        self.val = {short} if "label" in self.val else self.val\n')
 
     def edit(self, old: str, new: str) -> None:
         """Change one place of lab.py."""
@@ -43,7 +45,7 @@ class Project:
         self.code.write_text(text.replace(old, new))
 
     def runs(self) -> list[Path]:
-        return sorted((self.root / "runs" / "lab01_mlp").glob("2*"))
+        return sorted(self._runs.glob("2*"))
 
     def only_run(self) -> Path:
         (run,) = self.runs()
@@ -67,7 +69,7 @@ class Project:
         process = self.start(*words, "trainer.checkpoint_every_n_steps=5")
         while process.poll() is None:
             for run in self.runs():
-                if run not in before and (run / "arms/main/checkpoints/last.ckpt").is_file():
+                if run not in before and any(run.glob("arms/*/checkpoints/last.ckpt")):
                     return process, run
             time.sleep(0.01)
         pytest.fail(f"ended before its first checkpoint: {process.communicate()}")
@@ -90,11 +92,11 @@ def card(run: Path) -> dict[str, Any]:
     return json.loads((run / "run.json").read_text())
 
 
-def curve(run: Path) -> Iterator[dict[str, float]]:
-    return map(json.loads, (run / "arms/main/curve.jsonl").read_text().splitlines())
+def curve(run: Path, arm: str = "main") -> Iterator[dict[str, float]]:
+    return map(json.loads, (run / "arms" / arm / "curve.jsonl").read_text().splitlines())
 
 
-def same_results(one: Path, other: Path) -> bool:
+def same_results(one: Path, other: Path, arm: str = "main") -> bool:
     names = ("weights.safetensors", "curve.jsonl", "predictions.safetensors")
-    folders = (one / "arms/main", other / "arms/main")
+    folders = (one / "arms" / arm, other / "arms" / arm)
     return all(len({(f / name).read_bytes() for f in folders}) == 1 for name in names)

@@ -69,12 +69,14 @@ class RunCard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        stopped = isinstance(error, LabError) and error.exit_code == 130
+        stopped = isinstance(error, KeyboardInterrupt) or (
+            isinstance(error, LabError) and error.exit_code == 130
+        )
         self.content["status"] = (
             "finished" if error is None else "interrupted" if stopped else "failed"
         )
         if error is not None:
-            self.content["error"] = str(error)
+            self.content["error"] = str(error) or type(error).__name__
         self.content["finished"] = _now()
         self._write()
 

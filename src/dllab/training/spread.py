@@ -12,14 +12,15 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from dllab.config.schema import Config
 from dllab.errors import InfraError, LabError
@@ -46,43 +47,93 @@ def spread_arm(
     Returns rank 0's summary. Raises what the first failing rank raised; InfraError, with the rank's
     last words, when one was killed or failed by no fault of the learner.
     """
-    with TemporaryDirectory(prefix="dllab-") as logs:
-        ranks = _start(Path(logs), (folder, lab, impl, config, resuming))
+    with TemporaryDirectory(prefix="dllab-") as logs, _Ranks() as ranks:
+        for number, places in enumerate(_places(config)):
+            log = Path(logs) / f"rank{number}.log"
+            ranks.start(log, places, (folder, lab, impl, config, resuming))
+        ranks.all_started()
+        return _watch(ranks.ranks)
+
+
+class _Ranks:
+    """The processes that train. None of them outlives this context, however it is left.
+
+    The first Ctrl-C is passed on to them, and they stop together between two steps; a second one
+    ends them at once. A handler takes it from before the first start on, so that none is lost.
+    """
+
+    def __init__(self) -> None:
+        self.ranks: list[_Rank] = []
+        self._complete = False
+        self._asked = False
+
+    def __enter__(self) -> Self:
+        # The tracker comes first: where it is started, it lets Ctrl-C in again.
+        resource_tracker.ensure_running()
+        self._handler = signal.signal(signal.SIGINT, self._on_ctrl_c)
+        # The ranks inherit the mask, and let Ctrl-C in when they can stop cleanly. In a terminal it
+        # reaches all of us at once.
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return self
+
+    def start(self, log: Path, places: dict[str, str], job: tuple[Any, ...]) -> None:
+        """Start the rank that `places`, its part of the environment, describes."""
+        spawn = multiprocessing.get_context("spawn")
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=_run_rank, args=(theirs, log, places, job))
+        process.start()
+        theirs.close()  # so that the pipe ends when the rank does
+        self.ranks.append(_Rank(len(self.ranks), process, ours, log))
+
+    def all_started(self) -> None:
+        """From here on a Ctrl-C is passed on; so is one that came meanwhile."""
+        self._complete = True
+        if self._asked:  # another thread was there to take it
+            self._pass_on()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def _on_ctrl_c(self, *_args: object) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        if self._complete:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        for rank in self.ranks:
+            if rank.process.is_alive():
+                os.kill(rank.process.pid or 0, signal.SIGINT)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         try:
-            return _watch_until_done(ranks)
-        except BaseException:
-            for rank in ranks:
-                rank.process.kill()
-            raise
-        finally:
-            for rank in ranks:
+            for rank in self.ranks if error is None else []:
                 rank.process.join()
+        finally:
+            for rank in self.ranks:
+                rank.process.kill()
+                rank.process.join()
+            signal.signal(signal.SIGINT, self._handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
 
-def _start(logs: Path, job: tuple[Any, ...]) -> list[_Rank]:
-    trainer = job[3].trainer
+def _places(config: Config) -> Iterator[dict[str, str]]:
+    """What each rank's environment says of its place among the others."""
+    trainer = config.trainer
     shared = {
         "WORLD_SIZE": str(trainer.devices),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
+        "NODE_RANK": "0",
         # Lightning sets the thread count itself, where this variable does not forbid it.
         "OMP_NUM_THREADS": str(trainer.threads),
     }
-    spawn = multiprocessing.get_context("spawn")
-    ranks = []
-    # Ctrl-C is held back until we watch. The ranks inherit this, and let it in when they can stop
-    # cleanly. The tracker comes first: where it is started, it lets Ctrl-C in again.
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     for number in range(trainer.devices):
-        ours, theirs = spawn.Pipe()
-        log = logs / f"rank{number}.log"
-        places = {**shared, "RANK": str(number), "LOCAL_RANK": str(number), "NODE_RANK": "0"}
-        process = spawn.Process(target=_run_rank, args=(theirs, log, places, job))
-        process.start()
-        theirs.close()  # so that the pipe ends when the rank does
-        ranks.append(_Rank(number, process, ours, log))
-    return ranks
+        yield {**shared, "RANK": str(number), "LOCAL_RANK": str(number)}
 
 
 def _free_port() -> int:
@@ -108,7 +159,7 @@ def _run_rank(
         from dllab.training.arm import train_arm
 
         pipe.send(train_arm(folder, lab, impl, config, resuming=resuming))
-    except LabError as error:
+    except (LabError, KeyboardInterrupt) as error:
         pipe.send(error)
     except BaseException:  # noqa: BLE001 - it is raised again, by the parent
         number, total = places["RANK"], places["WORLD_SIZE"]
@@ -130,18 +181,6 @@ def _write_to(log: Path) -> None:
 
 
 # --- in the parent --------------------------------------------------------------------------------
-
-
-def _watch_until_done(ranks: Sequence[_Rank]) -> Summary:
-    """Pass one Ctrl-C on to the ranks, which stop together between two steps; obey a second."""
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        return _watch(ranks)
-    except KeyboardInterrupt:
-        for rank in ranks:
-            if rank.process.pid is not None:
-                os.kill(rank.process.pid, signal.SIGINT)
-        return _watch(ranks)
 
 
 def _watch(ranks: Sequence[_Rank]) -> Summary:
