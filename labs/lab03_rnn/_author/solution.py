@@ -16,7 +16,6 @@ from lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
 
 from dllab.data import BatchLoader, StreamLoader, load
-from dllab.metrics import accuracy, balanced_accuracy
 
 Batch = dict[str, Tensor]
 State = tuple[Tensor, Tensor]  # what an LSTM remembers: h and c, float32 [B, H] each
@@ -261,7 +260,7 @@ class Model(LightningModule):
         self.head = nn.Linear(hidden, classes)
         self.register_buffer("class_weight", torch.ones(classes))
         self.carried: dict[str, State] = {}  # what the LSTM remembers of "train" and "val" text
-        self.scored: list[tuple[Tensor, ...]] = []  # what this validation epoch has seen
+        self.sums: list[tuple[Tensor, ...]] = []  # of each batch that was validated
 
     @staticmethod
     def make_embedding(vocabulary: int, features: int) -> nn.Embedding:
@@ -346,28 +345,40 @@ class Model(LightningModule):
             self.class_weight.copy_(balanced_weights(train["label"], len(self.class_weight)))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Log `val/loss` and keep what the metrics of the whole split need."""
+        """Keep the sums that the metrics of the whole split are made of.
+
+        First the loss times its weight, and the weight: that of the batch's items, or its tokens.
+        """
         if "label" in batch:
-            logits_BC = self(batch)
-            loss = self.item_loss(logits_BC, batch["label"])
-            self.scored.append((logits_BC, batch["label"]))
+            logits_BC, label_B = self(batch), batch["label"]
+            hit_B, classes = logits_BC.argmax(dim=1) == label_B, logits_BC.shape[1]
+            hits_C = torch.bincount(label_B[hit_B], minlength=classes)
+            items_C = torch.bincount(label_B, minlength=classes)
+            weight = (self.class_weight * items_C).sum()
+            self.sums.append((self.item_loss(logits_BC, label_B) * weight, weight, hits_C, items_C))
         else:
             loss = self.stream_loss(batch, "val")
-            self.scored.append((loss[None], loss.new_tensor([batch["tokens"][:, 1:].numel()])))
-        size = len(self.scored[-1][1])
-        self.log("val/loss", loss, batch_size=size, sync_dist=True)
+            weight = loss.new_tensor(batch["tokens"][:, 1:].numel())
+            self.sums.append((loss * weight, weight))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the whole split: two kinds of accuracy, or the perplexity."""
-        first, second = (torch.cat(parts).cpu() for parts in zip(*self.scored, strict=True))
-        if first.dim() == 2:
-            self.log("val/accuracy", accuracy(first, second).value, sync_dist=True)
-            self.log(
-                "val/balanced_accuracy", balanced_accuracy(first, second).value, sync_dist=True
-            )
+        """Log the loss, and two kinds of accuracy or the perplexity, over all devices.
+
+        Sums may be added over batches and devices; means may not be averaged.
+        """
+        total, weight, *counts = (
+            self.trainer.strategy.reduce(torch.stack(parts).sum(dim=0), reduce_op="sum")
+            for parts in zip(*self.sums, strict=True)
+        )
+        curves = {"val/loss": total / weight}
+        if counts:
+            hits_C, items_C = counts
+            curves["val/accuracy"] = hits_C.sum() / items_C.sum()
+            curves["val/balanced_accuracy"] = (hits_C / items_C)[items_C > 0].mean()
         else:
-            self.log("val/perplexity", perplexity(first, second), sync_dist=True)
-        self.scored.clear()
+            curves["val/perplexity"] = perplexity(curves["val/loss"][None], weight[None])
+        self.log_dict(curves, sync_dist=True)  # equal on all devices, and so is their mean
+        self.sums.clear()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the carried state, so that a resumed run goes on in the middle of the text."""
