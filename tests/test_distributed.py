@@ -195,7 +195,8 @@ def test_a_ctrl_c_while_the_ranks_start_is_not_lost(project: Project, started: i
     )
     (run,) = set(project.runs()) - set(before)
     assert done.returncode == 130, done.stderr
-    assert "stopped at step" in done.stderr
+    assert "→ stopped at step" in done.stderr
+    assert f"--resume {run.name} goes on" in done.stderr
     assert "Traceback" not in done.stderr
     assert card(run)["status"] == "interrupted"
     assert (run / "arms/main/checkpoints/last.ckpt").is_file(), "something to go on from"

@@ -78,7 +78,8 @@ def print_error(error: LabError) -> None:
     if isinstance(error, LearnerError) and error.traceback:
         print(error.traceback, file=sys.stderr)
         print(file=sys.stderr)
-    mark = "→" if error.exit_code == 1 else "error:"
+    asked_for = error.exit_code in (1, 130)  # the next step; Ctrl-C
+    mark = "→" if asked_for else "error:"
     print(f"{mark} {error.what}", file=sys.stderr)
     if error.hint:
         print(f"  {error.hint}", file=sys.stderr)

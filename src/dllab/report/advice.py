@@ -65,10 +65,9 @@ def _unfinished(run: RunFolder, card: Mapping[str, Any]) -> Iterator[Step]:
     if card.get("status") == "finished":
         yield Step("This run has not been graded yet.", f"dllab grade {run.id}")
     else:
-        number_ = run.lab_id[3:5]
         yield Step(
             "The run stopped before its end; go on from its last checkpoint.",
-            f"dllab train {number_} --resume {run.id}",
+            f"dllab train {run.lab_number} --resume {run.id}",
         )
 
 

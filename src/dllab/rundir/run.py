@@ -97,6 +97,11 @@ class RunFolder:
         return self.path.parent.name
 
     @property
+    def lab_number(self) -> str:
+        """`NN`, as commands take it."""
+        return self.lab_id[3:5]
+
+    @property
     def config(self) -> Path:
         """What ran: `overrides`, and per arm the resolved config; plain YAML."""
         return self.path / "config.yaml"

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from dllab.config.schema import TrainerConfig
 from dllab.errors import LabError
-from dllab.rundir.run import ArmFolder
+from dllab.rundir.run import ArmFolder, RunFolder
 from dllab.training.loggers import CurveLogger
 
 
@@ -82,8 +82,6 @@ class CleanStop(Callback):
     def __init__(self, folder: ArmFolder, every: int) -> None:
         self._folder = folder
         self._every = every
-        self._run = folder.path.parent.parent.name
-        self._lab = folder.path.parent.parent.parent.name[3:5]
         self._asked = False
         self._previous: Any = None
 
@@ -117,8 +115,10 @@ class CleanStop(Callback):
     def _stop_if_asked(self, trainer: L.Trainer) -> None:
         if trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             trainer.save_checkpoint(self._folder.checkpoints / "last.ckpt")
+            run = RunFolder(self._folder.path.parents[1])
             raise Interrupted(
-                f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch}"
+                f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch}",
+                f"dllab train {run.lab_number} --resume {run.id} goes on from there",
             )
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
