@@ -139,6 +139,7 @@ def batch_norm_probe(lab: ModuleType, given: Arrays) -> Arrays:
         "evaluation": evaluation.detach(),
         "training": training.detach(),
         "running_mean": layer.running_mean,
+        "running_var": layer.running_var,
     }
 
 
@@ -152,6 +153,7 @@ def batch_norm_probe(lab: ModuleType, given: Arrays) -> Arrays:
         "evaluation": "float32 [3, 4, 2, 3]",
         "training": "float32 [3, 4, 2, 3]",
         "running_mean": "float32 [4]",
+        "running_var": "float32 [4]",
     },
     depends_on=("batch-statistics", "running-statistics"),
 )
@@ -167,6 +169,7 @@ def batch_norm(given: Arrays, got: Arrays) -> Outcome:
         close(got["training"], training, atol=1e-4, what="the output in training mode"),
         close(got["evaluation"], evaluation, atol=1e-4, what="the output in evaluation mode"),
         close(got["running_mean"], mean, what="running_mean after one training batch"),
+        close(got["running_var"], var, rtol=1e-4, what="running_var after one training batch"),
     )
 
 

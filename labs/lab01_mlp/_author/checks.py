@@ -138,10 +138,11 @@ def _one_hot_prediction(given: Arrays) -> torch.Tensor:
 
 
 def absent_class_given(rng: torch.Generator) -> Arrays:
-    """Draw counts: class 3 never occurs but is predicted, class 4 is neither."""
+    """Draw counts: class 3 never occurs but is predicted once, class 4 is neither."""
     counts = torch.randint(1, 20, (5, 5), generator=rng)
     counts[3:] = 0
-    counts[:, 4] = 0
+    counts[:, 3:] = 0
+    counts[torch.randint(3, (), generator=rng), 3] = 1
     return {"counts": counts}
 
 

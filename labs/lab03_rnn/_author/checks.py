@@ -107,7 +107,13 @@ def padding(given: Arrays, got: Arrays) -> Outcome:
     points=2,
     given=clip_given,
     probe=probes.small_gradients_probe,
-    returns={"norm": "float32 []", "a": "float32 [3, 2]", "b": "float32 [4]", "c": "float32 []"},
+    returns={
+        "norm": "float32 []",
+        "a": "float32 [3, 2]",
+        "b": "float32 [4]",
+        "c": "float32 []",
+        "vanished": "float32 [4]",
+    },
     depends_on=("clip",),
     hint="clip",
 )
@@ -117,6 +123,7 @@ def small_gradients(given: Arrays, got: Arrays) -> Outcome:
     return every(
         *(close(got[name], given[name], what=f"gradient {name}") for name in given),
         close(got["norm"], norm, what="the norm"),
+        close(got["vanished"], probes.VANISHED * given["b"], what="a gradient that is all but 0"),
     )
 
 

@@ -16,6 +16,8 @@ from labs.lab03_rnn.checks import (
     with_gradients,
 )
 
+VANISHED = 1e-8  # times a gradient: as where nothing is left to learn
+
 
 def saturated_probe(lab: ModuleType, given: Arrays) -> Arrays:
     """Take a step with gates far outside of the sigmoid's slope."""
@@ -54,11 +56,13 @@ def _three_ways(model: nn.Module, given: Arrays) -> torch.Tensor:
 
 
 def small_gradients_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Clip gradients that are small enough; one parameter has none."""
+    """Clip gradients that are small enough, one parameter having none; then one all but zero."""
     parameters = [*with_gradients(given), nn.Parameter(torch.zeros(2))]
     norm = lab.clip_gradients(parameters, 50.0)
     clipped = {n: p.grad for n, p in zip(given, parameters[:-1], strict=True)}
-    return {"norm": norm, **clipped}
+    (vanished,) = with_gradients({"b": VANISHED * given["b"]})
+    lab.clip_gradients([vanished], 50.0)
+    return {"norm": norm, **clipped, "vanished": vanished.grad}
 
 
 def two_texts_probe(lab: ModuleType, given: Arrays) -> Arrays:
