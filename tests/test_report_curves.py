@@ -1,14 +1,21 @@
 """The curve doctor against real trainings: healthy ones, and ones broken on purpose."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import report_runs
+import torch
+from safetensors.torch import save_file
+from training_lab import Project
 
+from dllab.cli import main
 from dllab.report.curves import panels
 from dllab.report.doctor import find_curve_issues
+from dllab.report.findings import guess_loss
 from dllab.report.plots import draw_panel
+from dllab.rundir.run import RunFolder
 
 BROKEN = {
     "rate-too-high": "learning-rate-too-high",
@@ -90,3 +97,35 @@ def test_a_drawing_takes_its_ink_from_the_page() -> None:
 def test_a_drawing_bears_values_that_are_not_numbers() -> None:
     curve = json.loads(json.dumps(report_runs.train_clothes("exploding")))
     assert all(draw_panel(panel) for panel in panels(curve))
+
+
+LOADED = 'self.train = self.load(self.name, "train", self.size)\n'
+MIXED = f'{LOADED}        self.train["label"] = self.train["label"].roll(1)\n'
+# The untrained network of lab 01 scores worse than a guess: that hides that nothing is learnt.
+BROKEN_LAB_01 = {
+    "learning-rate-too-high": (LOADED, "model.lr=0.1", "Divide the learning rate by 10"),
+    "flat": (MIXED, "model.lr=0.001", "they may be shuffled apart"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", BROKEN_LAB_01)
+def test_a_broken_run_of_a_lab_is_named_in_its_result(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, repo)
+    loading, override, told = BROKEN_LAB_01[rule]
+    project.edit(LOADED, loading)
+    assert main(["train", "01", "trainer.max_epochs=4", override]) == 1
+    (finding,) = json.loads((project.only_run() / "result.json").read_text())["curve_findings"]
+    assert (finding["arm"], finding["rule"]) == ("main", rule)
+    assert told in finding["change"]
+
+
+def test_a_guess_costs_the_entropy_of_the_labels(tmp_path: Path) -> None:
+    arm = RunFolder(tmp_path).arm("main")
+    assert guess_loss(arm) == math.inf
+    arm.path.mkdir(parents=True)
+    save_file({"label": torch.tensor([0, 0, 0, 2])}, arm.predictions)
+    assert guess_loss(arm) == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))

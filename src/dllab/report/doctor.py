@@ -19,7 +19,8 @@ from dllab.report.curves import Floats, Point, Series, names, read_series
 
 SPIKE = 1.75  # times the untrained loss: no healthy first steps go there
 WORSE = 1.3  # times the untrained loss at the end: learning went backwards
-FLAT = 0.03  # of the untrained loss: less is no learning
+FLAT = 0.03  # of the loss of who knows nothing: less is no learning
+DEAD = 0.05  # of the first gradient: what is left when the units no longer respond
 RISE = 1.2  # times the best validation loss: so much is worth a word
 NOISE = 3.0  # standard deviations between neighbouring validations: below, a rise may be chance
 REPEATS = 0.75  # correlation of the loss between epochs: the same batches in the same order
@@ -40,7 +41,9 @@ class _Curve:
     train: Series
     val: Series
     accuracy: Series
+    gradient: Series
     gradients: dict[str, Series]
+    guess: float
 
     @property
     def untrained(self) -> float:
@@ -48,21 +51,30 @@ class _Curve:
         return float(self.train.values[0])
 
     @property
+    def ignorance(self) -> float:
+        """The loss of who knows nothing about the inputs: no learning is needed for it."""
+        return min(self.untrained, self.guess)
+
+    @property
     def final(self) -> float:
         """The loss at the end: the median over the last fifth, so that no one batch decides."""
         return float(np.median(_tail(self.train.values)))
 
 
-def find_curve_issues(curve: Sequence[Point]) -> list[Finding]:
+def find_curve_issues(curve: Sequence[Point], guess: float = math.inf) -> list[Finding]:
     """What is wrong with a training, from its curve alone; empty for a healthy one.
 
     `curve` holds points as curve.jsonl does: `step`, `epoch`, and sparsely `train/loss`,
-    `val/loss`, `val/accuracy`, `grad_norm/MODULE`. Rules whose names are missing keep silent.
+    `val/loss`, `val/accuracy`, `grad_norm`, `grad_norm/MODULE`. Rules whose names are missing keep
+    silent. `guess` is the loss of always giving each class the share that it has among the labels;
+    an untrained network may score far worse than that.
     """
     read = _Curve(
         train=read_series(curve, "train/loss"),
         val=read_series(curve, "val/loss"),
         accuracy=read_series(curve, "val/accuracy"),
+        gradient=read_series(curve, "grad_norm"),
+        guess=guess,
         gradients={n: read_series(curve, n) for n in names(curve) if n.startswith("grad_norm/")},
     )
     if len(read.train) < 8:
@@ -170,6 +182,8 @@ def _softmax_twice(curve: _Curve) -> Finding | None:
     expected = math.log(math.e + classes - 1) - accuracy
     if float(np.min(accuracy)) < 0.5 or float(np.max(np.abs(loss - expected))) > 0.05:
         return None
+    if float(np.min(np.abs(loss - curve.guess))) < 0.05:
+        return None  # who always names a common class is often right, too
     return Finding(
         "softmax-twice",
         (int(curve.train.steps[0]), int(curve.train.steps[-1])),
@@ -179,35 +193,67 @@ def _softmax_twice(curve: _Curve) -> Finding | None:
     )
 
 
-def _learns_by_heart(curve: _Curve) -> Finding | None:
-    learns = curve.final < (1 - FLAT) * curve.untrained
+def _labels_do_not_fit(curve: _Curve) -> Finding | None:
+    learns = curve.final < (1 - FLAT) * curve.ignorance
     if not learns or len(curve.val) < 2:
         return None
-    if float(np.min(curve.val.values)) < (1 - FLAT) * curve.untrained:
+    if float(np.min(curve.val.values)) < (1 - FLAT) * curve.ignorance:
         return None
     return Finding(
         "labels-do-not-fit",
         (int(curve.val.steps[0]), int(curve.val.steps[-1])),
-        "The training loss falls, but the validation loss was never better than that of the "
-        "untrained network: what is learnt does not hold for new data at all.",
+        "The training loss falls, but the validation loss was never better than that of a guess: "
+        "what is learnt does not hold for new data at all.",
         "Look at twenty training items with their labels: inputs and labels may be shuffled apart. "
         "Then check that both splits are prepared in the same way.",
     )
 
 
+def _died(curve: _Curve) -> Finding | None:
+    gradient = curve.gradient.values
+    if len(gradient) < 8 or not curve.guess < math.inf:
+        return None
+    if abs(curve.final - curve.guess) > FLAT * curve.guess:
+        return None
+    faint = DEAD * float(np.max(gradient[:3]))
+    if float(np.median(_tail(gradient))) > faint:
+        return None
+    died = int(curve.gradient.steps[np.argmax(gradient < faint)])
+    return Finding(
+        "learning-rate-too-high",
+        (0, died),
+        f"By step {died} hardly any gradient is left, and the training loss stays at "
+        f"{curve.final:.3g}, that of a guess: the first steps have thrown the weights to where the "
+        "units respond to no input.",
+        "Divide the learning rate by 10, or warm it up over the first few hundred steps.",
+    )
+
+
 def _flat(curve: _Curve) -> Finding | None:
-    if abs(curve.final - curve.untrained) > FLAT * curve.untrained:
+    values = curve.train.values
+    window = max(len(values) // 10, 3)
+    level = np.convolve(values, np.ones(window) / window, "valid")
+    if curve.final < (1 - FLAT) * curve.ignorance:
         return None
-    best = float(np.median(np.sort(curve.train.values)[: max(len(curve.train) // 10, 1)]))
-    if best < (1 - 2 * FLAT) * curve.untrained:
+    if float(np.min(level)) < (1 - 2 * FLAT) * curve.ignorance:
         return None
+    where = (int(curve.train.steps[0]), int(curve.train.steps[-1]))
+    if abs(curve.final - curve.guess) < FLAT * curve.guess < abs(curve.untrained - curve.guess):
+        return Finding(
+            "flat",
+            where,
+            f"The training loss falls to {curve.final:.3g} and no further: that is what a guess "
+            "costs. How often each class occurs has been learnt, and nothing of the inputs.",
+            "Look at twenty training items with their labels: they may be shuffled apart. If they "
+            "belong together, divide the learning rate by 10.",
+        )
     return Finding(
         "flat",
-        (int(curve.train.steps[0]), int(curve.train.steps[-1])),
-        f"The training loss stays at {curve.final:.3g}, where it began: nothing is learnt.",
+        where,
+        f"The training loss stays at {curve.final:.3g}, no better than a guess: nothing is learnt.",
         "Try to overfit one batch of 10 items. If that works, multiply the learning rate by 10; if "
-        "not, the gradient does not arrive: look for detach(), a dead activation or parameters "
-        "that the optimiser was not given.",
+        "not, the gradient does not arrive: look for detach(), a dead or saturated activation, or "
+        "parameters that the optimiser was not given.",
     )
 
 
@@ -237,7 +283,13 @@ def _overfit(curve: _Curve) -> Finding | None:
 
 _Rule = Callable[[_Curve], Finding | None]
 _ANYWHERE: tuple[_Rule, ...] = (_not_shuffled, _diverged, _frozen)
-_FROM_THE_START: tuple[_Rule, ...] = (_rate_too_high, _softmax_twice, _learns_by_heart, _flat)
+_FROM_THE_START: tuple[_Rule, ...] = (
+    _rate_too_high,
+    _softmax_twice,
+    _labels_do_not_fit,
+    _died,
+    _flat,
+)
 
 
 def _tail(values: Floats) -> Floats:

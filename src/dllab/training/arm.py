@@ -21,6 +21,7 @@ from dllab.training.checkpoints import Interrupted
 from dllab.training.flops import CountFlops
 from dllab.training.loggers import CurveLogger, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
+from dllab.training.pictures import finish_trackers
 from dllab.training.strategy import make_strategy, prepare
 
 Summary = dict[str, Any]
@@ -72,6 +73,7 @@ def train_arm(
             judged = _build(module.Model, "model", config.model, impl)
             judged.load_state_dict(weights)
             _predict(judged, set_name, folder, trainer.strategy.root_device)
+        finish_trackers(trainer.loggers, folder, set_name)
     if stopped:
         raise stopped
     return {**_summary(trainer, model), "flops": flops.total(trainer)}
