@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,12 +13,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from browser import CHROMIUM, Browser, Tab
 
 from dllab.report.board.content import POINTS, Board
 from dllab.report.board.server import BoardServer
 from dllab.rundir.run import RunFolder
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 in_chromium = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: see .ci/run")
 LABS = ("lab01_mlp", "lab03_rnn")
 
@@ -167,72 +166,100 @@ def test_a_port_in_use_is_a_clear_error(board, clone):
 # the page
 
 
-def page(
-    server: BoardServer, hash: str, folder: Path, *options: str, size: str = "1500,950"
-) -> str:
-    """The page's DOM after its scripts have run; `--screenshot` keeps a picture instead."""
-    command = [
-        str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-        f"--user-data-dir={folder / 'chromium'}", f"--window-size={size}",
-        "--virtual-time-budget=8000", *(options or ("--dump-dom",)), f"{server.url}#{hash}",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+ROWS = "#runs tbody tr"
+SHOWN = f"[...document.querySelectorAll('{ROWS}')].map((row) => row.dataset.run)"
 
 
-def rows_of(dom: str) -> list[str]:
-    return re.findall(r'<tr data-run="([^"]+)"', dom)
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+def choose(tab: Tab, name: str) -> None:
+    tab.click(f'tr[data-run="{name}"] input')
 
 
 @in_chromium
 @pytest.mark.slow
-def test_the_page_lists_filters_and_sorts(board, clone, tmp_path):
-    dom = page(board, "", tmp_path)
-    assert rows_of(dom) == ids(clone, *reversed(range(12)))
-    assert "12 runs" in dom
-    assert "Choose runs to lay their curves over each other" in dom
+def test_the_page_lists_filters_and_sorts(board, clone, browser):
+    tab = browser.open(board.url)
+    tab.until("document.querySelector('#count')?.innerText == '12 runs'")
+    assert tab.js(SHOWN) == ids(clone, *reversed(range(12)))
 
-    dom = page(board, "query=accuracy&lab=lab03_rnn&sort=value", tmp_path)
-    assert rows_of(dom) == ids(clone, 1, 3, 5, 7, 9, 11)
-    assert "6 of 12 runs" in dom
+    tab.write("#query", "recurrent")
+    assert tab.texts("#count") == ["6 of 12 runs"]
+    assert tab.js(SHOWN) == ids(clone, 11, 9, 7, 5, 3, 1)
+    for direction in (-1, 1):  # a click on a number's head puts the highest first
+        tab.click("#runs thead th:nth-child(6) button")
+        tab.until("document.querySelector('th[aria-sort] button')?.innerText.startsWith('Metric')")
+        assert tab.js(SHOWN) == ids(clone, *[1, 3, 5, 7, 9, 11][::direction])
 
-    assert "No run fits the filter." in page(board, "query=nonsense", tmp_path)
+    assert "query=recurrent" in tab.js("location.hash")
+    again = browser.open(board.url + tab.js("location.hash"))
+    again.until("document.querySelector('#count')?.innerText == '6 of 12 runs'")
+    assert again.js(SHOWN) == ids(clone, 1, 3, 5, 7, 9, 11)
 
-
-@in_chromium
-@pytest.mark.slow
-def test_the_page_lays_chosen_runs_over_each_other(board, clone, tmp_path):
-    dom = page(board, of(*ids(clone, 0, 4, 8)), tmp_path)
-    charts = re.findall(r"<figcaption>([^<]+)<", dom)
-    assert charts == ["Loss", "Accuracy"]
-    assert dom.count('<path d="M') == 3 * 3
-    assert "arms.main.model.lr" in dom
-    assert dom.count('type="checkbox"') == 12
+    tab.write("#query", " nonsense")
+    tab.until("document.querySelector('#empty')?.innerText == 'No run fits the filter.'")
 
 
 @in_chromium
 @pytest.mark.slow
-def test_ten_thousand_runs_are_listed_a_page_at_a_time(clone, tmp_path):
+def test_the_page_lays_chosen_runs_over_each_other(board, clone, browser, tmp_path):
+    first, second, third = ids(clone, 0, 4, 8)
+    tab = browser.open(board.url)
+    tab.until(f"!!document.querySelector('{ROWS}')")
+    assert tab.texts(".nudge") == [
+        "Choose runs to lay their curves over each other and see what differs."
+    ]
+    for name in (first, second, third):
+        choose(tab, name)
+    tab.until("document.querySelectorAll('.chart path').length == 9")
+    assert tab.texts("#charts figcaption") == ["Loss", "Accuracy"]
+    assert tab.texts("#tables h2") == ["Outcome", "What differs"]
+    differs = tab.js("[...document.querySelectorAll('#tables table')].at(-1).innerText").split()
+    assert differs == ["arms.main.model.lr", "0.1", "0.01", "0.001"]
+    tab.picture(tmp_path / "board-chosen.png")
+
+    tab.click(f'button[aria-label="remove {second}"]')
+    tab.until("document.querySelectorAll('.chart path').length == 6")
+    assert tab.js("new URLSearchParams(location.hash.slice(1)).getAll('run')") == [first, third]
+    tab.click(f'tr[data-run="{third}"] a')
+    tab.until(f"document.title == '{third}'")
+
+
+@in_chromium
+@pytest.mark.slow
+def test_ten_thousand_runs_are_listed_a_page_at_a_time(clone, browser):
     for number in range(10_000):
         write_run(clone, number)
     with BoardServer(clone) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        dom = page(server, "", tmp_path)
+        tab = browser.open(server.url)
+        tab.until("document.querySelector('#count')?.innerText == '10,000 runs'")
+        shown = len(tab.js(SHOWN))
+        assert 100 <= shown < 1000
+        tab.js("scrollTo(0, document.body.scrollHeight)")
+        tab.until(f"document.querySelectorAll('{ROWS}').length > {shown}")
         server.shutdown()
-    assert "10,000 runs" in dom
-    assert 100 <= len(rows_of(dom)) < 1000
 
 
 @in_chromium
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "look", [("desktop", "1500,950", 1), ("phone", "420,1600", 0)], ids=lambda look: look[0]
-)
-def test_the_page_has_its_picture_taken(board, clone, tmp_path, look):
-    name, size, scheme = look
-    picture = tmp_path / f"board-{name}.png"
-    colours = f"--blink-settings=preferredColorScheme={scheme}"
-    page(board, of(*ids(clone, 0, 4)), tmp_path, f"--screenshot={picture}", colours, size=size)
-    assert picture.read_bytes().startswith(b"\x89PNG")
+@pytest.mark.parametrize("look", [(1500, 950, False), (1500, 950, True), (400, 900, False)])
+def test_nothing_stands_out_of_the_page(board, clone, browser, tmp_path, look):
+    """On a desk and on a phone, light and dark; the pictures are for a person to look at."""
+    *size, dark = look
+    tab = browser.open(f"{board.url}#{of(*ids(clone, 0, 4))}", size, dark=dark)
+    tab.until("document.querySelectorAll('.chart path').length == 6")
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    ink, paper = (tab.js(f"getComputedStyle(document.body).{n}") for n in ("color", "background"))
+    assert (brightness(ink) > brightness(paper)) == dark
+    picture = tmp_path / f"board-{size[0]}-{'dark' if dark else 'light'}.png"
+    tab.picture(picture)
     print(f"picture: {picture}")
+
+
+def brightness(colour: str) -> int:
+    return sum(int(part) for part in re.findall(r"\d+", colour)[:3])
