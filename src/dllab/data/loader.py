@@ -100,9 +100,10 @@ class EpochLoader(ABC):
     def _transformed(self, batch: Batch) -> Batch:
         """Apply the transform with random numbers of its own, the same after a resume."""
         assert self.transform is not None
-        devices = {value.device for value in batch.values() if value.is_cuda}
-        with torch.random.fork_rng(devices=[device.index for device in devices]):
-            torch.manual_seed(self._epoch_seed(self.position))
+        devices = {value.device for value in batch.values()}
+        cuda = [device.index for device in devices if device.type == "cuda"]
+        with torch.random.fork_rng(devices=cuda):
+            seed_generators(self._epoch_seed(self.position), *devices)
             return self.transform(batch)
 
 
@@ -224,6 +225,18 @@ class StreamLoader(EpochLoader):
             first = number * self.steps
             tokens = rows[:, first : first + self.steps + 1].contiguous()
             yield {"tokens": tokens, "start": torch.tensor(number == 0, device=tokens.device)}
+
+
+def seed_generators(seed: int, *devices: torch.device) -> None:
+    """Seed the processor's generator and those of `devices`, with the numbers of torch.manual_seed.
+
+    That one formats a stack trace for every kind of device that is not in use, at 0.6 ms a call:
+    more than a small network's step.
+    """
+    torch.default_generator.manual_seed(seed)
+    for device in devices:
+        if device.type in ("cuda", "mps", "xpu"):
+            torch.get_device_module(device).manual_seed(seed)
 
 
 def _common_length(tensors: Mapping[str, Tensor]) -> int:

@@ -17,6 +17,7 @@ from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import arm_callbacks
+from dllab.training.checkpoint_file import CheckpointFile
 from dllab.training.checkpoints import Interrupted
 from dllab.training.flops import CountFlops
 from dllab.training.loggers import CurveLogger, trackers
@@ -86,7 +87,7 @@ def _take_up_place(data: L.LightningDataModule, checkpoint: Path) -> None:
     `estimated_stepping_batches`, as one-cycle schedules do: the loader is then built before the
     saved place is read, and Lightning 2.6 would begin the epoch anew.
     """
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
     places = saved["loops"]["fit_loop"]["state_dict"].get("combined_loader")
     make = data.train_dataloader
 
@@ -167,6 +168,7 @@ def _trainer(
         enable_model_summary=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
+        plugins=[CheckpointFile()],
         callbacks=[flops, *arm_callbacks(folder, config, curve), *watchers],
         logger=[curve, *trackers(folder, config)],
     )

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback, RichProgressBar
 from torch.distributed.tensor import DTensor
 
 from dllab.config.schema import Config
-from dllab.data.loader import BatchLoader, StreamLoader
+from dllab.data.loader import BatchLoader, StreamLoader, seed_generators
 from dllab.errors import LabError
 from dllab.rundir.run import ArmFolder
 from dllab.training.checkpoints import checkpoint_callbacks
@@ -33,7 +33,7 @@ class StepSeed(Callback):
     ) -> None:
         """Seed before the step; the multipliers keep neighbouring seeds, ranks and steps apart."""
         place = self._seed * 1_000_003 + trainer.global_rank * 10_007 + trainer.global_step
-        torch.manual_seed((place * 2_654_435_761 + batch_idx) % 2**63)
+        seed_generators((place * 2_654_435_761 + batch_idx) % 2**63, pl_module.device)
 
 
 class PlaceData(Callback):
