@@ -41,7 +41,7 @@ def busy() -> Iterator[None]:
 def measure(plan: Plan) -> Iterator[Result]:
     """Each lab alone with one thread, and in company with those that dllab chooses."""
     with project() as root:
-        for number, count in EPOCHS.items():
+        for number, count in plan.some(EPOCHS).items():
             run = ["-m", "dllab", "train", number, "impl=reference", "--no-grade"]
             run += [f"trainer.max_epochs={plan.epochs(count)}"]
 

@@ -1,7 +1,7 @@
 """Growth: what ten thousand runs, sixty more labs and seven times the data cost.
 
 The runs are copies of a real one. The labs are scaffolded ones that `DLLAB_LABS` joins. The data is
-Fashion-MNIST's `full`, cut to so many batches of one epoch of lab 01.
+Fashion-MNIST, for four epochs of lab 01: the small set, and `full` cut to so many batches.
 """
 
 import os
@@ -27,7 +27,7 @@ from dllab.rundir.listing import list_runs
 
 RUNS = [100, 1000, 10_000]
 LABS = 60
-BATCHES = {"1x": 71, "2x": 142, "4x": 284, "full": 461}  # of 128 items
+BATCHES = {"1x": 71, "2x": 142, "4x": 284, "full": 461}  # of 128 items; 1x is the small set
 QUICK = ["impl=reference", "trainer.threads=1"]
 BOARD = (
     "from pathlib import Path; from dllab.report.board.content import Board; Board(Path()).runs()"
@@ -85,20 +85,22 @@ def _labs(root: Path, plan: Plan) -> Iterator[Result]:
 
 
 def _data(root: Path, plan: Plan) -> Iterator[Result]:
-    run = ["-m", "bench.sides.ours", "01", "data.size=full", "trainer.max_epochs=1", QUICK[1]]
+    run = ["-m", "bench.sides.ours", "01", "trainer.max_epochs=4", QUICK[1]]
 
-    def side(batches: int) -> Cost:
-        return told(child(*run, f"trainer.limit_train_batches={batches}", cwd=root))
+    def side(name: str) -> Cost:
+        words = [f"trainer.limit_train_batches={BATCHES[name]}"]
+        words += [f"data.size={'small' if name == '1x' else 'full'}"]
+        return told(child(*run, *words, cwd=root))
 
-    sizes = dict(list(BATCHES.items())[: 2 if plan.smoke else None])
-    costs = interleave(plan.pairs, {n: lambda b=b: side(b) for n, b in sizes.items()})
+    sizes = plan.some(BATCHES)
+    costs = interleave(plan.pairs, {name: lambda name=name: side(name) for name in sizes})
     *_, largest = costs
     values = [
         (many.cpu_s / sizes[largest]) / (few.cpu_s / sizes["1x"])
         for few, many in zip(costs["1x"], costs[largest], strict=True)
     ]
     why = ", ".join(
-        f"{name} {1000 * middle(cost) / sizes[name]:.1f} ms and {middle(cost, 'peak_mb'):.0f} MB"
+        f"{name} {250 * middle(cost) / sizes[name]:.1f} ms and {middle(cost, 'peak_mb'):.0f} MB"
         for name, cost in costs.items()
     )
     yield judged("growth-data", values, f"CPU time a batch, peak memory: {why}")

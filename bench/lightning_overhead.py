@@ -1,7 +1,8 @@
 """P2, P11: what dllab adds to plain Lightning with the same model and loader, in time and memory.
 
-Both sides train three epochs with one thread. dllab's also writes the run card and the curve, keeps
-the best weights, and scores the validation split with them in the end.
+Both sides train for as many epochs with one thread; lab 01 for the 20 of its recipe. dllab's also
+composes the config, writes the run card and the curve, keeps the best weights, and scores the
+validation split with them in the end.
 """
 
 from collections.abc import Iterator
@@ -19,13 +20,13 @@ from bench.measure import (
     told,
 )
 
-EPOCHS = {"01": 10, "02": 3}
+EPOCHS = {"01": 20, "02": 3}
 
 
 def measure(plan: Plan) -> Iterator[Result]:
     """Each lab under both, in processes of their own."""
     with project() as root:
-        for number, count in EPOCHS.items():
+        for number, count in plan.some(EPOCHS).items():
             epochs = plan.epochs(count)
             theirs = ["-m", "bench.sides.lightning", number, f"--epochs={epochs}"]
             ours = ["-m", "bench.sides.ours", number, f"trainer.max_epochs={epochs}"]

@@ -17,7 +17,7 @@ def measure(plan: Plan) -> Iterator[Result]:
     short = ["debug=fast"] if plan.smoke else []
     with project() as root:
         took = {}
-        for lab in all_labs(ROOT):
+        for lab in all_labs(ROOT)[: 1 if plan.smoke else None]:
             words = ["-m", "dllab", "train", lab.number, "impl=reference", *short]
             took[lab.number] = child(*words, threads=2, cwd=root, codes=GRADED).wall_s
     why = ", ".join(f"lab {number} {seconds:.0f} s" for number, seconds in took.items())

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ from training_lab import SHORT, Here, Project
 
 from dllab.config.compose import compose
 from dllab.lab.find import find_lab
-from dllab.training.machine import agree_on_run, is_main_process, settle_threads, usable_cores
+from dllab.training.machine import (
+    agree_on_run,
+    free_cores,
+    is_main_process,
+    settle_threads,
+    usable_cores,
+)
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -114,6 +121,19 @@ def test_what_lightning_is_told(repo: Path, hardware: str, accelerator: str, str
     assert (told["precision"], told["accumulate_grad_batches"]) == ("bf16-mixed", 4)
     made = make_strategy(config.trainer)
     assert (made if isinstance(made, str) else type(made).__name__) == strategy
+
+
+def test_cores_that_others_use_are_left_to_them() -> None:
+    loop = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    loops = [subprocess.Popen(loop, stdout=subprocess.PIPE) for _ in range(usable_cores() + 1)]
+    try:
+        for process in loops:
+            process.stdout.readline()
+        assert free_cores() == 1, "at once, not when the load average has come to know it"
+    finally:
+        for process in loops:
+            process.kill()
+            process.communicate()
 
 
 def test_processes_share_the_cores(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
