@@ -9,7 +9,8 @@ from authoring_labs import KINDS, make_root, write_kind
 from dllab.authoring.doctor import RULES, diagnose
 from dllab.authoring.rules import FAST
 from dllab.authoring.strip import strip
-from dllab.authoring.trial import run_dllab, run_trial
+from dllab.authoring.trial import run_dllab
+from dllab.cli.doctor import generated_text, measures
 from dllab.cli.main import main
 from dllab.lab.find import Lab
 
@@ -44,57 +45,54 @@ def test_a_lab_of_every_kind_is_sound(root):
         assert diagnosis.faults == (), diagnosis.lab.id
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_lab_of_every_kind_is_graded(root, kind):
-    trial = run_trial(write_kind(root, kind))
-    assert (trial.code, trial.score, trial.max_score) == (0, 100, 100), trial.log
-    broken = run_trial(write_kind(root, kind, "91"), source="raise SystemExit(3)\n")
-    assert broken.code != 0
-
-
 # What is done to a sound lab, and the one rule that must speak of it.
 BREAKS = {
     "loads": lambda f: (f / "_author/solution.py").unlink(),
-    "points": lambda f: edit(f / "lab.yaml", "{act: 100}", "{act: 90}"),
-    "order": lambda f: edit(f / "checks.py", "100, given", "100, depends_on=('later',), given"),
-    "starter": lambda f: edit(f / "lab.py", "import torch", "import torch  # mine"),
-    "hints": lambda f: edit(f / "lab.yaml", "[think, think again]", "[think]"),
+    "points": lambda f: edit(f / "lab.yaml", "act: 30", "act: 20"),
+    "order": lambda f: edit(f / "checks.py", 'depends_on=("act",)', 'depends_on=("later",)'),
+    "starter": lambda f: edit(f / "lab.py", "import torch\n", "import torch  # mine\n"),
+    "hints": lambda f: edit(f / "lab.yaml", "act: [think, think again]", "act: [think]"),
     "readme": lambda f: edit(f / "README.md", "## Classic mistakes", "## Mistakes"),
-    "leaks": lambda f: edit(
-        f / "README.md", "# control", "return (-place_B - 2 * speed_B).clamp(-1, 1)\n# control"
-    ),
+    "leaks": lambda f: edit(f / "README.md", "# control", "place_B = place_B + 0.1 * speed_B"),
     "topics": lambda f: edit(f / "lab.yaml", "[tiny]", "[tinny]"),
     "apart": lambda f: hide_a_visible_probe(f),  # noqa: PLW0108 - defined below
     "files": lambda f: (f / "notes.txt").touch(),
     "texts": lambda f: edit(f / "README.md", "# control", "# WRITE: a title"),
-    "starter-fails": lambda f: edit(f / "checks.py", "lab.act(given", "0 * abs(given"),
-    "reference": lambda f: edit(f / "checks.py", "before + 0.1", "before - 10"),
+    "starter-fails": lambda f: edit(f / "checks.py", "model.act(", "zeros_like("),
+    "reference": lambda f: edit(f / "checks.py", 'close(got["push"]', 'close(1 + got["push"]'),
     "judges": lambda f: edit(
-        f / "checks.py",
-        "    before =",
-        "    1 / int(got['actions'][0] * place[0] <= 0)\n    before =",
+        f / "checks.py", 'close(got["push"]', 'close(1 / int(got["push"].max() < 1) * got["push"]'
     ),
-    "mutants": lambda f: edit(f / "_author/mutants/wrong.py", "(place_B + 2", "(-place_B - 2.01"),
-    "every-check": lambda f: (f / "_author/mutants/wrong.py").unlink(),
+    "mutants": lambda f: edit(f / "_author/mutants/unsquashed.py", '"act"', '"cost"'),
+    "every-check": lambda f: (f / "_author/mutants/unsquashed.py").unlink(),
+    "kill-rate": lambda f: edit(f / "checks.py", 'got["cost"], total', "total, total"),
+    "equivalent": lambda f: (f / "_author/equivalent.yaml").write_text(
+        "- {before: a, after: b, reason: none}"
+    ),
+    "thresholds": lambda f: edit(f / "lab.yaml", "pass: 0.87", "pass: 0.99"),
+    "trains": lambda f: edit(f / "conf/config.yaml", "lr: 0.05", "lr: 0.0"),
+    "budget": lambda f: edit(f / "lab.yaml", "train_s: 60", "train_s: 0.01"),
 }  # fmt: skip
+NEEDS = {"loads": "text", **{rule.id: rule.needs for rule in RULES}}
 
 
 def hide_a_visible_probe(folder: Path) -> None:
-    (folder / "_author/checks.py").write_text(
-        (folder / "checks.py").read_text().replace('"act", "E', '"act2", "E').replace("100,", "0,")
-    )
-    edit(folder / "lab.yaml", "{act: 100}", "{act: 100, act2: 0}\nhidden: [act2]")
-    (folder / "_author/mutants/too.py").write_text(
-        (folder / "_author/mutants/wrong.py").read_text().replace('"act"', '"act2"')
-    )
+    edit(folder / "lab.yaml", "cost: 20}", "cost: 20}\nhidden: [cost]")
+    (folder / "_author/checks.py").write_text((folder / "checks.py").read_text())
 
 
-@pytest.mark.parametrize("rule", BREAKS)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(r, marks=[pytest.mark.slow] if n == "training" else [])
+        for r, n in NEEDS.items()
+    ],
+)
 def test_a_broken_rule_is_named(root, rule):
+    """Every rule of the doctor: one without its case in BREAKS fails here."""
     lab = write_kind(root, "control")
     BREAKS[rule](lab.folder)
-    found = faults(lab)
+    found = faults(lab, ("text", "proof", NEEDS[rule]))
     assert rule in found, found
 
 
@@ -103,14 +101,16 @@ def test_the_leaking_line_is_told_with_its_place(root):
     edit(
         lab.folder / "README.md",
         "# control",
-        "# control\n\n    place_B, speed_B = observations.unbind(dim=1)",
+        "# control\n\n    place_B, speed_B = state_B2.unbind(dim=1)",
     )
     [message] = faults(lab)["leaks"]
     assert message.startswith("README.md:3 holds `place_B, speed_B")
 
 
-def test_few_mutants_or_loose_checks_fail_the_kill_rate(root):
-    assert "only 19 mutants" in faults(write_kind(root, "control"), MUTATION)["kill-rate"][0]
+def test_small_labs_are_asked_for_all_the_mutants_that_there_are(root):
+    [diagnosis] = diagnose([write_kind(root, "code_only")], needs=MUTATION, jobs=2)
+    assert diagnosis.sound
+    assert generated_text(measures(diagnosis)) == "all 11/11 100%"
 
 
 def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
@@ -123,9 +123,9 @@ def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
     ]
 
 
-def test_code_that_hangs_is_caught(root):
+def test_code_that_ends_the_process_is_caught(root):
     lab = write_kind(root, "control")
-    edit(lab.folder / "_author/mutants/wrong.py", "(place_B + 2 * speed_B)", "(exit() or place_B)")
+    edit(lab.folder / "_author/mutants/unsquashed.py", ', "self.', ', "exit() or self.')
     assert faults(lab) == {}
 
 
@@ -141,8 +141,8 @@ def test_command_line(root, capsys):
     assert (row["lab"], row["sound"], row["mutants"], row["caught"]) == (
         "lab90_control",
         True,
-        1,
-        1,
+        3,
+        2,
     )
     edit(root / "labs/lab90_control/lab.yaml", "[tiny]", "[]")
     assert main(["doctor", "90", "--fast"]) == 1

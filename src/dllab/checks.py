@@ -17,13 +17,23 @@ code. It compares what came out with what should have, and may use the reference
         return close(got["sum"], given["a"] + given["b"])
 
 The docstring of the judge is the sentence that the learner reads.
+
+A *play* measures what a trained model generates or controls, for a criterion. It runs with the
+scorer, who owns the world, and asks the model in the sandbox for one answer after the other:
+
+    @play("balance", returns="float32 [*]")  # the criterion's metric; what one answer must be
+    def balance(player, rng):                # scorer; one number for each episode, float [N]
+        state = torch.rand(100, 2, generator=rng)
+        for _ in range(50):
+            state = step(state, player.act(state))
+        return (state.abs().sum(1) < 0.1).float()
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -68,6 +78,30 @@ class Check:
     hint: str = ""
 
 
+class Player(Protocol):
+    """A trained model behind the wall, as a play sees it. Its failure ends the play."""
+
+    def sample(self, n: int, seed: int) -> Tensor:
+        """What `Model.sample(n, seed)` generates, float32 `[n, …]`."""
+        ...
+
+    def act(self, observations: Tensor) -> Tensor:
+        """What `Model.act(observations)` does about `[N, …]` observations, float32 `[N, …]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Play:
+    """A metric that is played: the mean of the numbers, one for each episode or sample.
+
+    `returns` declares each answer of the model as checks do, its first dimension being `*`.
+    """
+
+    metric: str
+    returns: str
+    numbers: Callable[[Player, torch.Generator], Tensor]
+
+
 def check(
     id: str,
     title: str,
@@ -103,6 +137,18 @@ def check(
     return decorate
 
 
+def play(
+    metric: str, *, returns: str
+) -> Callable[[Callable[[Player, torch.Generator], Tensor]], Play]:
+    """Turn a function of checks.py into the metric of that name, for criteria of lab.yaml."""
+    return lambda numbers: Play(metric, returns, numbers)
+
+
+def plays_of(module: ModuleType) -> dict[str, Play]:
+    """All plays of a module, by the metric's name."""
+    return {value.metric: value for value in vars(module).values() if isinstance(value, Play)}
+
+
 def collect(module: ModuleType) -> list[Check]:
     """All checks of a module, in the order in which they are written."""
     return [value for value in vars(module).values() if isinstance(value, Check)]
@@ -117,11 +163,16 @@ def run_here(check: Check, lab: ModuleType, seed: int | None = None) -> Outcome:
     rng.manual_seed(rng.seed() if seed is None else seed)
     given = check.given(rng)
     try:
-        got = check.probe(lab, {name: value.clone() for name, value in given.items()})
+        got = detached(check.probe(lab, {name: value.clone() for name, value in given.items()}))
     except NotImplementedError as todo:
         return Outcome(0.0, str(todo))
     mismatch = validate(got, check.returns)
     return Outcome(0.0, mismatch) if mismatch else check.judge(given, got)
+
+
+def detached(got: Mapping[str, Any]) -> Arrays:
+    """What a probe returned, cut from its gradients: a sandbox hands on numbers and no graph."""
+    return {name: v.detach() if isinstance(v, Tensor) else v for name, v in got.items()}
 
 
 def close(

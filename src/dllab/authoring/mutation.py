@@ -19,7 +19,6 @@ from dllab.lab.starter import solution_regions
 
 SEED = 1
 SAMPLE = 60
-AT_LEAST = 30
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from types import ModuleType
 
 import torch
 
-from dllab.checks import Check, collect, validate
+from dllab.checks import Check, collect, detached, validate
 from dllab.lab.code import import_lab, import_room
 from dllab.lab.find import Lab
 
@@ -92,7 +92,7 @@ def run_check(check: Check, module: ModuleType, seed: int) -> Finding:
             return Finding(check.id, passed=False, message=f"given: {_said(error)}", sound=False)
         torch.manual_seed(seed)
         try:
-            got = check.probe(module, {name: value.clone() for name, value in given.items()})
+            got = detached(check.probe(module, {k: value.clone() for k, value in given.items()}))
             mismatch = validate(got, check.returns)
         except Exception as error:  # noqa: BLE001 - learner code
             return Finding(check.id, passed=False, message=_said(error))

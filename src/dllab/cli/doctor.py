@@ -112,11 +112,17 @@ def _row(diagnosis: "Diagnosis") -> tuple[str, ...]:
 
 
 def generated_text(m: dict[str, Any]) -> str:
-    """`57/58 98 %`: caught, of those not called equivalent, and the rate."""
+    """`57/58 98%`: caught, of those not called equivalent, and the rate.
+
+    `all 14/14 100%`: the code allows no more than these.
+    """
+    from dllab.authoring.mutation import SAMPLE
+
     if not m["generated"]:
         return ""
     serious = m["generated"] - m["equivalent"]
-    return f"{m['killed']}/{serious} {m['killed'] / serious:.0%}" if serious else "all equivalent"
+    few = "all " if m["generated"] < SAMPLE else ""
+    return f"{few}{m['killed']}/{serious} {m['killed'] / max(1, serious):.0%}"
 
 
 def measures(diagnosis: "Diagnosis") -> dict[str, Any]:

@@ -4,8 +4,9 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
-from dllab.checks import Check, Outcome, collect, validate
+from dllab.checks import Check, Outcome, Play, collect, plays_of, validate
 from dllab.errors import InfraError, LearnerError
 from dllab.grading.rows import UNGRADABLE, Row, explain, status_of
 from dllab.grading.seeds import derive, draw, generator
@@ -58,16 +59,24 @@ def check_one(session: Session, lab: Lab, check: Check, rows: Mapping[str, Row],
 
 def load_checks(lab: Lab, *, hidden: bool) -> list[Check]:
     """The lab's checks: those of checks.py, then the hidden ones of `_author/checks.py`."""
+    names = ["checks", "_author.checks"] if hidden else ["checks"]
+    return [check for name in names for check in collect(_import(lab, name))]
+
+
+def load_plays(lab: Lab) -> dict[str, Play]:
+    """The lab's plays, which stand in checks.py, by the name of their metric."""
+    return plays_of(_import(lab, "checks"))
+
+
+def _import(lab: Lab, name: str) -> ModuleType:
     import_room(lab)
-    modules = ["checks", "_author.checks"] if hidden else ["checks"]
     try:
-        found = [importlib.import_module(f"{lab.package}.{name}") for name in modules]
+        return importlib.import_module(f"{lab.package}.{name}")
     except Exception as error:
         raise InfraError(
             f"the checks of {lab.id} cannot be imported: {type(error).__name__}: {error}",
             "this is the lab's fault, not yours: take the lab's folder anew",
         ) from error
-    return [check for module in found for check in collect(module)]
 
 
 def _run(session: Session, lab: Lab, check: Check, row: Row, seed: int) -> Row:

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from dllab.errors import InfraError
 from dllab.grading.items import ItemSource
+from dllab.grading.plays import Played
 from dllab.grading.predictions import Prediction, scored_arms
 from dllab.grading.rows import Row, explain, status_of
 from dllab.grading.rule import RULE, apply_rule
@@ -30,33 +30,47 @@ def integrity_ids(lab: Lab) -> tuple[str, ...]:
 
 
 def score_criteria(
-    lab: Lab, predictions: Mapping[str, Prediction], source: ItemSource, seed: int
+    lab: Lab,
+    predictions: Mapping[str, Prediction],
+    played: Mapping[str, Played],
+    source: ItemSource,
+    seed: int,
 ) -> Scored:
     """Open the labels and score: a row for each criterion, and one for each arm's integrity."""
     scored = Scored([_integrity(arm, one) for arm, one in predictions.items()], [])
     for criterion in lab.spec.criteria:
-        prediction = predictions[criterion.arm]
-        if prediction.scores is None or prediction.leak:
-            secret = source.kind == "hidden"
-            scored.rows.append(_unscored(criterion, prediction, secret=secret))
+        if criterion.id in played:
+            found = _played(criterion, played[criterion.id])
+        else:
+            found = _predicted(lab, criterion, predictions[criterion.arm], source)
+        if isinstance(found, Row):
+            scored.rows.append(found)
             continue
-        label = source.labels(lab.spec.arms[criterion.arm].data)
-        if narrow := _too_narrow(prediction.scores, label):
-            scored.rows.append(replace(_blank(criterion), message=narrow))
-            continue
-        measured = _measure(criterion, prediction.scores, label)
-        scored.rows.append(_earned(criterion, measured))
-        scored.metrics.append(_metric(criterion, measured, seed))
+        scored.rows.append(_earned(criterion, found))
+        scored.metrics.append(_metric(criterion, found, seed))
     return scored
 
 
-def _measure(criterion: Criterion, scores: Tensor, label: Tensor) -> Measured:
-    if criterion.metric not in METRICS:
-        raise InfraError(
-            f"criterion {criterion.id}: there is no metric {criterion.metric!r}",
-            f"lab.yaml may name: {', '.join(METRICS)}",
-        )
-    return METRICS[criterion.metric](scores, label)
+def _played(criterion: Criterion, played: Played) -> Measured | Row:
+    """What was measured, or the row that says why nothing was."""
+    if played.measured is not None:
+        return played.measured
+    # The scorer's world is drawn afresh, so what the code could quote of it is no secret.
+    if played.failure:
+        return replace(_blank(criterion), **explain(played.failure, played.log))
+    return replace(_blank(criterion), message=played.absent)
+
+
+def _predicted(
+    lab: Lab, criterion: Criterion, prediction: Prediction, source: ItemSource
+) -> Measured | Row:
+    """The same for predictions."""
+    if prediction.scores is None or prediction.leak:
+        return _unscored(criterion, prediction, secret=source.kind == "hidden")
+    label = source.labels(lab.spec.arms[criterion.arm].data)
+    if narrow := _too_narrow(prediction.scores, label):
+        return replace(_blank(criterion), message=narrow)
+    return METRICS[criterion.metric](prediction.scores, label)
 
 
 def _too_narrow(scores: Tensor, label: Tensor) -> str:

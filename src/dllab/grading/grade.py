@@ -12,6 +12,7 @@ from dllab.grading.budget import weigh, withhold
 from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
 from dllab.grading.items import ItemSource, PublicTest
+from dllab.grading.plays import play_criteria
 from dllab.grading.predictions import Prediction, predict_arms, scored_arms
 from dllab.grading.result import Mode, Result, Terms, make_result
 from dllab.grading.seeds import draw
@@ -82,8 +83,9 @@ def grade_run(
     with open_session(lab, run.code, backend, Limits.of(lab.spec.budgets)) as session:
         rows = check_code(session, lab, ids, drawn)
         predictions = predict_arms(session, lab, run, source, drawn)
+        played = play_criteria(session, lab, run, drawn)
     # The sandbox is dead. Only now are labels opened.
-    scored = score_criteria(lab, predictions, source, drawn)
+    scored = score_criteria(lab, predictions, played, source, drawn)
 
     terms = Terms(mode, backend.name, source.kind, drawn, session.nonce)
     weighed = weigh(lab, run)

@@ -17,6 +17,7 @@ from dllab import data
 from dllab.errors import LabError
 from dllab.grading.items import Arrays, EvaluatedOn
 from dllab.grading.leakage import Leakage, find_leakage
+from dllab.grading.predictions import scored_arms
 from dllab.lab.find import Lab
 from dllab.rundir.run import read_json, write_json
 
@@ -81,15 +82,15 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     Raises LabError when `out` exists, when the lab is scored on no data, or when fewer than `size`
     reserved items are left.
     """
-    names = list(dict.fromkeys(lab.spec.arms[c.arm].data for c in lab.spec.criteria))
+    names = list(dict.fromkeys(lab.spec.arms[arm].data for arm in scored_arms(lab)))
     if not names:
         raise LabError(f"{lab.id} is scored on no data", "it needs no hidden set")
     if size < 1:
         raise LabError(f"--size {size} is not a number of items", "give at least 1")
     if out.exists():
         raise LabError(f"{out} is there already", "hidden sets are never overwritten: name another")
-    generator = torch.Generator().manual_seed(seed)
-    drawn = {name: _draw(name, size, generator) for name in names}
+    rng = torch.Generator().manual_seed(seed)
+    drawn = {name: _draw(name, size, rng) for name in names}
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     sets = {name: _write(partial / name, items) for name, (items, _) in drawn.items()}
     said = {"schema": SCHEMA, "lab": lab.id, "lab_version": lab.spec.version, "sets": sets}

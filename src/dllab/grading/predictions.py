@@ -12,6 +12,7 @@ from dllab.grading.inputs import count, shuffle
 from dllab.grading.items import Arrays, ItemSource
 from dllab.grading.seeds import derive, generator
 from dllab.lab.find import Lab
+from dllab.metrics import METRICS
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.session import Failure, Reply, Session
 
@@ -65,24 +66,30 @@ class Scorer:
 
 
 def scored_arms(lab: Lab) -> list[str]:
-    """The arms that criteria name, in that order."""
-    return list(dict.fromkeys(criterion.arm for criterion in lab.spec.criteria))
+    """The arms whose predictions criteria score, in that order."""
+    return list(dict.fromkeys(one.arm for one in lab.spec.criteria if one.metric in METRICS))
+
+
+def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]:
+    """An arm's weights and the numbers of its model, or why there are none."""
+    trained, weights = run.read_config().get("arms", {}), run.arm(arm).weights
+    if arm not in trained or not weights.is_file():
+        missing = f"the arm {arm} was not trained in this run: leave arm=… out to train all"
+        return b"", {}, missing
+    return weights.read_bytes(), trained[arm].get("model") or {}, ""
 
 
 def predict_arms(
     session: Session, lab: Lab, run: RunFolder, source: ItemSource, seed: int
 ) -> dict[str, Prediction]:
     """What every scored arm's weights predict, by arm; no label is read."""
-    trained = run.read_config().get("arms", {})
     predictions = {}
     for arm in scored_arms(lab):
-        weights = run.arm(arm).weights
-        if arm not in trained or not weights.is_file():
-            message = f"the arm {arm} was not trained in this run: leave arm=… out to train all"
-            predictions[arm] = Prediction(absent=message)
+        weights, model, absent = weights_of(run, arm)
+        if absent:
+            predictions[arm] = Prediction(absent=absent)
             continue
-        model = trained[arm].get("model") or {}
-        scorer = Scorer(session, weights.read_bytes(), model, derive(seed, "arm", arm))
+        scorer = Scorer(session, weights, model, derive(seed, "arm", arm))
         predictions[arm] = predict(scorer, source.inputs(lab.spec.arms[arm].data))
     return predictions
 

@@ -1,0 +1,155 @@
+"""A lab of every kind goes the whole way: shown, trained, handed in, graded, proved, released."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from authoring_labs import KINDS, REPO, make_root, write_kind
+from safetensors.torch import save_file
+
+from dllab.authoring.release import choose_labs, release
+from dllab.authoring.trial import run_dllab
+from dllab.cli import main
+from dllab.errors import InfraError
+from dllab.grading.grade import grade_run
+from dllab.grading.items import PublicTest
+from dllab.lab.find import Lab
+from dllab.rundir.run import RunFolder
+from dllab.sandbox import backends
+from dllab.sandbox.backends import Backend, open_backend
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Backend]:
+    with open_backend("auto") as backend:
+        yield backend
+
+
+@pytest.fixture
+def root(tmp_path: Path, warm: Backend, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with what a release needs, and one warm backend for all commands."""
+    made = make_root(tmp_path / "project")
+    for name in ("src", "data", "Makefile"):
+        (made / name).symlink_to(REPO / name)
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(backends, "open_backend", lambda _name: nullcontext(warm))
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lab_goes_the_whole_way(
+    root: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = write_kind(root, kind)
+    starter = lab.code.read_bytes()
+    assert main(["list"]) == main(["show", "90"]) == 0
+    assert lab.spec.title in capsys.readouterr().out
+    assert main(["doctor", "90"]) == 0, capsys.readouterr().out
+    assert "100%" in capsys.readouterr().out
+
+    shutil.copyfile(lab.solution, lab.code)
+    assert main(["train", "90"]) == 0, capsys.readouterr()
+    assert main(["grade", "90"]) == 0
+    assert main(["submit", "90", "-o", "ada.zip"]) == 0
+    assert main(["grade", "ada.zip", "--official", "--json", "official.json"]) == 0
+    result = json.loads(Path("official.json").read_text())
+    assert (result["mode"], result["score"], result["max_score"]) == ("official", 100, 100)
+
+    lab.code.write_bytes(starter)
+    out = root.parent / "copy"
+    release(root, choose_labs(root, "90"), out)
+    assert run_dllab(out, "train", "90").returncode == 1
+    assert not list(out.rglob("_author"))
+
+
+def trained(root: Path, kind: str, weights: dict[str, torch.Tensor]) -> tuple[Lab, RunFolder]:
+    """A run of the reference as it lies after a training that ended with these weights."""
+    lab = write_kind(root, kind)
+    run = RunFolder.create(root, lab.id)
+    shutil.copyfile(lab.solution, run.code)
+    run.config.write_text(yaml.safe_dump({"lab": lab.id, "impl": "mine", "arms": {"main": {}}}))
+    run.arm("main").path.mkdir(parents=True)
+    save_file(weights, run.arm("main").weights)
+    return lab, run
+
+
+CART = {"policy.weight": torch.tensor([[-1.0, -1.5]])}
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def graded(lab: Lab, run: RunFolder, wall: Backend) -> dict[str, Any]:
+    return grade_run(lab, run, mode="official", backend=wall, source=PublicTest(), seed=1).result
+
+
+def row_of(lab: Lab, run: RunFolder, wall: Backend, id: str = "rest") -> dict[str, Any]:
+    [row] = [row for row in graded(lab, run, wall)["checks"] if row["id"] == id]
+    return row
+
+
+def test_the_scorer_plays_with_the_weights_handed_in(root: Path, warm: Backend) -> None:
+    lab, run = trained(root, "control", CART)
+    result = graded(lab, run, warm)
+    assert (result["verdict"], result["score"]) == ("graded", 100)
+    [metric] = result["metrics"]
+    assert (metric["name"], metric["n"], metric["direction"]) == ("rest", 500, "max")
+    assert 0.87 < metric["value"] <= metric["ci95"][1]
+    save_file({"policy.weight": torch.tensor([[1.0, 1.5]])}, run.arm("main").weights)
+    row = row_of(lab, run, warm)
+    assert (row["status"], row["points"]) == ("fail", 0)
+    assert "expected ≥ 0.87, got -" in row["message"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("raise RuntimeError('stuck')", "RuntimeError: stuck"),
+        ("return self.policy(observations)", "actions: expected shape [500], got [500, 1]"),
+        ("return torch.full((len(observations),), float('nan'))", "must be finite"),
+        ("return 'left'", "expected a plain tensor, got str"),
+        ("import os; os._exit(0)", "ended the process"),
+    ],
+)
+def test_a_model_that_cannot_be_played_is_told_why(
+    root: Path, warm: Backend, answer: str, said: str
+) -> None:
+    lab, run = trained(root, "control", CART)
+    begin = "        # BEGIN SOLUTION act"
+    edited(run.code, begin, f"        if len(observations) == 500:\n            {answer}\n{begin}")
+    row = row_of(lab, run, warm)
+    assert row["status"] == "fail"
+    assert said in row["message"]
+
+
+def test_weights_that_do_not_fit_or_are_not_there_are_told(root: Path, warm: Backend) -> None:
+    lab, run = trained(root, "generative", {"shift": torch.zeros(1)})
+    assert "critic.weight is missing" in row_of(lab, run, warm, "distance")["message"]
+    run.arm("main").weights.unlink()
+    assert "was not trained" in row_of(lab, run, warm, "distance")["message"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('@play("rest"', '@play("resting"', "there is no metric 'rest'"),
+        ("rand(500, 2, generator=rng)", "rand(500, 2, generator=rgn)", "failed, not your code"),
+    ],
+)
+def test_a_play_that_is_wrong_is_the_labs_fault(
+    root: Path, warm: Backend, old: str, new: str, said: str
+) -> None:
+    lab, run = trained(root, "control", CART)
+    edited(lab.folder / "checks.py", old, new)
+    with pytest.raises(InfraError, match=said):
+        graded(lab, run, warm)
