@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,34 +59,50 @@ class Lab:
 
 def all_labs(root: Path) -> list[Lab]:
     """Every lab of the project and of `DLLAB_LABS`, by number."""
-    folders = [
-        folder
-        for parent in lab_roots(root)
-        for folder in parent.iterdir()
-        if _FOLDER.fullmatch(folder.name) and (folder / "lab.yaml").is_file()
-    ]
-    return [Lab(root, folder) for folder in sorted(folders, key=lambda f: (f.name, str(f)))]
+    return [lab for lab in _rooms(root) if (lab.folder / "lab.yaml").is_file()]
 
 
 def find_lab(root: Path, name: str) -> Lab:
     """The lab that `name` means; unknown and ambiguous names are errors that list the choices."""
     labs = all_labs(root)
-    parent, _, last = name.rpartition("/")
-    found = [
-        lab
-        for lab in labs
-        if (not parent or lab.folder.parent.name == parent) and _names(lab, last)
-    ]
+    found = [lab for lab in labs if _is_called(lab, name)]
+    twins = [lab for lab in labs if found and lab.id == found[0].id]
+    if len(twins) > 1:
+        raise LabError(
+            f"{found[0].id} is there twice: {_places(twins)}",
+            "runs and submissions carry this name: rename one of the folders",
+        )
     if len(found) == 1:
         return found[0]
     if found:
-        places = " and ".join(str(lab.folder) for lab in found)
         choices = " or ".join(f"{lab.folder.parent.name}/{lab.number}" for lab in found)
-        raise LabError(f"lab {name} is there twice: {places}", f"say {choices}")
+        raise LabError(f"lab {name} is there twice: {_places(found)}", f"say {choices}")
+    if bare := [lab.folder for lab in _rooms(root) if _is_called(lab, name)]:
+        raise LabError(f"{bare[0]} has no lab.yaml", "every lab folder needs one")
     shelf = ", ".join(f"{lab.number} {lab.slug}" for lab in labs) or "none"
-    near = difflib.get_close_matches(last, [lab.slug for lab in labs], n=1)
+    near = difflib.get_close_matches(name.rpartition("/")[2], [lab.slug for lab in labs], n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise LabError(f"there is no lab {name!r}", f"{hint}the labs here: {shelf}")
+
+
+def _rooms(root: Path) -> list[Lab]:
+    """The folders that are named like labs. One that has lost its files is no lab."""
+    folders = [
+        folder
+        for parent in lab_roots(root)
+        for folder in parent.iterdir()
+        if _FOLDER.fullmatch(folder.name) and folder.is_dir()
+    ]
+    return [Lab(root, folder) for folder in sorted(folders, key=lambda f: (f.name, str(f)))]
+
+
+def _places(labs: Sequence[Lab]) -> str:
+    return " and ".join(str(lab.folder) for lab in labs)
+
+
+def _is_called(lab: Lab, name: str) -> bool:
+    parent, _, last = name.rpartition("/")
+    return (not parent or lab.folder.parent.name == parent) and _names(lab, last)
 
 
 def _names(lab: Lab, name: str) -> bool:

@@ -1,6 +1,6 @@
 """lab.yaml as dataclasses: read once, checked once, plain values after that."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -104,11 +104,54 @@ def load_spec(folder: Path) -> LabSpec:
         raw = load_yaml(path)
     except FileNotFoundError:
         raise LabError(f"{path} is missing", "every lab folder needs a lab.yaml") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise LabError(
+            f"{path}:{line} is not valid YAML: {error.problem}", "mend this line or the one above"
+        ) from None
     except yaml.YAMLError as error:
-        raise LabError(f"{path} is not valid YAML: {error}", "mend the line it names") from None
+        raise LabError(f"{path} is not valid YAML: {error}", "write plain UTF-8 text") from None
     if not isinstance(raw, dict):
         raise LabError(f"{path} must hold a mapping", "see docs/architecture.md for its keys")
+    _check_form(raw, path)
     return _spec(raw, path)
+
+
+def _check_form(raw: dict[str, Any], path: Path) -> None:
+    """Raise LabError for the first value that is no list, mapping or number where it must be."""
+    for key, value, fits, wanted in _forms(raw):
+        if not fits(value):
+            raise LabError(f"{path}: {key} must be {wanted}, not {value!r}", "mend its value")
+
+
+def _forms(raw: dict[str, Any]) -> Iterator[tuple[str, Any, Callable[[Any], bool], str]]:
+    """Key, value, and what it must be. Outer keys come first: the inner ones rely on them."""
+    for key in ("topics", "exports", "hidden", "artifacts"):
+        yield key, raw.get(key, []), _is_texts, "a list of names"
+    for key in ("checks", "hints", "arms", "criteria", "budgets", "calibration"):
+        yield key, raw.get(key, {}), _is_mapping, "a mapping"
+    for id, points in raw.get("checks", {}).items():
+        yield f"checks.{id}", points, _is_number, "a number of points"
+    for task, steps in raw.get("hints", {}).items():
+        yield f"hints.{task}", steps, _is_texts, "a list of texts"
+    for key in ("criteria", "arms"):
+        for name, entry in raw.get(key, {}).items():
+            yield f"{key}.{name}", entry, _is_mapping, "a mapping"
+    for name, arm in raw.get("arms", {}).items():
+        for key in ("overrides", "on_purpose"):
+            yield f"arms.{name}.{key}", arm.get(key, []), _is_texts, "a list of texts"
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(part, str) for part in value)
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _spec(raw: dict[str, Any], path: Path) -> LabSpec:
@@ -131,7 +174,7 @@ def _spec(raw: dict[str, Any], path: Path) -> LabSpec:
             "starter_sha256": str(values.get("starter_sha256", "")),
             "version": str(values.get("version", "1")),
             "budgets": _build(Budgets, path, "budgets.", values.get("budgets", {})),
-            "arms": {name: _arm(name, arm or {}, path) for name, arm in arms.items()},
+            "arms": {name: _arm(name, arm, path) for name, arm in arms.items()},
             "criteria": tuple(
                 _criterion(id, entry, path) for id, entry in values.get("criteria", {}).items()
             ),
@@ -177,7 +220,7 @@ def _build(kind: type[T], path: Path, prefix: str, values: dict[str, Any]) -> T:
 
 def _fits(value: object, hint: type) -> bool:
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return _is_number(value)
     return isinstance(value, hint)
 
 

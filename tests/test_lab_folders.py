@@ -1,0 +1,100 @@
+"""Labs from several folders: what is wrong with one is said plainly, and stops no other."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from authoring_labs import make_root, write_kind
+
+from dllab.cli import main
+from dllab.errors import LabError
+from dllab.lab.find import find_lab
+from dllab.lab.spec import load_spec
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with lab 90, and an empty folder `course` beside it for labs of its own."""
+    made = make_root(tmp_path / "project")
+    write_kind(made, "code_only", "90")
+    (tmp_path / "course").mkdir()
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("DLLAB_LABS", str(tmp_path / "course"))
+    return made
+
+
+@pytest.fixture
+def course(root: Path) -> Path:
+    return root.parent / "course"
+
+
+def test_a_number_twice_names_both_and_the_folder_tells_them_apart(root, course, capsys):
+    theirs = write_kind(root, "given", "90", course)
+    assert main(["show", "90"]) == 2
+    said = capsys.readouterr().err
+    assert str(theirs.folder) in said
+    assert str(root / "labs/lab90_code_only") in said
+    assert "say course/90 or labs/90" in said or "say labs/90 or course/90" in said
+    assert find_lab(root, "course/90").folder == theirs.folder
+    assert find_lab(root, "labs/90").slug == "code_only"
+    assert find_lab(root, "given").folder == theirs.folder
+
+
+def test_a_name_twice_cannot_be_told_apart(root, course):
+    write_kind(root, "code_only", "90", course)
+    for name in ("90", "course/90", "code_only"):
+        with pytest.raises(LabError, match=r"lab90_code_only is there twice.*course") as error:
+            find_lab(root, name)
+        assert "rename one" in error.value.hint
+
+
+def test_a_folder_without_lab_yaml_is_no_lab_and_is_named_when_asked_for(root, course, capsys):
+    (course / "lab91_half" / "__pycache__").mkdir(parents=True)
+    (course / "lab92_file").touch()
+    assert main(["list"]) == 0
+    assert "91" not in capsys.readouterr().out
+    assert main(["show", "91"]) == 2
+    assert "lab91_half has no lab.yaml" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_named(root, course, capsys):
+    course.rmdir()
+    assert main(["list"]) == 2
+    assert f"DLLAB_LABS names {course}, which is not a folder" in capsys.readouterr().err
+
+
+def test_broken_yaml_is_named_with_its_line_and_stops_no_other_lab(root, course, capsys):
+    lab = write_kind(root, "given", "91", course)
+    (lab.folder / "lab.yaml").write_text("title: ok\n\tlevel: beginner\n")
+    assert main(["list"]) == 2
+    said = capsys.readouterr().err
+    assert f"{lab.folder}/lab.yaml:2 is not valid YAML" in said
+    assert "<byte string>" not in said
+    assert main(["show", "90"]) == 0
+
+
+# A value of a wrong form, and the key that the error names.
+FORMS = [
+    ({"topics": "tiny"}, "topics"),
+    ({"exports": None}, "exports"),
+    ({"hidden": [1]}, "hidden"),
+    ({"checks": ["backward"]}, "checks"),
+    ({"checks": {"backward": "many"}}, "checks.backward"),
+    ({"hints": {"backward": "think"}}, "hints.backward"),
+    ({"arms": {"main": None}}, "arms.main"),
+    ({"arms": {"main": {"overrides": "seed=1"}}}, "arms.main.overrides"),
+    ({"criteria": {"accuracy": 0.9}}, "criteria.accuracy"),
+    ({"budgets": 60}, "budgets"),
+    ({"budgets": {"train_s": "long"}}, "budgets.train_s"),
+    ({"pass_score": "most"}, "pass_score"),
+    ({"level": "easy"}, "level"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "key"), FORMS, ids=lambda value: str(value)[:40])
+def test_a_value_of_the_wrong_form_is_named(root, wrong, key):
+    path = root / "labs/lab90_code_only/lab.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | wrong))
+    with pytest.raises(LabError) as error:
+        load_spec(path.parent)
+    assert f"{path}: {key} " in error.value.what
