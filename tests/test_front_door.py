@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from shelf import labs_of_this_run
 
-from dllab.lab.find import all_labs
-from dllab.lab.project import find_root
-
-LABS = [lab.number for lab in all_labs(find_root(Path(__file__).parent))]
+LABS = [lab.number for lab in labs_of_this_run()]
 
 
 def dllab(

@@ -6,13 +6,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from shelf import labs_of_this_run
 
 from dllab.authoring.notebook import make_notebook
 from dllab.cli import main
-from dllab.lab.find import all_labs, find_lab
-from dllab.lab.project import find_root
+from dllab.lab.find import find_lab
 
-LABS = all_labs(find_root(Path(__file__).parent))
+LABS = labs_of_this_run()
 
 
 def executed(path: Path) -> str:
