@@ -1,12 +1,13 @@
 """Bare PyTorch: what a good engineer would write without any framework.
 
-    python -m bench.sides.bare NN items|memory [--workers N] [--epochs N] [--until ACCURACY]
+    python -m bench.sides.bare TASK items|memory [--workers N] [--epochs N] [--until ACCURACY]
 
-The net, the optimiser and the schedule are the lab's. `items` is torchvision's data set with its
-transforms for each picture; `memory` cuts batches out of whole tensors and augments them whole.
-After each epoch the validation split is judged by loss and accuracy. Under torchrun the processes
-share each batch, and DistributedDataParallel averages the gradients. Tells the price of loading
-and fitting, without the imports; and `fit_s`, the wall time of the fit alone.
+TASK is the number of a lab, whose net, optimiser and schedule it takes, or `two-convs`. `items` is
+torchvision's data set with its transforms for each picture; `memory` cuts batches out of whole
+tensors and augments them whole. After each epoch the validation split is judged by loss and
+accuracy. Under torchrun the processes share each batch, and DistributedDataParallel averages the
+gradients. Tells the price of loading and fitting, without the imports; and `fit_s`, the wall time
+of the fit alone.
 """
 
 import argparse
@@ -73,6 +74,28 @@ def lab_02() -> Task:
 
     batch_size = config.data["batch_size"]
     return Task(model.net, optimizer, batch_size, module.one_cycle, transforms, augment)
+
+
+def two_convs() -> Task:
+    """The MNIST example of pytorch/examples: its net, Adadelta, and a rate that falls 14 times."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(9216, 128),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(128, 10),
+    )
+    optimizer = torch.optim.Adadelta(net.parameters(), lr=1.0)
+    return Task(net, optimizer, batch_size=64, rate=lambda step, steps: 0.7 ** (14 * step // steps))
+
+
+TASKS = {"01": lab_01, "02": lab_02, "two-convs": two_convs}
 
 
 class Memory:
@@ -151,14 +174,14 @@ def accuracy(net: nn.Module, batches: Any) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("lab", choices=["01", "02"])
+    parser.add_argument("task", choices=TASKS)
     parser.add_argument("feed", choices=["items", "memory"])
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--until", type=float, default=1.0)
     args = parser.parse_args()
     torch.manual_seed(0)
-    task = {"01": lab_01, "02": lab_02}[args.lab]()
+    task = TASKS[args.task]()
     watch = Stopwatch()
     train, val = feeds(task, args.feed, args.workers)
     if WORLD > 1:
