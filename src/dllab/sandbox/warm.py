@@ -12,7 +12,6 @@ import contextlib
 import os
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import dllab
@@ -51,12 +50,7 @@ class Warm:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.close()
 
     def problem(self) -> str:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import TracebackType
 from typing import Any, Self
 
 try:
@@ -34,12 +33,7 @@ class Keys:
             tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # keys pressed meanwhile are kept
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.at_hand:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._before)
 
