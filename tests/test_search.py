@@ -39,6 +39,29 @@ def test_three_workers_share_a_study_and_a_second_call_goes_on(clone: Path) -> N
     assert len(list((clone / "runs" / "lab01_mlp").glob("*/run.json"))) == len(trials)
 
 
+@pytest.mark.slow
+def test_a_trial_of_two_ranks_is_stopped_when_the_others_do_better(clone: Path) -> None:
+    """Five trials have been better at every step; the sixth ends with its second validation."""
+    from optuna.trial import TrialState, create_trial
+
+    from dllab.training.search import Search, open_study
+
+    lab = find_lab(clone, "01")
+    url = f"sqlite:///{clone / 'runs' / lab.id / 'search-default' / 'study.db'}"
+    study = open_study(Search(clone, lab, "main", (), "default", url))
+    better = dict.fromkeys(range(4), 0.99)
+    for _ in range(5):
+        study.add_trial(create_trial(value=0.99, intermediate_values=better))
+    ranks = ["hardware=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=4"]
+    done = search(clone, "--trials", "6", "--json", *ranks)
+    assert done.returncode == 0, done.stderr
+    last = study.get_trials()[-1]
+    assert last.state == TrialState.PRUNED
+    assert list(last.intermediate_values) == [0, 1]
+    curve = clone / "runs" / lab.id / last.user_attrs["run"] / "arms/main/curve.jsonl"
+    assert curve.read_text().count("val/accuracy") == 2
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -16,6 +16,7 @@ import optuna
 from lightning.pytorch.callbacks import Callback
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
+from torch import Tensor
 
 from dllab.config.compose import compose
 from dllab.errors import LabError
@@ -95,14 +96,16 @@ def _objective(search: Search, space: Mapping[str, Any], trial: optuna.Trial) ->
     overrides = [f"{key}={_suggest(trial, key, values)}" for key, values in space.items()]
     words = [*search.overrides, *overrides, f"arm={search.arm}"]
     monitor = compose(search.lab, words)[search.arm].trainer
-    watcher = Watcher(trial, monitor.monitor, monitor.mode)
+    watcher = Watcher(trial, monitor.monitor)
     run = train(search.root, search.lab, words, say=lambda _: None, watchers=[watcher])
     trial.set_user_attr("run", run.id)
-    if watcher.pruned:
+    # The storage knows, whichever process it was that reported.
+    kept = trial.study.get_trials(deepcopy=False)[trial.number]
+    if kept.user_attrs.get("pruned"):
         raise optuna.TrialPruned
-    if watcher.best is None:
+    if not kept.intermediate_values:
         raise LabError(f"no validation logged {monitor.monitor}", "check trainer.monitor")
-    return watcher.best
+    return (max if monitor.mode == "max" else min)(kept.intermediate_values.values())
 
 
 def _suggest(trial: optuna.Trial, key: str, values: Mapping[str, Any] | Sequence[Any]) -> str:
@@ -120,22 +123,27 @@ def _as_word(value: Any) -> str:
 
 
 class Watcher(Callback):
-    """Reports each validation to the trial, and ends the run when the others do better."""
+    """Reports each validation to the trial, and ends the run when the others do better.
 
-    def __init__(self, trial: optuna.Trial, monitor: str, mode: str) -> None:
-        self.best: float | None = None
-        self.pruned = False
+    A copy in another process reports to the same storage; of several ranks the first one does.
+    """
+
+    def __init__(self, trial: optuna.Trial, monitor: str) -> None:
         self._trial, self._monitor = trial, monitor
-        self._better = max if mode == "max" else min
         self._validations = 0
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The value that chooses the checkpoint also judges the trial."""
         if self._monitor not in trainer.callback_metrics:
             return
-        value = float(trainer.callback_metrics[self._monitor])
-        self.best = value if self.best is None else self._better(self.best, value)
-        self._trial.report(value, self._validations)
+        poor = trainer.is_global_zero and self._is_poor(trainer.callback_metrics[self._monitor])
+        if trainer.strategy.reduce_boolean_decision(poor, all=False):
+            trainer.should_stop = True
+
+    def _is_poor(self, value: Tensor) -> bool:
+        self._trial.report(float(value), self._validations)
         self._validations += 1
-        if self._trial.should_prune():
-            self.pruned = trainer.should_stop = True
+        poor = self._trial.should_prune()
+        if poor:
+            self._trial.set_user_attr("pruned", True)
+        return poor

@@ -20,13 +20,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dllab.config.schema import Config
 from dllab.errors import InfraError, LabError
 from dllab.lab.code import Impl
 from dllab.lab.find import Lab
 from dllab.rundir.run import ArmFolder
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
 
 Summary = dict[str, Any]
 
@@ -40,17 +43,24 @@ class _Rank:
 
 
 def spread_arm(
-    folder: ArmFolder, lab: Lab, impl: Impl, config: Config, *, resuming: bool = False
+    folder: ArmFolder,
+    lab: Lab,
+    impl: Impl,
+    config: Config,
+    *,
+    resuming: bool = False,
+    watchers: Sequence["Callback"] = (),
 ) -> Summary:
     """Do what `train_arm` does by one process for each device of this machine.
 
-    Returns rank 0's summary. Raises what the first failing rank raised; InfraError, with the rank's
-    last words, when one was killed or failed by no fault of the learner.
+    Each rank gets a copy of the watchers, made by pickle. Returns rank 0's summary. Raises what the
+    first failing rank raised; InfraError, with the rank's last words, when one was killed or failed
+    by no fault of the learner.
     """
     with TemporaryDirectory(prefix="dllab-") as logs, _Ranks() as ranks:
         for number, places in enumerate(_places(config)):
             log = Path(logs) / f"rank{number}.log"
-            ranks.start(log, places, (folder, lab, impl, config, resuming))
+            ranks.start(log, places, (folder, lab, impl, config, resuming, watchers))
         ranks.all_started()
         return _watch(ranks.ranks)
 
@@ -154,11 +164,11 @@ def _run_rank(
     os.environ.update(places)
     if places["RANK"] != "0":
         _write_to(log)
-    folder, lab, impl, config, resuming = job
+    folder, lab, impl, config, resuming, watchers = job
     try:
         from dllab.training.arm import train_arm
 
-        pipe.send(train_arm(folder, lab, impl, config, resuming=resuming))
+        pipe.send(train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers))
     except (LabError, KeyboardInterrupt) as error:
         pipe.send(error)
     except BaseException:  # noqa: BLE001 - it is raised again, by the parent

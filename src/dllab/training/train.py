@@ -33,7 +33,7 @@ def train(
 ) -> RunFolder:
     """Train every arm of a lab (or the one that `arm=NAME` picks) into a new run folder.
 
-    `watchers` are callbacks beside dllab's own, for arms that are trained in this process.
+    `watchers` are callbacks beside dllab's own; several processes get copies, made by pickle.
     """
     configs = compose(lab, list(overrides))
     require_hardware(configs)
@@ -114,7 +114,7 @@ def _train_arm(
     if config.trainer.devices > 1 and config.trainer.accelerator != "tpu" and not started_by():
         from dllab.training.spread import spread_arm
 
-        return spread_arm(folder, lab, impl, config, resuming=resuming)
+        return spread_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers)
     from dllab.training.arm import train_arm
 
     return train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers)
