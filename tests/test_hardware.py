@@ -188,6 +188,14 @@ def test_the_tasks_of_a_slurm_job_write_one_folder(monkeypatch: pytest.MonkeyPat
     assert names == {"20231114T221320Z-123.0"}
 
 
+def test_a_slurm_job_of_one_task_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does each run of a sweep that submitit sends to a cluster."""
+    for name in ("SLURM_NTASKS", "SLURM_JOB_ID"):
+        monkeypatch.setenv(name, "1")
+    agree_on_run()
+    assert "DLLAB_RUN" not in os.environ
+
+
 def test_profile_and_wandb_offline(project: Project, dllab: Here) -> None:
     words = ["debug=profile", "logger=wandb", "trainer.threads=1"]
     code, stdout, stderr = dllab("train", "01", *words, "--no-grade")

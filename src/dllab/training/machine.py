@@ -39,7 +39,7 @@ def agree_on_run() -> None:
     `DLLAB_RUN` names it, where the launcher has set it. Else rank 0 tells its peers through
     torchrun's store; under Slurm the job's start and number make the name.
     """
-    if "DLLAB_RUN" in os.environ or not started_by():
+    if "DLLAB_RUN" in os.environ or world_size() == 1:
         return
     if started_by() == "torchrun":
         os.environ["DLLAB_RUN"] = _told_by_rank_0()
