@@ -51,14 +51,21 @@ bench-smoke: setup  ## take each measurement once, only to see that it still wor
 bench: setup  ## measure speed side by side with plain PyTorch and Lightning
 	@$(VENV) -m bench $(_arguments)
 
-gpu-check: setup  ## measure what only a GPU can show; without one, say so
-	@$(DLLAB) gpu-check $(_arguments)
-
 doctor: setup  ## prove that every lab is sound: starters fail, references pass
 	@$(DLLAB) doctor $(_arguments)
 
 release: setup  ## write the learners' copy: everything but the authors' files
 	@$(DLLAB) release $(_arguments)
+
+# Resolved for the oldest Python, then proved to resolve for the newer ones. What torch brings for
+# CUDA, and the name of its build (+cpu), differ from machine to machine and are left to torch.
+_compile = $(VENV) -m uv pip compile --quiet --no-header --no-annotate --extra dev pyproject.toml
+pin: setup  ## resolve the newest allowed packages into constraints.txt
+	@{ grep '^#' constraints.txt; $(_compile) --python-version 3.11 | \
+	  sed -e 's/+.*//' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton=/d'; } > .cache/constraints.txt
+	@$(_compile) --python-version 3.12 -c .cache/constraints.txt > .cache/resolved-3.12.txt
+	@$(_compile) --python-version 3.13 -c .cache/constraints.txt > .cache/resolved-3.13.txt
+	@mv .cache/constraints.txt constraints.txt; git --no-pager diff --stat constraints.txt
 
 # --- the environment ------------------------------------------------------------------------------
 
@@ -72,15 +79,8 @@ setup-tpu: setup  ## build .venv-tpu for hardware=tpu (7 GB; on a machine with a
 	@.venv-tpu/bin/python -m pip install --quiet -r requirements-tpu.txt
 	@echo "Ready: PYTHONPATH=src .venv-tpu/bin/python -m dllab train 01 hardware=tpu"
 
-# Resolved for the oldest Python, then proved to resolve for the newer ones. What torch brings for
-# CUDA, and the name of its build (+cpu), differ from machine to machine and are left to torch.
-_compile = $(VENV) -m uv pip compile --quiet --no-header --no-annotate --extra dev pyproject.toml
-pin: setup  ## resolve the newest allowed packages into constraints.txt
-	@{ grep '^#' constraints.txt; $(_compile) --python-version 3.11 | \
-	  sed -e 's/+.*//' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton=/d'; } > .cache/constraints.txt
-	@$(_compile) --python-version 3.12 -c .cache/constraints.txt > .cache/resolved-3.12.txt
-	@$(_compile) --python-version 3.13 -c .cache/constraints.txt > .cache/resolved-3.13.txt
-	@mv .cache/constraints.txt constraints.txt; git --no-pager diff --stat constraints.txt
+gpu-check: setup  ## measure what only a GPU can show; without one, say so
+	@$(DLLAB) gpu-check $(_arguments)
 
 clean:  ## remove caches and build leftovers; runs, data and .venv stay
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

@@ -1,6 +1,8 @@
 """The learners' copy: whole, working, and without a line of any solution."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,8 @@ from dllab.lab.find import all_labs
 from dllab.lab.starter import make_starter
 
 REPO = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"\]\((?!http)([^)#]+)")
+CODE = re.compile(r"`[^`\n]*`|```.*?```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,7 @@ def copy(tmp_path_factory) -> Path:
         assert main(["release", str(out), "--labs", "01-03"]) == 0
     finally:
         os.chdir(here)
+    assert not list(out.rglob("__pycache__"))
     return out
 
 
@@ -53,18 +58,48 @@ def test_no_line_of_any_solution_is_in_the_copy(copy):
 
 def test_nothing_of_the_authors_is_in_the_copy(copy):
     names = {path.name for path in copy.rglob("*")}
-    assert not names & {"_author", "__pycache__", ".git", "runs", ".cache", "progress.json"}
+    assert not names & {"_author", ".git", "runs", ".cache", "progress.json"}
+    assert not names & {"bench", "CHANGELOG.md", "authors.md", "redteam"}
     commands = {path.name for path in (copy / "src/dllab/cli").iterdir()}
     assert not commands & {"doctor.py", "new.py", "calibrate.py", "release.py", "strip.py"}
+    rooms = {path.name for path in (copy / "src/dllab/authoring").glob("*.py")}
+    assert rooms == {"__init__.py", "desk.py", "notebook.py"}
     assert "WRITE:" not in (copy / "README.md").read_text()
 
 
-def test_every_link_of_the_front_page_leads_somewhere(copy):
-    import re
+def test_every_link_leads_somewhere(copy):
+    pages = [copy / "README.md", *copy.glob("docs/*.md"), *copy.glob("labs/*/README.md")]
+    links = [(p, link) for p in pages for link in LINK.findall(CODE.sub("", p.read_text()))]
+    assert len(pages) > 7
+    assert len(links) > 6
+    assert [(p, link) for p, link in links if not (p.parent / link).exists()] == []
 
-    links = re.findall(r"\]\((?!http)([^)#]+)", (copy / "README.md").read_text())
-    assert links
-    assert [link for link in links if not (copy / link).exists()] == []
+
+def test_what_is_left_needs_nothing_of_what_is_not_there(copy):
+    assert run(copy, "dllab", "--help").returncode == 0
+    assert run(copy, "dllab", "notebook", "01").returncode == 0
+    makefile = (copy / "Makefile").read_text()
+    commands = set(re.findall(r"\$\(DLLAB\) ([\w-]+)", makefile))
+    assert all((copy / f"src/dllab/cli/{name.replace('-', '_')}.py").is_file() for name in commands)
+    named = re.findall(r"-r (\S+\.txt)", makefile)
+    assert all((copy / name).is_file() for name in named)
+
+
+def test_all_labs_together_make_one_commit(tmp_path, monkeypatch):
+    monkeypatch.chdir(REPO)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b")
+    assert main(["release", str(tmp_path / "new"), "--git"]) == 0
+
+    def git(*words):
+        done = subprocess.run(
+            ["git", *words], cwd=tmp_path / "new", capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert git("rev-list", "--all", "--count") == "1"
+    assert git("status", "--porcelain", "--ignored") == ""  # what was searched is what is committed
 
 
 def test_the_makefile_lists_what_learners_need(copy):
@@ -74,11 +109,20 @@ def test_the_makefile_lists_what_learners_need(copy):
     assert "make doctor" not in listing
 
 
-def test_the_first_todo_is_named_then_the_reference_passes_the_checks(copy):
-    first = run(copy, "dllab", "train", "01")
-    assert first.returncode == 1
-    assert "he-init" in first.stderr
-    assert "lab.py:" in first.stderr
+def test_the_first_todo_is_named_and_no_reference_is_there(copy):
+    program = f"DLLAB={shlex.quote(sys.executable)} -P -m dllab"
+    first = subprocess.run(
+        ["make", "-o", "setup", "lab-01", program],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert first.returncode == 2  # make turns every failure into 2
+    assert "next TODO" in first.stderr
+    assert "he-init, labs/lab01_mlp/lab.py:" in first.stderr
+    assert "make watch-01" in first.stderr
     assert run(copy, "dllab", "train", "01", "impl=reference").returncode == 2
 
 

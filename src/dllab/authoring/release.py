@@ -20,6 +20,7 @@ from dllab.lab.starter import make_starter
 FILES = (
     "pyproject.toml",
     "constraints.txt",
+    "requirements-tpu.txt",
     "LICENSE",
     ".gitignore",
     ".gitattributes",
@@ -28,17 +29,11 @@ FILES = (
     "labs/checklist.yaml",
 )
 FOLDERS = ("configs", "data", "src/dllab")
-DOCS = ("checklist.md", "learners.md", "troubleshooting.md")
+DOCS = ("checklist.md", "hardware.md", "learners.md", "troubleshooting.md")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.bak", ".*", "_author")
-# What only authors run, and the texts that `dllab new` writes.
-AUTHORS = (
-    "authoring/templates",
-    "cli/doctor.py",
-    "cli/new.py",
-    "cli/calibrate.py",
-    "cli/release.py",
-    "cli/strip.py",
-)
+# What only authors run; of their room learners need the notebooks.
+AUTHORS_COMMANDS = ("calibrate", "doctor", "new", "release", "strip")
+LEARNERS_AUTHORING = ("__init__.py", "desk.py", "notebook.py")
 AUTHORS_PART = re.compile(r"# --- work on dllab -+\n.*?(?=# --- the environment)", re.DOTALL)
 LEARNERS_PART = """\
 # --- check ----------------------------------------------------------------------------------------
@@ -115,9 +110,7 @@ def _copy_shared(root: Path, out: Path) -> None:
     ignore = shutil.ignore_patterns(*LEFT_OUT)
     for name in FOLDERS:
         shutil.copytree(root / name, out / name, ignore=ignore)
-    for name in AUTHORS:
-        path = out / "src/dllab" / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _drop_authors_part(out / "src/dllab")
     for name in (*FILES, *(f"docs/{page}" for page in DOCS)):
         if (root / name).is_file():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -126,8 +119,17 @@ def _copy_shared(root: Path, out: Path) -> None:
     ours, times = AUTHORS_PART.subn(lambda _: LEARNERS_PART, makefile)
     if times != 1:
         raise LabError("the Makefile has no part `work on dllab`", "mend dllab.authoring.release")
-    phony = ".PHONY: help setup test clean"
+    phony = ".PHONY: help setup setup-tpu gpu-check test clean"
     (out / "Makefile").write_text(re.sub(r"\.PHONY:.*", phony, ours), encoding="utf-8")
+
+
+def _drop_authors_part(package: Path) -> None:
+    for name in AUTHORS_COMMANDS:
+        (package / "cli" / f"{name}.py").unlink()
+    shutil.rmtree(package / "authoring/templates")
+    for path in (package / "authoring").glob("*.py"):
+        if path.name not in LEARNERS_AUTHORING:
+            path.unlink()
 
 
 def _copy_lab(lab: Lab, folder: Path) -> None:

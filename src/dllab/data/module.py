@@ -41,4 +41,4 @@ class SplitData(LightningDataModule):
 
     def val_dataloader(self) -> BatchLoader:
         """Batches in the order of the split."""
-        return BatchLoader(self.val, self.batch_size)
+        return BatchLoader(self.val, batch_size=self.batch_size)

@@ -65,8 +65,8 @@ def items(name: str, split: str) -> Tensors:
 
 def windows(stream: Tensor, count: int = WINDOWS, seed: int = 0) -> Tensors:
     """`tokens` `[count,128]`, `lengths`, and the next token as `label`; places may overlap."""
-    generator = torch.Generator().manual_seed(seed)
-    starts = torch.randint(len(stream) - WINDOW, (count,), generator=generator)
+    rng = torch.Generator().manual_seed(seed)
+    starts = torch.randint(len(stream) - WINDOW, (count,), generator=rng)
     spans = stream.unfold(0, WINDOW + 1, 1)[starts]
     lengths = torch.full((count,), WINDOW)
     return {"tokens": spans[:, :-1].contiguous(), "lengths": lengths, "label": spans[:, -1].clone()}
