@@ -96,7 +96,7 @@ def _print(found: "Sequence[Diagnosis]") -> None:
 def _row(diagnosis: "Diagnosis") -> tuple[str, ...]:
     m = measures(diagnosis)
     sound = "yes" if diagnosis.sound else f"{len(diagnosis.faults)} faults"
-    caught = f"{m['caught']}/{m['mutants']}"
+    caught = f"{m['caught']}/{m['mutants'] - m['by_score']}"
     trained = "" if m["train_s"] is None else f"{m['train_s']:.0f} s"
     return (
         diagnosis.lab.id,
@@ -143,12 +143,15 @@ def measures(diagnosis: "Diagnosis") -> dict[str, Any]:
 
 def _mutation(case: "Case | None") -> dict[str, int]:
     if case is None:
-        return dict.fromkeys(("mutants", "caught", "generated", "killed", "equivalent"), 0)
+        names = ("mutants", "caught", "by_score", "generated", "killed", "equivalent")
+        return dict.fromkeys(names, 0)
+    criteria = {criterion.id for criterion in case.lab.spec.criteria}
     caught = [mutant for mutant in case.mutants if case.is_caught(mutant)]
     survivors = case.survivors
     return {
         "mutants": len(case.mutants),
         "caught": len(caught),
+        "by_score": sum(mutant.catches in criteria for mutant in case.mutants),
         "generated": len(case.generated),
         "killed": len(case.generated) - len(survivors),
         "equivalent": sum(map(case.is_called_equivalent, survivors)),
