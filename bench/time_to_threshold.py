@@ -1,10 +1,12 @@
 """P1: time to the pass threshold of a core lab, against bare-PyTorch twins.
 
-One thread each. The twins (sides/bare.py) have the lab's net, optimiser, schedule and evaluation.
-Lab 02 learns on a cycle of four epochs, so that it is over soon; so do its twins.
+One thread each. The twins (sides/bare.py, bare_series.py) have the lab's net, optimiser, schedule
+and evaluation. Lab 02 learns on a cycle of four epochs, so that it is over soon; so do its twins.
+Lab 03 is its arm `vowels`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import (
@@ -21,14 +23,31 @@ from bench.measure import (
     told,
 )
 
-LABS = {"01": (0.83, 10), "02": (0.87, 4)}  # threshold on the validation split, most epochs
+BARE, SERIES = "bench.sides.bare", "bench.sides.bare_series"
+
+
+@dataclass(frozen=True)
+class Race:
+    """What both sides run: until an accuracy on the validation split, or the last epoch."""
+
+    ours: list[str]
+    twin: list[str]
+    until: float
+    epochs: int
+
+
+RACES = {
+    "01": Race(["01"], [BARE, "01"], 0.83, 10),
+    "02": Race(["02"], [BARE, "02"], 0.87, 4),
+    "03": Race(["03", "arm=vowels"], [SERIES, "vowels"], 0.96, 30),
+}
 
 
 def measure(plan: Plan) -> Iterator[Result]:
     """Each lab against its three twins."""
     with project() as root:
-        for number, (until, epochs) in plan.some(LABS).items():
-            costs = _costs(root, plan, number, until, epochs)
+        for number, race in plan.some(RACES).items():
+            costs = _costs(root, plan, race)
             ours = costs.pop("ours")
             memory = costs.pop("memory")
             best = min(costs, key=lambda name: middle(costs[name], "wall_s"))
@@ -38,16 +57,15 @@ def measure(plan: Plan) -> Iterator[Result]:
             yield _compared(f"P1-{number}-memory", ours, memory, "")
 
 
-def _costs(root: Path, plan: Plan, number: str, until: float, epochs: int) -> dict[str, list[Cost]]:
-    words = [number, f"--until={until}"]
-    most = plan.epochs(epochs)
-    bare = ["-m", "bench.sides.bare", *words, f"--epochs={most}"]
-    ours = ["-m", "bench.sides.ours", *words, f"trainer.max_epochs={most}", "trainer.threads=1"]
+def _costs(root: Path, plan: Plan, race: Race) -> dict[str, list[Cost]]:
+    until, most = f"--until={race.until}", plan.epochs(race.epochs)
+    ours = ["-m", "bench.sides.ours", *race.ours, until, f"trainer.max_epochs={most}"]
+    items = ["-m", *race.twin, "items", until, f"--epochs={most}"]
     sides = {
-        "ours": ours,
-        "0": [*bare, "items"],
-        "2": [*bare, "items", "--workers=2"],
-        "memory": [*bare, "memory"],
+        "ours": [*ours, "trainer.threads=1"],
+        "0": items,
+        "2": [*items, "--workers=2"],
+        "memory": ["-m", *race.twin, "memory", until, f"--epochs={most}"],
     }
     return interleave(
         plan.pairs,

@@ -10,7 +10,7 @@ gradients. Tells the price of loading and fitting, without the imports; and `fit
 of the fit alone.
 """
 
-import argparse
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from bench.fashion import MEAN, STD, pictures
 from bench.measure import Stopwatch, tell
 from bench.sides.reference import reference
+from bench.sides.words import words
 from dllab.data import load
 
 # isort: split
@@ -112,8 +113,7 @@ class Memory:
             self.image = _to_float(self.image)
 
     def __len__(self) -> int:
-        share = len(self.label) // WORLD
-        return share // self.batch_size + (share % self.batch_size > 0)
+        return math.ceil(len(self.label) // WORLD / self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self.label)
@@ -173,13 +173,7 @@ def accuracy(net: nn.Module, batches: Any) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=TASKS)
-    parser.add_argument("feed", choices=["items", "memory"])
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--until", type=float, default=1.0)
-    args = parser.parse_args()
+    args = words(__doc__, TASKS)
     torch.manual_seed(0)
     task = TASKS[args.task]()
     watch = Stopwatch()
