@@ -23,7 +23,7 @@ from bench.measure import (
 )
 
 LOOPS = 4
-EPOCHS = {"01": 10, "02": 2}
+EPOCHS = {"01": 5, "02": 1}
 
 
 @contextmanager
