@@ -147,8 +147,8 @@ class Model(LightningModule):
         classes: int = 10,
         thawed: int = 6,
         probe_epochs: int = 2,
-        lr: float = 0.003,
-        decay: float = 0.6,
+        lr: float = 0.001,
+        decay: float = 0.8,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
