@@ -69,7 +69,7 @@ def panels(curve: Sequence[Point]) -> list[Panel]:
 
 def _paired(curve: Sequence[Point], metric: str) -> Panel:
     lines = {role: read_series(curve, f"{role}/{metric}") for role in ("train", "val")}
-    title = metric.replace("_", " ").replace("/", " ")
+    title = metric.replace("_", " ").replace("/", " ").replace("f1", "F1")
     return Panel(title[:1].upper() + title[1:], {r: line for r, line in lines.items() if len(line)})
 
 
