@@ -91,6 +91,18 @@ def test_compare_names_config_code_setting_and_outcome(
     assert "accuracy" in text
 
 
+def test_one_run_is_compared_with_the_one_before(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["runs", "compare", "90", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["a"][-6:], found["b"][-6:]) == ("aaaaaa", "bbbbbb")
+    assert main(["runs", "compare", "aaaaaa"]) == 2
+    assert "is the first of its lab" in capsys.readouterr().err
+    assert main(["runs", "compare", "90", "90", "90"]) == 2
+    assert "too many runs" in capsys.readouterr().err
+
+
 def test_compare_as_json_and_of_a_run_with_itself(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,9 +5,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from dllab.errors import LabError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dllab.rundir.compare import Comparison
     from dllab.rundir.listing import RunRow
+    from dllab.rundir.run import RunFolder
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,9 +29,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parts = parser.add_subparsers(title="parts", metavar="PART")
     show = parts.add_parser("show", help="one run: grade, cost, config")
     show.set_defaults(run=show_one)
-    compare = parts.add_parser("compare", help="what differed between two runs")
-    compare.add_argument("run_a", metavar="A")
-    compare.add_argument("run_b", metavar="B")
+    compare = parts.add_parser(
+        "compare", help="what differed between two runs, or between a run and the one before"
+    )
+    compare.add_argument("names", metavar="RUN", nargs="+", help="one or two")
     compare.set_defaults(run=compare_two)
     path = parts.add_parser("path", help="print the folder of a run")
     path.set_defaults(run=print_path)
@@ -91,13 +97,27 @@ def compare_two(args: argparse.Namespace) -> int:
     from dllab.rundir.run import find_run
 
     root = find_root()
-    a, b = (find_run(root, name) for name in (args.run_a, args.run_b))
+    a, b = _pair(root, [find_run(root, name) for name in args.names])
     comparison = compare_runs(a, b)
     if args.json:
         print(json.dumps({"a": a.id, "b": b.id, **asdict(comparison)}, indent=1))
     else:
         _print_comparison(comparison, (a.id, b.id))
     return 0
+
+
+def _pair(root: "Path", runs: "list[RunFolder]") -> "tuple[RunFolder, RunFolder]":
+    """The two runs to compare; a single one comes after the graded run before it."""
+    from dllab.rundir.listing import previous_run
+
+    if len(runs) == 1 and (before := previous_run(root, runs[0])):
+        return before, runs[0]
+    if len(runs) == 2:
+        return runs[0], runs[1]
+    raise LabError(
+        f"run {runs[0].id} is the first of its lab" if len(runs) == 1 else "too many runs",
+        "dllab runs lists what there is; two of them can be compared",
+    )
 
 
 def print_path(args: argparse.Namespace) -> int:
