@@ -238,6 +238,7 @@ def draw_strips(found: Sequence[Calibrated], path: Path) -> None:
             axes.set_yticks([-row for row in range(len(strips))], list(strips))
             axes.set_ylim(-len(strips) + 0.4, 0.6)
             axes.axvline(one.target, color="#2f855a", label=f"pass {one.target:g}")
+            axes.axvline(one.strong, color="#2b6cb0", ls="--", label=f"strong {one.strong:g}")
             axes.axvline(one.floor, color="#888888", linestyle=":", label=f"floor {one.floor:g}")
             axes.set_title(one.criterion.title, loc="left")
             axes.legend(loc="best", frameon=False)
