@@ -14,7 +14,7 @@ from grading_lab import CHECKS, LAB_YAML, make_desk
 from safetensors.torch import save, save_file
 
 from dllab.lab.find import Lab, find_lab
-from dllab.rundir.run import RunFolder, write_json
+from dllab.rundir.run import RunFolder, read_json, write_json
 from dllab.submission.pack import pack
 
 HERE = Path(__file__).parent / "redteam"
@@ -137,7 +137,9 @@ def draw(seed: int, size: int = 400) -> dict[str, torch.Tensor]:
 def write_hidden(
     folder: Path, items: dict[str, torch.Tensor], lab: str = "lab90_tiny", name: str = "toy"
 ) -> None:
-    """A hidden folder with items of one's own, as `dllab hidden build` lays it down."""
+    """A hidden folder with items of one's own, as `dllab hidden build` lays it down; or one more
+    set in a folder that is there.
+    """
     place = folder / name
     place.mkdir(parents=True)
     label = items.pop("label")
@@ -145,8 +147,10 @@ def write_hidden(
     for part, data in parts.items():
         (place / f"{part}.safetensors").write_bytes(data)
     digests = {f"{part}_sha256": hashlib.sha256(data).hexdigest() for part, data in parts.items()}
+    listed = folder / "hidden.json"
+    sets = read_json(listed)["sets"] if listed.is_file() else {}
     about = {"schema": "dllab.hidden/1", "lab": lab, "lab_version": "1"}
-    write_json(folder / "hidden.json", {**about, "sets": {name: {"size": len(label), **digests}}})
+    write_json(listed, {**about, "sets": {**sets, name: {"size": len(label), **digests}}})
 
 
 def declared(files: Files) -> Files:

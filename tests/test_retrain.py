@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from grading_lab import make_desk
 from safetensors.torch import load_file, save_file
 
 from dllab.cli import main
 from dllab.lab.find import find_lab
 from dllab.rundir.run import RunFolder, write_json
+from dllab.sandbox.backends import NoWall
+from dllab.sandbox.limits import Limits
+from dllab.sandbox.session import open_session
 from dllab.submission.pack import pack
 
 
@@ -35,6 +39,22 @@ def test_worthless_weights_are_replaced_by_learnt_ones(clone: Path) -> None:
     assert plain["metrics"][0]["value"] < 0.2
     assert anew["metrics"][0]["value"] > 0.8
     assert anew["grader"]["retrained"]
+
+
+def test_a_training_reaches_pretrained_weights_and_no_other_download(tmp_path: Path) -> None:
+    """Fetched data sets lie beside the weights, with the rows that hidden sets are drawn from."""
+    desk = make_desk(tmp_path)
+    (desk.root / "data").mkdir()
+    (desk.root / "data" / "weights.yaml").write_text("net: {}\n")
+    downloads = desk.root / ".cache" / "downloads"
+    for name in ("net", "toy"):
+        (downloads / name).mkdir(parents=True)
+    for released in (True, False):
+        with open_session(
+            desk.lab, desk.lab.code, NoWall(), Limits(), released=released
+        ) as session:
+            within_reach = {p for p in session._job().readable if downloads in p.parents}
+        assert within_reach == ({downloads / "net"} if released else set())
 
 
 def test_retraining_is_for_official_grades(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:

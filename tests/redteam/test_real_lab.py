@@ -28,7 +28,9 @@ CODE_POINTS = 60  # of lab 01's 100: the rest is for what the network predicts
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The submission of someone who wrote what the reference has, and a hidden set beside it."""
+    """The submission of someone who wrote what the reference has and watched the training in a
+    tracker of their own; and a hidden set beside it.
+    """
     root = tmp_path_factory.mktemp("lab01")
     for name in ("labs", "configs"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -36,7 +38,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (root / name).symlink_to(REPO / name)
     lab = find_lab(root, "01")
     shutil.copy(lab.solution, lab.code)
-    for words in (("train", "01", "impl=mine"), ("submit", "01", "-o", "ada.zip")):
+    for words in (
+        ("train", "01", "impl=mine", "logger=tensorboard"),
+        ("submit", "01", "-o", "ada.zip"),
+    ):
         command = [sys.executable, "-m", "dllab", *words]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -65,8 +70,11 @@ def altered(archive: Path, name: str, content: bytes) -> Path:
 
 
 def test_honest_work_passes(archive: Path) -> None:
+    """The tracker's files stay where they are, and nothing about them is flagged."""
+    assert list(archive.parent.glob("runs/*/*/arms/main/tensorboard/*/events.*"))
     code, result = grade(archive)
     assert (code, result["verdict"], result["passed"]) == (0, "graded", True)
+    assert {row["status"] for row in result["checks"]} == {"pass"}
     assert result["score"] == result["max_score"] == 100
     assert result["metrics"][0]["claimed_value"] is not None
     assert result["metrics"][0]["n"] == 1000

@@ -57,6 +57,7 @@ class Scorer:
             hidden.inputs,
             batch_size=batch_size,
             seed=derive(self.seed, "predict", batch_size),
+            device=self.session.device,
         )
         if reply.failure:
             return reply

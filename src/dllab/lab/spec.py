@@ -53,6 +53,7 @@ class Budgets:
     probe_s: float = 60.0
     processes: int = 64
     sockets: bool = False
+    gpu: bool = False
 
 
 @dataclass(frozen=True)

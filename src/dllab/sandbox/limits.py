@@ -39,6 +39,7 @@ class Limits:
             memory_mb=budgets.memory_mb,
             processes=budgets.processes,
             sockets=budgets.sockets,
+            gpu=budgets.gpu,
         )
 
     @classmethod

@@ -22,9 +22,11 @@ from torch import Tensor
 import dllab
 from dllab.errors import InfraError, legible
 from dllab.lab.find import Lab
+from dllab.lab.spec import load_yaml
 from dllab.sandbox.channel import Channel, LostError
 from dllab.sandbox.job import Backend, Child, Job
 from dllab.sandbox.limits import Limits
+from dllab.sandbox.room import gpu_devices
 from dllab.sandbox.watch import Watch
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 
@@ -86,6 +88,11 @@ class Session:
     def official(self) -> bool:
         """Whether a grade made behind this wall counts."""
         return self._backend.official
+
+    @property
+    def device(self) -> str:
+        """Where `predict` computes: the GPU that the lab asked for, where a grade counts."""
+        return "cuda" if self._limits.gpu and self.official else "cpu"
 
     @property
     def log(self) -> str:
@@ -154,6 +161,16 @@ class Session:
         header = {"op": "retrain", "model": dict(model), "data": dict(data), "seed": seed}
         return self._ask({**header, "trainer": dict(trainer)})
 
+    def replay(
+        self, config: Mapping[str, Any], parameters: bytes, place: Mapping[str, Any]
+    ) -> Reply:
+        """Run a segment of a recorded training again; see `dllab.sandbox.replay`.
+
+        `config` is the arm's entry of config.yaml, `parameters` a snapshot, `place` where it is.
+        Wants the same kind of session as `retrain`.
+        """
+        return self._ask({"op": "replay", "config": config, "place": place}, parameters)
+
     def load(
         self, weights: bytes, model: Mapping[str, Any], *, seed: int = 0, device: str = "cpu"
     ) -> Reply:
@@ -177,6 +194,11 @@ class Session:
     def _start(self) -> Reply:
         if self._unusable:
             return self._unusable
+        if self.device == "cuda" and not gpu_devices():
+            raise InfraError(
+                f"{self._lab.id} asks for a GPU in its sandbox, and this machine has no NVIDIA one",
+                "grade it where /dev/nvidia0 is, with a torch for CUDA",
+            )
         self._child = self._backend.start(self._job())
         self._channel = Channel(self._child, self._limits)
         if self._backend.official:
@@ -242,6 +264,7 @@ class Session:
         labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
         author, data = self._lab.folder / "_author", self._lab.root / "data"
         rows = () if self._released else tuple(data.glob("*/*.parquet"))
+        weights = _pretrained(self._lab.root) if self._released else ()
         return Job(
             command=WORKER,
             environment=_environment(self._scratch, source, self._lab.root, self._limits),
@@ -255,6 +278,7 @@ class Session:
                 author / "probes.py",
                 self._lab.root / "pyproject.toml",
                 data,
+                *weights,
                 self._code,
             ),
             # behind a link as well: what is readable is so at its real place too
@@ -275,6 +299,13 @@ def open_session(
     training: a model may not keep its weights in rows that it looks up when it is scored.
     """
     return Session(lab, code, backend, limits, released=released)
+
+
+def _pretrained(root: Path) -> tuple[Path, ...]:
+    """What was fetched of pretrained weights. The folders beside hold rows that are reserved."""
+    known = root / "data" / "weights.yaml"
+    names = load_yaml(known) if known.is_file() else ()
+    return tuple(root / ".cache" / "downloads" / name for name in names)
 
 
 def _environment(scratch: Path, source: Path, root: Path, limits: Limits) -> dict[str, str]:

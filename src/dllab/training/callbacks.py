@@ -16,6 +16,7 @@ from dllab.rundir.run import ArmFolder
 from dllab.training.checkpoints import checkpoint_callbacks
 from dllab.training.loggers import CurveLogger
 from dllab.training.profile import Profile
+from dllab.training.snapshots import Snapshots
 
 
 class StepSeed(Callback):
@@ -152,6 +153,7 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
         Gauges(trainer.log_every_n_steps),
         *checkpoint_callbacks(folder, trainer, curve),
         NanGuard(trainer.log_every_n_steps),  # once the curve holds the step that failed
+        Snapshots(folder),
         show,
         *([Profile(folder)] if trainer.profile else []),
     ]
