@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from safetensors.torch import save_file
 
 from dllab import data as datasets
@@ -159,6 +159,7 @@ def _trainer(
     folder: ArmFolder, config: Config, flops: CountFlops, watchers: Sequence[Callback]
 ) -> L.Trainer:
     curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
+    callbacks = [flops, *arm_callbacks(folder, config, curve), *watchers]
     return L.Trainer(
         **trainer_arguments(config),
         strategy=make_strategy(config.trainer),
@@ -166,10 +167,10 @@ def _trainer(
         num_sanity_val_steps=0,
         enable_checkpointing=True,
         enable_model_summary=False,
-        enable_progress_bar=False,
+        enable_progress_bar=any(isinstance(one, ProgressBar) for one in callbacks),
         use_distributed_sampler=False,
         plugins=[CheckpointFile()],
-        callbacks=[flops, *arm_callbacks(folder, config, curve), *watchers],
+        callbacks=callbacks,
         logger=[curve, *trackers(folder, config)],
     )
 
