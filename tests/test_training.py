@@ -50,6 +50,15 @@ def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: 
     assert "last.ckpt" in stderr
 
 
+def test_in_a_terminal_a_bar_shows_how_far_it_is(project: Project) -> None:
+    from watch_terminal import Terminal
+
+    terminal = Terminal(*TRAIN)
+    assert terminal.end() == 0, terminal.screen
+    assert "Epoch 1/1" in terminal.screen
+    assert f"run {project.only_run().name}" in terminal.screen
+
+
 def flops_of_a_step(batch: int) -> int:
     """A product of [n, k] and [k, m] takes 2nkm. Each layer needs one forward and one for the
     gradient of its weights; all but the first need one more, for that of their inputs."""
