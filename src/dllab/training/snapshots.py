@@ -1,5 +1,6 @@
 """Takes the snapshots that `dllab grade --replay` starts from."""
 
+import math
 from typing import Any
 
 import lightning as L
@@ -22,9 +23,10 @@ class Snapshots(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Lay the segments out over the whole training; nothing where its length is unknown."""
         steps = trainer.estimated_stepping_batches
-        batches = 0 if steps == float("inf") else int(steps) * trainer.accumulate_grad_batches
-        parameters = sum(p.numel() for p in pl_module.parameters())
-        self._begins = frozenset(plan(batches, parameters))
+        if math.isfinite(steps) and math.isfinite(trainer.num_training_batches):
+            parameters = sum(p.numel() for p in pl_module.parameters())
+            batches = int(steps) * trainer.accumulate_grad_batches
+            self._begins = frozenset(plan(batches, parameters))
 
     def on_train_batch_end(
         self,
