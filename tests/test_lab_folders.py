@@ -63,6 +63,18 @@ def test_a_folder_that_is_not_there_is_named(root, course, capsys):
     assert f"DLLAB_LABS names {course}, which is not a folder" in capsys.readouterr().err
 
 
+def test_a_package_that_offers_labs_it_has_not_is_named(root, tmp_path, monkeypatch, capsys):
+    info = tmp_path / "site/exam_labs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: exam-labs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dllab.labs]\nexam = exam_labs.shelf\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert main(["list"]) == 2
+    said = capsys.readouterr().err
+    assert "the installed package of labs 'exam' names exam_labs.shelf, which is no package" in said
+    assert "reinstall or remove it" in said
+
+
 def test_broken_yaml_is_named_with_its_line_and_stops_no_other_lab(root, course, capsys):
     lab = write_kind(root, "given", "91", course)
     (lab.folder / "lab.yaml").write_text("title: ok\n\tlevel: beginner\n")
