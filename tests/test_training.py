@@ -56,6 +56,7 @@ def test_in_a_terminal_a_bar_shows_how_far_it_is(project: Project) -> None:
     terminal = Terminal(*TRAIN)
     assert terminal.end() == 0, terminal.screen
     assert "Epoch 1/1" in terminal.screen
+    assert "epoch 2/2  step 40" in terminal.screen
     assert f"run {project.only_run().name}" in terminal.screen
 
 

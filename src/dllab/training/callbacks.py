@@ -129,7 +129,7 @@ class NanGuard(Callback):
 
 
 class PlainLines(Callback):
-    """One line per validation, where there is no terminal to draw a bar in."""
+    """One line per validation. In a terminal it scrolls by above the bar."""
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print what was measured."""
@@ -146,7 +146,6 @@ def _progress_line(trainer: L.Trainer) -> str:
 def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list[Callback]:
     """All of them, in the order in which they must run."""
     trainer = config.trainer
-    show: Callback = RichProgressBar(leave=False) if sys.stdout.isatty() else PlainLines()
     return [
         StepSeed(config.seed),
         PlaceData(),
@@ -154,6 +153,7 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
         *checkpoint_callbacks(folder, trainer, curve),
         NanGuard(trainer.log_every_n_steps),  # once the curve holds the step that failed
         Snapshots(folder),
-        show,
+        *([RichProgressBar(leave=False)] if sys.stdout.isatty() else []),
+        PlainLines(),
         *([Profile(folder)] if trainer.profile else []),
     ]
