@@ -169,7 +169,8 @@ def _trainer(
         enable_model_summary=False,
         enable_progress_bar=any(isinstance(one, ProgressBar) for one in callbacks),
         use_distributed_sampler=False,
-        plugins=[CheckpointFile()],
+        # A TPU's strategy takes no other way to write than its own.
+        plugins=[] if config.trainer.accelerator == "tpu" else [CheckpointFile()],
         callbacks=callbacks,
         logger=[curve, *trackers(folder, config)],
     )
