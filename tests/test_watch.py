@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from watch_terminal import Terminal, partly_done, save
@@ -15,6 +16,9 @@ from dllab.lab.starter import solution_regions
 unix = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs a Unix")
 
 
+SESSION = Path(__file__).resolve().parent.parent / "docs" / "watch-03.txt"
+
+
 def dllab(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dllab", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -22,28 +26,30 @@ def dllab(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @unix
 @pytest.mark.slow
-@pytest.mark.parametrize("number", ["03"])
-def test_from_starter_to_green(clone, tmp_path, number):
-    lab = find_lab(clone, number)
+def test_from_starter_to_green_as_docs_show_it(clone, tmp_path):
+    lab = find_lab(clone, "03")
     tasks = list(solution_regions(lab.solution.read_text(encoding="utf-8")))
-    terminal = Terminal("watch", number)
+    terminal = Terminal("watch", "03")
     count = len(lab.spec.visible)
     for done, task in enumerate(tasks):
         screen = terminal.until(lambda s, task=task: f"TODO {task}" in s and "checking" not in s)
         assert f"{'0' if done == 0 else ''} of {count} checks pass" in screen
         save(lab.code, partly_done(lab, set(tasks[: done + 1])))
-    screen = terminal.until("All visible checks pass.")
+    screen = terminal.until(lambda s: "All visible checks pass." in s and "checking" not in s)
     assert f"{count} of {count} checks pass" in screen
     assert f"Press r to run the training (dllab train {lab.number})" in screen
     terminal.press("q")
     assert terminal.end() == 0
-    terminal.record(tmp_path / "watch.txt")
-    print((tmp_path / "watch.txt").read_text())
+    fresh = tmp_path / "watch-03.txt"
+    fresh.write_text(terminal.recording(), encoding="utf-8")
+    assert SESSION.read_text(encoding="utf-8") == fresh.read_text(encoding="utf-8"), (
+        f"the recorded session is no longer true: cp {fresh} {SESSION}"
+    )
 
 
 @unix
 @pytest.mark.slow
-def test_mistakes_are_shown_and_keys_help(clone, tmp_path):
+def test_mistakes_are_shown_and_keys_help(clone):
     lab = find_lab(clone, "01")
     terminal = Terminal("watch", "01")
     terminal.until("TODO he-init")
@@ -82,7 +88,6 @@ def test_mistakes_are_shown_and_keys_help(clone, tmp_path):
     assert "lab 01 has no run yet" in terminal.until("any key: back to watch")
     terminal.press("xq")
     assert terminal.end() == 0
-    terminal.record(tmp_path / "watch.txt")
     assert json.loads((clone / "progress.json").read_text())["hints"] == {lab.id: {"he-init": 2}}
     assert json.loads((clone / ".dllab" / "watch.json").read_text())[lab.id]["passed"] == 2
 
@@ -90,6 +95,32 @@ def test_mistakes_are_shown_and_keys_help(clone, tmp_path):
     again.until("Welcome back: 2 checks were green.")
     again.press("q")
     assert again.end() == 0
+
+
+@unix
+@pytest.mark.slow
+def test_keys_train_and_grade_and_come_back(clone):
+    lab = find_lab(clone, "01")
+    lab.code.write_bytes(lab.solution.read_bytes())
+    config = lab.folder / "conf" / "config.yaml"
+    config.write_text(config.read_text().replace("max_epochs: 20", "max_epochs: 1"))
+    terminal = Terminal("watch", "01")
+    terminal.until("All visible checks pass.")
+    terminal.press("r")
+    screen = terminal.until("any key: back to watch")
+    (run,) = (clone / "runs" / lab.id).iterdir()
+    assert run.name in screen
+    assert "Accuracy" in screen
+    graded = (run / "result.json").stat().st_mtime_ns
+    terminal.press("x")
+    terminal.until("All visible checks pass.")
+    terminal.press("g")
+    assert "Accuracy" in terminal.until("any key: back to watch")
+    assert (run / "result.json").stat().st_mtime_ns > graded
+    terminal.press("x")
+    terminal.until("All visible checks pass.")
+    terminal.press("q")
+    assert terminal.end() == 0
 
 
 @unix

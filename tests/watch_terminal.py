@@ -1,6 +1,7 @@
 """A pseudo-terminal with `dllab watch` in it, and a learner who writes one task after another."""
 
 import fcntl
+import itertools
 import os
 import pty
 import re
@@ -17,6 +18,7 @@ from dllab.lab.find import Lab
 from dllab.lab.starter import make_starter, solution_regions
 
 PATIENCE_S = 90  # what a busy machine may need; nothing is measured here
+CLOCK = re.compile(r"saved \d\d:\d\d:\d\d")
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -85,10 +87,13 @@ class Terminal:
             os.close(self._fd)
         return self.code
 
-    def record(self, path: Path) -> None:
-        """Keep the session as text, screen after screen."""
+    def recording(self) -> str:
+        """The session as text: every screen at which it came to rest, as if saved at one time."""
+        shown = [CLOCK.sub("saved 09:41:00", screen) for screen in self.screens]
+        lines = ["\n".join(line.rstrip() for line in s.strip("\n").split("\n")) for s in shown]
+        settled = [text for text in lines if text and ", checking" not in text]
         rule = "\n" + "─" * 100 + "\n"
-        path.write_text(rule.join(s.strip("\n") for s in self.screens if s.strip()) + "\n")
+        return rule.join(text for text, _ in itertools.groupby(settled)) + "\n"
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self._fd], [], [], seconds)
