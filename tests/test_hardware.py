@@ -263,8 +263,12 @@ def test_flops_of_gpt2() -> None:
 
 
 XLA = """
-from lightning.pytorch.accelerators import XLAAccelerator
-XLAAccelerator.is_available = staticmethod(lambda: True)  # XLA's processor device stands in
+import sys
+from lightning.fabric.accelerators import XLAAccelerator
+from lightning.pytorch import accelerators
+for known in (XLAAccelerator, accelerators.XLAAccelerator):
+    known.is_available = staticmethod(lambda: True)  # XLA's processor device stands in
+    known.auto_device_count = staticmethod(lambda: 1)
 from dllab.cli import main
 sys.exit(main(sys.argv[1:]))
 """
