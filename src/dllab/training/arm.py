@@ -117,7 +117,9 @@ def _predict(
     model: L.LightningModule, set_name: str, folder: ArmFolder, device: torch.device
 ) -> None:
     items = datasets.items(set_name, "val")
-    scores = predict_items(model, items, device=device)
+    # XLA's lazy tensors do not go with inference mode: such a model is scored on the host
+    place = torch.device("cpu") if device.type == "xla" else device
+    scores = predict_items(model, items, device=place)
     save_file({"scores": scores.contiguous(), "label": items["label"]}, folder.predictions)
 
 
