@@ -15,12 +15,15 @@ import time
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE_S = 60  # what a busy machine may need; nothing is measured here
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
+
+
+class PageGoneError(Exception):
+    """The page that was asked has given way to another."""
 
 
 class Browser:
@@ -42,12 +45,7 @@ class Browser:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.kill(self._pid, signal.SIGTERM)
         os.waitpid(self._pid, 0)
         os.close(self._in)
@@ -71,6 +69,8 @@ class Browser:
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while (answer := self._read()).get("id") != number:
             pass  # an event: nobody asked
+        if "navigated" in str(answer.get("error")):
+            raise PageGoneError(method)
         assert "error" not in answer, f"{method}: {answer['error']}"
         return dict(answer["result"])
 
@@ -122,9 +122,16 @@ class Tab:
         return answer["result"].get("value")
 
     def until(self, expression: str) -> Any:
-        """Look till an expression is true; its value."""
+        """Look till an expression is true; its value. A page may take another's place meanwhile."""
+
+        def look() -> Any:
+            try:
+                return self.js(expression)
+            except PageGoneError:
+                return None
+
         end = time.monotonic() + PATIENCE_S
-        while not (value := self.js(expression)):
+        while not (value := look()):
             assert time.monotonic() < end, (
                 f"never so: {expression}\n{self.js('document.body.innerText')}"
             )

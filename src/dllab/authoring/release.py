@@ -29,7 +29,7 @@ FILES = (
     "labs/checklist.yaml",
 )
 FOLDERS = ("configs", "data", "src/dllab")
-DOCS = ("checklist.md", "hardware.md", "learners.md", "troubleshooting.md")
+DOCS = ("checklist.md", "hardware.md", "learners.md", "troubleshooting.md", "watch-03.txt")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.bak", ".*", "_author")
 # What only authors run; of their room learners need the notebooks.
 AUTHORS_COMMANDS = ("calibrate", "doctor", "new", "release", "strip")
