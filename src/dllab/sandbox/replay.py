@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from dllab.rundir.snapshots import SPAN, WARM_UP, Place
-from dllab.sandbox.retrain import PASSED_ON
+from dllab.sandbox.retrain import PASSED_ON, bare_trainer
 
 # One process on the processor, in float32: a run of other hardware is close enough.
 HERE = {
@@ -121,16 +121,7 @@ def replay(
     source.train_dataloader = lambda: FromBatch(make(), skip)
     conductor = Conductor(parameters, place)
     options = {name: config["trainer"][name] for name in PASSED_ON} | HERE
-    trainer = L.Trainer(
-        **options,
-        callbacks=[conductor],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    trainer = bare_trainer(options, conductor)
     _take_place(trainer, epoch, max(0, place.steps - WARM_UP))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

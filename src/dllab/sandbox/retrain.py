@@ -60,17 +60,22 @@ def fit(
     L.seed_everything(seed, workers=True, verbose=False)
     best = KeepBest(trainer["monitor"], trainer["mode"])
     network, source = module.Model(**model), module.Data(**data)
-    L.Trainer(
-        **{name: trainer[name] for name in PASSED_ON},
-        callbacks=[best],
+    bare_trainer({name: trainer[name] for name in PASSED_ON}, best).fit(network, source)
+    return best.weights or copy_weights(network)
+
+
+def bare_trainer(options: Mapping[str, Any], callback: Callback) -> L.Trainer:
+    """A Trainer with these options that writes and shows nothing."""
+    return L.Trainer(
+        **options,
+        callbacks=[callback],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
         enable_progress_bar=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-    ).fit(network, source)
-    return best.weights or copy_weights(network)
+    )
 
 
 def copy_weights(network: torch.nn.Module) -> dict[str, Tensor]:
