@@ -75,6 +75,19 @@ def test_every_link_leads_somewhere(copy):
     assert [(p, link) for p, link in links if not (p.parent / link).exists()] == []
 
 
+def test_the_pages_name_no_command_that_is_not_there(copy):
+    files = [*copy.glob("*.md"), *copy.glob("docs/*"), *copy.glob("labs/*/README.md")]
+    text = "\n".join(path.read_text() for path in files)
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]*`|^    [^\n]*", text, re.DOTALL | re.MULTILINE))
+    commands = set(re.findall(r"\bdllab ([a-z][a-z-]*)", code))
+    assert commands > {"progress", "hint", "train"}
+    here = {path.stem.replace("_", "-") for path in (copy / "src/dllab/cli").glob("*.py")}
+    assert commands <= here
+    targets = re.findall(r"^([\w%-]+):", (copy / "Makefile").read_text(), re.MULTILINE)
+    asked = re.findall(r"(?:^ *|`|\$ )make ([a-z][\w-]*)", code, re.MULTILINE)
+    assert {re.sub(r"-(\d\d|NN|)$", "-%", word) for word in asked} <= set(targets)
+
+
 def test_what_is_left_needs_nothing_of_what_is_not_there(copy):
     assert run(copy, "dllab", "--help").returncode == 0
     assert run(copy, "dllab", "notebook", "01").returncode == 0
