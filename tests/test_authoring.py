@@ -16,12 +16,14 @@ from authoring_labs import ENGINE, make_root, write_kind
 from dllab.authoring.calibrate import Calibrated, write_record
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
+from dllab.authoring.kept import KeptTrials
 from dllab.authoring.leaks import secrets_of
 from dllab.authoring.mutation import generate, sample
 from dllab.authoring.rules import FAST
 from dllab.authoring.rules_training import thresholds
 from dllab.authoring.scaffold import scaffold
 from dllab.authoring.thresholds import Spread, pass_threshold, recipe_of, rounded
+from dllab.authoring.trial import Trial
 from dllab.cli.main import main
 from dllab.errors import LabError
 from dllab.lab.find import Lab
@@ -179,6 +181,29 @@ def test_words_may_change_without_new_runs_but_code_may_not(scratch):
     assert recipe_of(lab) == recipe
     lab.solution.write_text(text.replace("/ 255 * 2", "/ 256 * 2"))
     assert recipe_of(lab) != recipe
+
+
+def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
+    lab = scaffold(scratch, "12", "augment")
+    ran = []
+
+    def ask(source: str | None, seed: int) -> Trial:
+        def run() -> Trial:
+            ran.append((source, seed))
+            return Trial(seed, 0, metrics={"accuracy": {"value": 0.5 + seed / 10}}, missed=["é"])
+
+        return KeptTrials(lab).get_or_run(source, seed, run)
+
+    asked = [(None, 0), (None, 1), ("wrong", 0)]
+    first = [ask(*each) for each in asked]
+    assert [ask(*each) for each in asked] == first
+    assert ran == asked
+    lab.solution.write_text(lab.solution.read_text().replace("/ 255 * 2", "/ 256 * 2"))
+    ask(None, 0)
+    assert len(ran) == 4, "another recipe"
+    KeptTrials(lab).forget()
+    ask(None, 0)
+    assert len(ran) == 5, "another calibration"
 
 
 # --- the scaffold ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from dllab.authoring.kept import KeptTrials
 from dllab.authoring.mutants import Mutant, load_mutants
 from dllab.authoring.thresholds import (
     LEAST_SEEDS,
@@ -95,8 +96,9 @@ def calibrate(
 ) -> list[Calibrated]:
     """Run the reference over `seeds` seeds and each metric mutant over five.
 
-    With `jobs` runs side by side each has one thread. Raises LabError when the lab has no criteria
-    or a run of the reference gives no value.
+    With `jobs` runs side by side each has one thread. What was run before an interruption counts
+    when the same is asked again. Raises LabError when the lab has no criteria or a run of the
+    reference gives no value.
     """
     criteria = {criterion.id: criterion for criterion in lab.spec.criteria}
     if not criteria:
@@ -105,12 +107,16 @@ def calibrate(
         raise LabError(f"{seeds} seeds are too few", f"use at least {LEAST_SEEDS}")
     planted = [mutant for mutant in load_mutants(lab) if mutant.catches in criteria]
     threads = 1 if jobs > 1 else 0
+    kept = KeptTrials(lab)
     plan: list[tuple[Mutant | None, int]] = [(None, seed) for seed in range(seeds)]
     plan += [(mutant, seed) for mutant in planted for seed in range(LEAST_SEEDS)]
 
     def one(job: tuple[Mutant | None, int]) -> Trial:
         mutant, seed = job
-        trial = run_trial(lab, seed=seed, source=mutant.source if mutant else None, threads=threads)
+        source = mutant.source if mutant else None
+        trial = kept.get_or_run(
+            source, seed, lambda: run_trial(lab, seed=seed, source=source, threads=threads)
+        )
         if mutant is None and criteria.keys() - trial.metrics.keys():
             raise LabError(f"seed {seed} gave no grade:\n{trial.log.rstrip()}", "mend this first")
         name = mutant.name if mutant else "reference"
@@ -122,6 +128,7 @@ def calibrate(
         trials = list(pool.map(one, plan))
     finally:
         pool.shutdown(cancel_futures=True)
+    kept.forget()
     honest, wrong = trials[:seeds], trials[seeds:]
     by_mutant = {
         mutant.name: wrong[LEAST_SEEDS * i : LEAST_SEEDS * (i + 1)]

@@ -1,0 +1,47 @@
+"""Trials kept on disk, so that a calibration which was interrupted goes on where it stopped."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from threading import Lock
+
+from dllab.authoring.thresholds import recipe_of
+from dllab.authoring.trial import Trial
+from dllab.lab.find import Lab
+from dllab.rundir.run import write_text
+
+
+class KeptTrials:
+    """The trials of one lab, by seed and by the code that was trained.
+
+    The file's name holds the lab's recipe: where that changes, no old trial counts any more.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self._file = lab.root / ".cache" / "calibration" / f"{lab.id}-{recipe_of(lab)}.jsonl"
+        self._lock = Lock()
+        lines = self._file.read_text("utf-8").splitlines() if self._file.is_file() else []
+        rows = map(json.loads, lines)
+        self._kept = {(row.pop("code_sha256"), row["seed"]): Trial(**row) for row in rows}
+
+    def get_or_run(self, source: str | None, seed: int, run: Callable[[], Trial]) -> Trial:
+        """The kept trial of this code (None: the reference) and seed, or a new one, which is kept.
+
+        Safe to call from several threads.
+        """
+        sha256 = "" if source is None else hashlib.sha256(source.encode()).hexdigest()
+        trial = self._kept.get((sha256, seed)) or run()
+        with self._lock:
+            self._kept[sha256, seed] = trial
+            lines = (
+                json.dumps({"code_sha256": code, **asdict(each)})
+                for (code, _), each in self._kept.items()
+            )
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(self._file, "".join(f"{line}\n" for line in lines))
+        return trial
+
+    def forget(self) -> None:
+        """The calibration is whole: the next one takes new trials."""
+        self._file.unlink(missing_ok=True)
