@@ -163,6 +163,16 @@ def test_slurm_script_names_what_it_asks_for(repo: Path, dllab: Here, tmp_path: 
     assert "export DLLAB_RUN=" in script
 
 
+def test_a_job_without_gpus_is_a_process_on_each_node(repo: Path, dllab: Here) -> None:
+    os.chdir(repo)
+    code, script, stderr = dllab("launch", "slurm", "02", "--nodes=2", "--gpus=0", "--dry-run")
+    assert code == 0, stderr
+    assert "#SBATCH --ntasks-per-node=1\n" in script
+    assert "gpus" not in script
+    overrides = "hardware=slurm trainer.num_nodes=2 trainer.devices=1 trainer.accelerator=cpu"
+    assert f" -m dllab train 02 {overrides}\n" in script
+
+
 def test_without_sbatch_nothing_is_submitted(
     repo: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,43 +1,9 @@
 """`-m` through launchers that carry each run elsewhere: submitit's own processes, Ray's nodes."""
 
-import os
-import subprocess
-import sys
-from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from config_lab import TINY, make_root, write_lab
-
-REPO = Path(__file__).resolve().parent.parent
-
-# A run notes what it was asked for; it is found by name where a launcher carries it.
-JOBS = """
-import os
-from pathlib import Path
-from dllab.errors import LabError
-
-def note(root, lab_id, overrides):
-    if "model.lr=13" in overrides:
-        raise LabError("thirteen brings bad luck", "take another rate")
-    (root / "noted" / f"{overrides[0]}-{os.getpid()}").touch()
-    return 0
-"""
-
-SWEEP = """
-import os, sys
-from pathlib import Path
-from dllab.config.sweep import multirun
-from dllab.errors import LabError
-from dllab.lab.find import find_lab
-from jobs import note
-
-try:
-    sys.exit(multirun(find_lab(Path.cwd(), "90"), sys.argv[1:], note))
-except LabError as error:
-    print(error.what, os.getpid())
-    sys.exit(2)
-"""
+from sweep_lab import SWEEP, launcher, make_project, noted, sweep
 
 # Two nodes with a core each. Once both are at work one of them dies; the other does it all.
 CLUSTER = """
@@ -76,32 +42,9 @@ cluster.shutdown()
 """
 
 
-def launcher(package: str, extra: str) -> pytest.MarkDecorator:
-    missing = not list(distributions(name=package))
-    return pytest.mark.skipif(missing, reason=f"pip install 'dllab[{extra}]' to run this")
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    project = make_root(tmp_path / "project", REPO)
-    write_lab(project, "lab90_tiny", TINY)
-    (project / "jobs.py").write_text(JOBS)
-    for folder in ("noted", "begun"):
-        (project / folder).mkdir()
-    return project
-
-
-def sweep(root: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in the project; a launcher's processes find `jobs` by the same path."""
-    env = {**os.environ, "PYTHONPATH": f"{root}:{REPO / 'src'}", "RAY_AUTH_MODE": "disabled"}
-    command = [sys.executable, "-c", script, *words]
-    return subprocess.run(
-        command, cwd=root, env=env, capture_output=True, text=True, check=False, timeout=300
-    )
-
-
-def noted(root: Path) -> list[str]:
-    return sorted(path.name.rpartition("-")[0] for path in (root / "noted").iterdir())
+    return make_project(tmp_path / "project")
 
 
 @pytest.mark.slow

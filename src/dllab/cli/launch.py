@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from dllab.errors import LabError
@@ -22,8 +23,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("lab", metavar="NN", help="the lab: 06, ddp, or folder/06")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="config overrides")
     parser.add_argument("--nodes", type=_count, default=1, metavar="N", help="machines (1)")
-    parser.add_argument("--gpus", type=_count, default=1, metavar="N", help="GPUs of each (1)")
-    parser.add_argument("--cpus", type=_count, default=8, metavar="N", help="cores per GPU (8)")
+    parser.add_argument(
+        "--gpus",
+        type=partial(_count, least=0),
+        default=1,
+        metavar="N",
+        help="GPUs of each, with a process each (1); 0: one process, on the processor",
+    )
+    parser.add_argument("--cpus", type=_count, default=8, metavar="N", help="cores a process (8)")
     parser.add_argument("--time", default="01:00:00", metavar="H:M:S", help="at most (01:00:00)")
     parser.add_argument("--partition", metavar="NAME", help="the queue, where there are several")
     parser.add_argument("--account", metavar="NAME", help="who pays, where somebody must")
@@ -42,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
     overrides = [
         "hardware=slurm",
         f"trainer.num_nodes={args.nodes}",
-        f"trainer.devices={args.gpus}",
+        f"trainer.devices={args.gpus or 1}",
+        *([] if args.gpus else ["trainer.accelerator=cpu"]),
         *args.overrides,
     ]
     compose(lab, overrides)  # a mistake is told now, not by a job that waited for an hour
@@ -60,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def batch_script(root: Path, number: str, overrides: list[str], args: argparse.Namespace) -> str:
-    """One task for each GPU; all of them inherit the name of the one run folder."""
+    """One task for each GPU, or node; all of them inherit the name of the one run folder."""
     wishes = {
         "job-name": f"dllab-{number}",
         "nodes": args.nodes,
-        "ntasks-per-node": args.gpus,
+        "ntasks-per-node": args.gpus or 1,
         "gpus-per-node": args.gpus,
         "cpus-per-task": args.cpus,
         "time": args.time,
@@ -89,8 +97,8 @@ def batch_script(root: Path, number: str, overrides: list[str], args: argparse.N
     return "\n".join(lines) + "\n"
 
 
-def _count(text: str) -> int:
+def _count(text: str, least: int = 1) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+    if value < least:
+        raise argparse.ArgumentTypeError(f"at least {least}")
     return value

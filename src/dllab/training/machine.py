@@ -135,5 +135,7 @@ def quiet_libraries() -> None:
     # A checkpoint between two steps holds the weights after the first: what resuming needs.
     warnings.filterwarnings("ignore", message=r"Using ModelCheckpoint with manual optimization")
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+    # On a login node of a cluster one may well train without the cluster.
+    warnings.filterwarnings("ignore", message=r"The `srun` command is available")
     # Sharded modules may return views; only an operation in place on one would be lost.
     warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")
