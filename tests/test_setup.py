@@ -5,6 +5,8 @@ The environments built here hold one empty package, so that each takes seconds.
 
 import fcntl
 import os
+import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -117,9 +119,36 @@ def test_the_first_call_builds_and_the_second_is_free(project: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert "Building .venv" in first.stderr
     assert "The environment is ready." in first.stderr
+    assert "tiny" not in first.stderr, "what is installed stands in the log, not in the way"
+    assert "+ tiny==1" in (project / ".cache/setup.log").read_text()
     assert ready(project)
     second = set_up(project)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+
+
+STEP = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "src/dllab")
+import bootstrap
+words = [sys.executable, "-c", "print('Resolved', '+ tiny==1', 'rest', sep=chr(10), end='')"]
+bootstrap._stream(words, Path("log"), "Installing")
+"""
+
+
+def test_a_terminal_sees_one_line_that_moves(project: Path) -> None:
+    reader, writer = pty.openpty()
+    words = [sys.executable, "-c", STEP]
+    subprocess.run(words, cwd=project, stdout=writer, stderr=writer, check=True)
+    os.close(writer)
+    screen = os.read(reader, 1 << 16).decode()
+    os.close(reader)
+    *drawn, last = screen.removeprefix("\r\x1b[K").split("\r\x1b[K")
+    assert drawn[0].startswith("Installing … 0 s")
+    assert drawn[-1].endswith("+ tiny==1"), "the last whole line of what the step says"
+    assert "\n" not in "".join(drawn)
+    assert re.fullmatch(r"Installing: \d+ s\r\n", last)
+    assert (project / "log").read_text().endswith("rest")
 
 
 def test_pip_does_the_work_where_uv_cannot_be_had(
@@ -179,6 +208,7 @@ def test_a_failed_step_leaves_no_stamp_and_says_why(
     monkeypatch.setenv("PIP_RETRIES", "0")
     result = set_up(project)
     assert result.returncode == 2
+    assert "error: Failed to fetch" in result.stderr, "what the installer said"
     assert "The package registry cannot be reached" in result.stderr
     assert "Traceback" not in result.stderr
     assert not ready(project)

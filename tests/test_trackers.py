@@ -57,10 +57,11 @@ def test_tensorboard_shows_the_run(
 
 
 @pytest.mark.slow
-def test_wandb_keeps_the_run_offline(
-    tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
+def test_wandb_keeps_the_run_offline_and_prints_nothing(
+    tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = train(tmp_path, repo, monkeypatch, "wandb")
+    assert "wandb" not in "".join(capfd.readouterr())
     (folder,) = (run / "arms/main/wandb").glob("offline-run-*")
     logged: dict[str, dict[int, float]] = {}
     for record in wandb_records(folder / f"run-{run.name}-main.wandb"):

@@ -24,6 +24,7 @@ MINIMUM, MAXIMUM = (3, 11), (3, 13)
 CANDIDATES = ("python3.11", "python3.12", "python3.13")  # 3.11 first: the one that CI runs
 TABLES = ("build-system", "project", "tool.setuptools")  # of pyproject.toml
 STAMP = ".venv/dllab-stamp"
+LOG = ".cache/setup.log"
 NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
 PIP_TO_UV = {
     "find-links": "UV_FIND_LINKS",
@@ -120,9 +121,8 @@ def build(root: Path, python: str) -> None:
     install = [*_installer(root), "-c", str(root / "constraints.txt")]
     # setuptools first, so that dllab itself is built without downloading a second one
     _run([*install, "setuptools"], root, "install setuptools")
-    _say("Installing PyTorch and friends …")
     dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
-    _run([*install, *dllab], root, "install the packages")
+    _run([*install, *dllab], root, "install the packages", "Installing PyTorch and friends")
     stamp.write_text(f"{foundation(root)}\n{requirements(root)}\n")
 
 
@@ -173,38 +173,70 @@ def _uv_settings(pip: list[str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name not in os.environ}
 
 
-def _run(command: list[str], root: Path, what: str) -> None:
-    """Run one step with its progress in sight; say in plain words what a failure means."""
-    code, output = _stream(command)
+def _run(command: list[str], root: Path, what: str, title: str = "") -> None:
+    """Run one step; its `title`, where it has one, is a line that shows how far the step has got.
+
+    What the step itself says goes into the log; it is shown only where the step fails.
+    """
+    code, output = _stream(command, root / LOG, title)
     if code != 0:
+        _say(output)
         raise SetupError(f"Set-up could not {what}.\n{_reason(output, root)}")
 
 
-def _stream(command: list[str]) -> tuple[int, str]:
-    """Run a command, show what it prints and return its exit code and the end of its output.
-
-    In a terminal the command gets a terminal too: uv and pip draw their progress bars only there.
-    """
-    import pty
+def _stream(command: list[str], log: Path, title: str) -> tuple[int, str]:
+    """Run a command, append what it prints to `log`, return its exit code and the end of that."""
+    import select
     import subprocess
+    import time
 
-    reader, writer = pty.openpty() if sys.stderr.isatty() else os.pipe()
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with subprocess.Popen(command, stdout=writer, stderr=writer, env=env) as process:
+    begin, output, line = time.monotonic(), b"", _Line(title)
+    reader, writer = os.pipe()
+    with log.open("ab") as file, subprocess.Popen(
+        command, stdout=writer, stderr=writer, env=env
+    ) as process:
         os.close(writer)
-        output = b""
         while True:
-            try:
-                chunk = os.read(reader, 1 << 16)
-            except OSError:  # how a Linux terminal says that its other side is closed
-                break
+            line.show(time.monotonic() - begin, output)
+            if not select.select([reader], [], [], 1)[0]:
+                continue
+            chunk = os.read(reader, 1 << 16)
             if not chunk:
                 break
-            sys.stderr.buffer.write(chunk)
-            sys.stderr.buffer.flush()
+            file.write(chunk)
             output = (output + chunk)[-20_000:]
     os.close(reader)
+    line.end(time.monotonic() - begin)
     return process.returncode, output.decode(errors="replace")
+
+
+class _Line:
+    """One line about a step: drawn over and over in a terminal, said once anywhere else."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._drawn = bool(title) and sys.stderr.isatty()
+        if title and not self._drawn:
+            _say(f"{title} …")
+
+    def show(self, seconds: float, output: bytes) -> None:
+        """The time so far and what the installer is at, as far as one line holds it."""
+        if self._drawn:
+            import shutil
+
+            said = output.decode(errors="replace").split("\n")[-2:]
+            text = f"{self._title} … {seconds:.0f} s  {said[0].strip()}"
+            self._draw(text[: shutil.get_terminal_size().columns - 1])
+
+    def end(self, seconds: float) -> None:
+        """How long it took."""
+        if self._drawn:
+            self._draw(f"{self._title}: {seconds:.0f} s\n")
+
+    def _draw(self, text: str) -> None:
+        sys.stderr.write(f"\r\033[K{text}")
+        sys.stderr.flush()
 
 
 def _reason(output: str, root: Path) -> str:
@@ -270,6 +302,7 @@ def set_up(root: Path) -> None:
             _say("Another set-up is at work here; waiting for it …")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_ready(root):
+            (root / LOG).write_bytes(b"")
             build(root, python)
             _mention_missing_programs()
             _say("The environment is ready.")

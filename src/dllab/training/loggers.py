@@ -123,8 +123,12 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
             "logger=wandb needs the package wandb, which is not installed",
             "pip install wandb, or logger=csv",
         )
-    from wandb import Settings
+    from wandb import Settings, termsetup
 
+    quiet = Settings(silent=True)
+    termsetup(
+        quiet, None
+    )  # at once: wandb warns of what Lightning hands it while it sets itself up
     offline = os.environ.get("WANDB_MODE", config.wandb.mode) != "online"
     return WandbLogger(
         name=folder.run_id,
@@ -136,5 +140,5 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
         save_dir=folder.path,
         offline=offline,
         config=config.plain(),
-        settings=Settings(silent=True),
+        settings=quiet,
     )
