@@ -84,6 +84,18 @@ def test_mistakes_are_shown_and_keys_help(clone):
     terminal.until("TODO log-softmax")
     terminal.press("n")
     terminal.until("TODO pixel-statistics")
+
+    save(lab.code, right.replace("return x @ self", "x @ self", 1))
+    screen = terminal.until("is a `return` missing?")
+    assert "✗ Linear layer\n  Linear(x) is" in screen, "what a save has broken is what is shown"
+    save(lab.code, right.replace("        return x @", "\treturn x @", 1))
+    assert "\N{REPLACEMENT CHARACTER}" not in terminal.until("inconsistent use of tabs")
+    lab.code.unlink()
+    assert "dllab reset 01" in terminal.until("lab.py is gone")
+    lab.code.touch()
+    save(lab.code, right)
+    terminal.until(lambda s: "2 of 12 checks pass" in s and "checking" not in s)
+
     terminal.press("g")
     assert "lab 01 has no run yet" in terminal.until("any key: back to watch")
     terminal.press("xq")
@@ -106,6 +118,8 @@ def test_keys_train_and_grade_and_come_back(clone):
     config.write_text(config.read_text().replace("max_epochs: 20", "max_epochs: 1"))
     terminal = Terminal("watch", "01")
     terminal.until("All visible checks pass.")
+    terminal.press("h")
+    terminal.until("There is nothing left to hint at.")
     terminal.press("r")
     screen = terminal.until("any key: back to watch")
     (run,) = (clone / "runs" / lab.id).iterdir()

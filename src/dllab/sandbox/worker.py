@@ -181,7 +181,10 @@ class Worker:
         if is_learners(error, self._code):
             shown = learner_error(error, self._code, "it raised")
             return shown.what, shown.traceback
-        return f"what your code returned could not be used: {type(error).__name__}: {text}", ""
+        reason = f"{type(error).__name__}: {text}"
+        if "NoneType" in text:
+            reason = "it is None; is a `return` missing?"
+        return f"what your code returned could not be used: {reason}", ""
 
 
 def load_strictly(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

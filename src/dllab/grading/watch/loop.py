@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from dllab.checklist.hints import Hint
-from dllab.errors import LabError
+from dllab.errors import LabError, LearnerError
 from dllab.grading.watch.affected import units
 from dllab.grading.watch.rounds import Broken, Event, Failed, Finished, Found, Rounds, Running
 from dllab.grading.watch.screen import CLEAR, block, difference, draw
@@ -25,6 +25,7 @@ from dllab.lab.starter import starter_text
 from dllab.sandbox.backends import Backend
 
 LOOK_S = 0.04  # how often to look at lab.py, the keys and the events
+EMPTY_LOOKS = 25  # no editor takes that long to put a file in its place
 
 NextHint = Callable[[str], Hint]
 
@@ -55,7 +56,7 @@ class Watcher:
         self._memory = Memory(lab.root)
         self._state = State(lab)
         self._memory.recall(self._state)
-        self._seen, self._size = b"", self._console.size
+        self._seen, self._empty, self._size = b"", 0, self._console.size
         self._actions: dict[str, Callable[[], None]] = {
             "h": self._hint,
             "n": self._next,
@@ -95,6 +96,9 @@ class Watcher:
     def _look(self) -> None:
         """Begin a round when lab.py has other bytes than before."""
         source = _read(self._lab.code)
+        self._empty = 0 if source else self._empty + 1
+        if self._empty == EMPTY_LOOKS:
+            self._miss()
         if source in (b"", self._seen):  # an editor empties a file before it writes it
             return
         self._seen = source
@@ -107,6 +111,15 @@ class Watcher:
         self._state.busy = True
         self._rounds.begin(units(source.decode("utf-8")), self._state.rows)
         self.show()
+
+    def _miss(self) -> None:
+        """Say that there is nothing to check. The same text, saved again, is a new save."""
+        gone = "empty" if self._lab.code.exists() else "gone"
+        back = f"save it again, or let `dllab reset {self._lab.number}` bring the starter back"
+        self._seen = b""
+        self._state.broken = LearnerError(f"{self._lab.code} is {gone}: {back}", "")
+        self._rounds.stop()
+        self._finish()
 
     def _take_events(self) -> None:
         events = self._rounds.events
@@ -124,9 +137,8 @@ class Watcher:
             case Running(id):
                 state.running = id
             case Found(row, printed):
-                state.rows[row.id], state.printed[row.id] = row, printed
+                state.take(row, printed)
                 state.running = ""
-                state.rows = {c.id: state.rows[c.id] for c in state.checks if c.id in state.rows}
             case Broken(error):
                 state.broken = error
             case Failed(error):
@@ -155,7 +167,10 @@ class Watcher:
 
     def _hint(self) -> None:
         try:
-            self._state.hint = self._next_hint(self._state.task)
+            if self._state.task:
+                self._state.hint = self._next_hint(self._state.task)
+            else:
+                self._state.notice = "There is nothing left to hint at."
         except LabError as error:
             self._state.notice = f"{error.what}. {error.hint}"
         self._after_key()

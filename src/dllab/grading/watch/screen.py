@@ -229,7 +229,11 @@ def _plain(text: str) -> Text:
 
 def _visible(text: str) -> str:
     """Control characters of learner code never reach the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    shown = (
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}"
+        for c in text.expandtabs()
+    )
+    return "".join(shown)
 
 
 def _mark(mark: str, console: Console) -> Text:

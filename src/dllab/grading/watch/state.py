@@ -24,7 +24,7 @@ class State:
 
     `broken` is set while lab.py cannot be read or imported; `rows` then show the save before.
     `busy` means that a round is under way; `chosen` is the check in focus, `running` the one at
-    work.
+    work, `lost` those that this save has turned from green to red.
     """
 
     lab: Lab
@@ -36,6 +36,7 @@ class State:
     busy: bool = True
     chosen: str = ""
     running: str = ""
+    lost: list[str] = field(default_factory=list)
     hint: Hint | None = None
     notice: str = ""
     saved_at: str = ""
@@ -78,12 +79,22 @@ class State:
 
     def read(self) -> None:
         """Take in lab.py as it lies there: its TODOs, or why it does not parse."""
+        self.lost = []
         try:
             self.todos, self.broken = open_todos(self.lab.code), None
         except LearnerError as error:
             self.broken = error
         except ValueError as error:  # bytes that are no UTF-8
             self.broken = LearnerError(f"{self.lab.code} cannot be read: {error}", "")
+
+    def take(self, row: Row, printed: str) -> None:
+        """Keep what a check found. One that was green until this save draws the focus."""
+        before = self.rows.get(row.id)
+        self.rows[row.id], self.printed[row.id] = row, printed
+        self.rows = {c.id: self.rows[c.id] for c in self.checks if c.id in self.rows}
+        if before and before.status == "pass" and row.id in self.open_ids:
+            self.lost.append(row.id)
+            self.chosen = self.lost[0]
 
     def mark(self, id: str) -> Mark:
         """How the list shows a check."""
