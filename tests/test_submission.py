@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import stat
 import struct
 import zipfile
@@ -68,6 +69,22 @@ def test_submit_by_command_line(desk: Desk, run: RunFolder, capsys: pytest.Captu
     assert main(["submit", run.id, "-o", "mine.zip"]) == 0
     out = capsys.readouterr().out
     assert hashlib.sha256(Path("mine.zip").read_bytes()).hexdigest() in out
+
+
+def test_a_failed_experiment_is_not_handed_in_without_a_word(
+    desk: Desk, run: RunFolder, capsys: pytest.CaptureFixture
+) -> None:
+    graded = {"metrics": [], "impl": "mine", "verdict": "graded"}
+    passed = RunFolder(run.path.with_name("20261101T000000Z-bbbbbb"))
+    write_json(run.result, {**graded, "passed": True})
+    assert main(["submit", run.id]) == 0
+    assert capsys.readouterr().err == ""
+    shutil.copytree(run.path, passed.path)
+    write_json(run.result, {**graded, "passed": False})
+    assert main(["submit", run.id]) == 0
+    told = capsys.readouterr().err
+    assert "has not passed" in told
+    assert f"dllab submit {passed.id}" in told
 
 
 @pytest.mark.parametrize(
