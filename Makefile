@@ -31,8 +31,7 @@ reset-%: setup  ## bring a lab's starter back; your file is kept as a backup
 
 # --- work on dllab --------------------------------------------------------------------------------
 
-# One worker a core; tests that build on each other share a worker.
-_pytest = $(VENV) -m pytest -q -n auto --dist loadgroup
+_pytest = $(VENV) -m pytest -q -n auto  # one worker a core
 test: setup  ## run the tests; of the later labs, this run's share
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(_pytest) $(value ARGS)
 

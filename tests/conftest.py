@@ -1,12 +1,41 @@
 """Every test runs in a folder and a home of its own, offline, and free of the caller's settings."""
 
+import functools
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from training_lab import Here, Project
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+from dllab.sandbox import backends
 
 REPO = Path(__file__).resolve().parent.parent
+
+
+class Sharing(LoadScopeScheduling):
+    """Tests of a file that share what is costly run on one worker, which makes it once; the others
+    run wherever there is room. (The mark xdist_group does nothing with pytest 9.2: xdist#1386.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if shares(REPO / file) else nodeid
+
+
+@functools.cache
+def shares(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    return 'scope="module"' in text or "@functools.cache" in text
+
+
+@pytest.hookimpl(optionalhook=True)  # for those who run without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    return Sharing(config, log)
 
 
 @pytest.fixture
@@ -24,6 +53,8 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     for name in ("MFLAGS", "ARGS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    # each new home would have the fonts of this machine listed anew, by each process that draws
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp() / "matplotlib"))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
@@ -32,11 +63,41 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project root of the test's own, as working directory: edit its labs, make runs."""
+    """A project root of the test's own, as working directory: edit its labs, make runs.
+
+    Data sets are decoded once for all such projects.
+    """
     hidden = shutil.ignore_patterns("__pycache__")
     for name in ("labs", "configs"):
         shutil.copytree(REPO / name, tmp_path / name, ignore=hidden)
-    for name in ("data", "pyproject.toml"):
+    (REPO / ".cache").mkdir(exist_ok=True)
+    for name in ("data", "pyproject.toml", ".cache"):
         (tmp_path / name).symlink_to(REPO / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Lab 01 with the reference as lab.py, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path, REPO)
+
+
+@pytest.fixture
+def dllab(capfd: pytest.CaptureFixture[str]) -> Here:
+    """`dllab` in this process."""
+    return Here(capfd)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[backends.Backend]:
+    """The fastest wall that works here, up for all tests: a start costs what fifty grades do."""
+    with backends.open_backend("auto") as backend:
+        yield backend
+
+
+@pytest.fixture
+def one_wall(warm: backends.Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever command opens a backend gets the warm one."""
+    monkeypatch.setattr(backends, "open_backend", lambda _name: nullcontext(warm))

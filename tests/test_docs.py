@@ -74,7 +74,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("command", runnable())
 def test_a_documented_command_runs(project: Path, command: str) -> None:
     done = subprocess.run(

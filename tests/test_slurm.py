@@ -15,7 +15,6 @@ from training_lab import SHORT, Project, card, same_results
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(
         bool(missing_programs()) or os.geteuid() != 0,
         reason="as root: apt install slurmctld slurmd slurm-client munge",
