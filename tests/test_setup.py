@@ -1,6 +1,7 @@
 """Set-up: the right Python, one environment, nothing done twice, nothing half made trusted.
 
-The environments built here hold one empty package, so that each takes seconds.
+The environments built here hold one empty package, so that each takes seconds; whoever only needs
+one that is ready shares `built`, and leaves it ready.
 """
 
 import fcntl
@@ -16,6 +17,8 @@ import pytest
 
 from dllab import bootstrap
 
+REPO = Path(__file__).resolve().parent.parent
+Done = subprocess.CompletedProcess[str]
 PROJECT = """
 [build-system]
 requires = ["setuptools"]
@@ -29,25 +32,46 @@ packages = []
 """
 
 
+def make_project(folder: Path) -> Path:
+    """A project with set-up and nothing else."""
+    (folder / "src/dllab").mkdir(parents=True)
+    shutil.copy(REPO / "src/dllab/bootstrap.py", folder / "src/dllab")
+    (folder / "pyproject.toml").write_text(PROJECT)
+    pins = (REPO / "constraints.txt").read_text().splitlines(keepends=True)
+    (folder / "constraints.txt").write_text("".join(p for p in pins if "setuptools" in p))
+    return folder
+
+
 @pytest.fixture
-def project(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with set-up and nothing else; uv is the one of the environment under test."""
-    (tmp_path / "src/dllab").mkdir(parents=True)
-    shutil.copy(repo / "src/dllab/bootstrap.py", tmp_path / "src/dllab")
-    (tmp_path / "pyproject.toml").write_text(PROJECT)
-    pins = (repo / "constraints.txt").read_text().splitlines(keepends=True)
-    (tmp_path / "constraints.txt").write_text("".join(p for p in pins if "setuptools" in p))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "another"))  # active, and none of our business
-    return tmp_path
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path)
 
 
-def set_up(
-    project: Path, *arguments: str, python: str = sys.executable
-) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def first_call(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """A project, and what its first set-up said."""
+    folder = make_project(tmp_path_factory.mktemp("built"))
+    assert not ready(folder)
+    return folder, set_up(folder, HOME=str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def built(first_call: tuple[Path, Done]) -> Path:
+    """A project with an environment that is ready."""
+    return first_call[0]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """uv is the one of the environment under test; another one is active, and not our business."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "VIRTUAL_ENV": "/another", **changes}
+
+
+def set_up(project: Path, *arguments: str, python: str = sys.executable, **changes: str) -> Done:
     return subprocess.run(
         [python, "src/dllab/bootstrap.py", *arguments],
         cwd=project,
+        env=environment(**changes),
         capture_output=True,
         text=True,
         check=False,
@@ -99,23 +123,19 @@ def old_python() -> str | None:
     return None
 
 
-def test_an_old_python_gets_as_far_as_naming_a_new_one(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_python_gets_as_far_as_naming_a_new_one(project: Path) -> None:
     python = old_python()
     if python is None:
         pytest.skip("no Python below 3.11 on this machine")
-    monkeypatch.setenv("PATH", "")
-    result = set_up(project, python=python)
+    result = set_up(project, python=python, PATH="")
     assert result.returncode == 2
     assert "Python 3.11 to 3.13 is needed, found 3." in result.stderr
     assert "Traceback" not in result.stderr
     assert not (project / ".venv").exists()
 
 
-def test_the_first_call_builds_and_the_second_is_free(project: Path) -> None:
-    assert not ready(project)
-    first = set_up(project)
+def test_the_first_call_builds_and_the_second_is_free(first_call: tuple[Path, Done]) -> None:
+    project, first = first_call
     assert first.returncode == 0, first.stderr
     assert "Building .venv" in first.stderr
     assert "The environment is ready." in first.stderr
@@ -151,62 +171,60 @@ def test_a_terminal_sees_one_line_that_moves(project: Path) -> None:
     assert (project / "log").read_text().endswith("rest")
 
 
-def test_pip_does_the_work_where_uv_cannot_be_had(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pip_does_the_work_where_uv_cannot_be_had(project: Path) -> None:
     with (project / "constraints.txt").open("a") as pins:
         pins.write("uv==0\n")
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    result = set_up(project)
+    result = set_up(project, PATH="/usr/bin:/bin")
     assert result.returncode == 0, result.stderr
     assert "pip does its work" in result.stderr
     assert ready(project)
 
 
-def test_changed_requirements_update_in_place(project: Path) -> None:
-    assert set_up(project).returncode == 0
-    marker = project / ".venv/marker"
+def test_changed_requirements_update_in_place(built: Path) -> None:
+    marker = built / ".venv/marker"
     marker.touch()
-    with (project / "constraints.txt").open("a") as pins:
+    with (built / "constraints.txt").open("a") as pins:
         pins.write("iniconfig==2.3.1\n")
-    assert not ready(project)
-    result = set_up(project)
+    assert not ready(built)
+    result = set_up(built)
     assert result.returncode == 0, result.stderr
-    with (project / "pyproject.toml").open("a") as settings:
+    with (built / "pyproject.toml").open("a") as settings:
         settings.write("[tool.ruff]\nline-length = 80\n")
-    assert ready(project), "a lint rule is no requirement"
+    assert ready(built), "a lint rule is no requirement"
     assert marker.exists(), "a whole environment is brought up to date, not rebuilt"
 
 
-@pytest.mark.parametrize("damage", ["killed in the middle", "interpreter gone", "moved"])
-def test_a_broken_environment_is_rebuilt(project: Path, damage: str) -> None:
-    assert set_up(project).returncode == 0
-    if damage == "killed in the middle":
-        (project / ".venv/dllab-stamp").unlink()
-    elif damage == "interpreter gone":
-        (project / ".venv/bin/python").unlink()
-        (project / ".venv/bin/python").symlink_to("/nowhere/python3")
-    else:
-        project = Path(shutil.move(project, project.with_name("elsewhere")))
-    assert not ready(project)
-    result = set_up(project)
+def test_a_broken_environment_is_not_trusted(built: Path) -> None:
+    stamp, python = built / ".venv/dllab-stamp", built / ".venv/bin/python"
+    away = stamp.rename(built / "stamp")
+    assert not ready(built), "killed in the middle"
+    away.rename(stamp)
+    target = python.readlink()
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    assert not ready(built), "its interpreter is gone"
+    python.unlink()
+    python.symlink_to(target)
+    assert ready(built)
+
+
+def test_a_moved_environment_is_rebuilt(built: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(built, tmp_path / "elsewhere", symlinks=True)
+    assert not ready(moved)
+    result = set_up(moved)
     assert result.returncode == 0, result.stderr
-    assert ready(project)
-    assert (project / ".venv/bin/pip").read_text().startswith(f"#!{project}/.venv/")
+    assert ready(moved)
+    assert (moved / ".venv/bin/pip").read_text().startswith(f"#!{moved}/.venv/")
 
 
-def test_a_failed_step_leaves_no_stamp_and_says_why(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_step_leaves_no_stamp_and_says_why(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         PROJECT.replace("[tool.", 'dependencies = ["a-package-that-nobody-has"]\n[tool.', 1)
     )
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens: as good as no network
-        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("PIP_RETRIES", "0")
-    result = set_up(project)
+    nobody = "http://127.0.0.1:9"  # nobody listens: as good as no network
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nobody)
+    proxies |= {name.lower(): nobody for name in proxies}
+    result = set_up(project, **proxies, UV_HTTP_RETRIES="0", PIP_RETRIES="0")
     assert result.returncode == 2
     assert "error: Failed to fetch" in result.stderr, "what the installer said"
     assert "The package registry cannot be reached" in result.stderr
@@ -229,22 +247,24 @@ def test_what_a_failure_means(tmp_path: Path, output: str, reason: str) -> None:
     assert reason in bootstrap._reason(output, tmp_path)
 
 
-def test_a_second_set_up_waits_for_the_first(project: Path) -> None:
-    (project / ".cache").mkdir()
-    with (project / ".cache/setup.lock").open("w") as lock:
+def test_a_second_set_up_waits_for_the_first_and_finds_nothing_to_do(built: Path) -> None:
+    stamp = built / ".venv/dllab-stamp"
+    with (built / ".cache/setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        unfinished = stamp.rename(built / "stamp")
         waiting = subprocess.Popen(
             [sys.executable, "src/dllab/bootstrap.py"],
-            cwd=project,
+            cwd=built,
+            env=environment(),
             stderr=subprocess.PIPE,
             text=True,
         )
         assert waiting.stderr is not None
         assert "Another set-up is at work here" in waiting.stderr.readline()
-        assert not (project / ".venv").exists()
+        unfinished.rename(stamp)
     _, rest = waiting.communicate()
-    assert waiting.returncode == 0, rest
-    assert ready(project)
+    assert (waiting.returncode, rest) == (0, "")
+    assert ready(built)
 
 
 def test_pip_settings_reach_uv(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,10 +280,8 @@ def test_pip_settings_reach_uv(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "UV_INDEX" not in settings, "what is said to uv itself stays"
 
 
-def test_set_up_outside_a_project_is_refused(repo: Path, tmp_path: Path) -> None:
-    script = repo / "src/dllab/bootstrap.py"
-    result = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+def test_set_up_outside_a_project_is_refused(project: Path) -> None:
+    (project / "pyproject.toml").unlink()
+    result = set_up(project)
     assert result.returncode == 2
     assert "not the project root" in result.stderr
