@@ -22,14 +22,14 @@ from bench.measure import (
     ratios,
 )
 
-LOOPS = 4
+LOOPS = 4  # one for --smoke
 EPOCHS = {"01": 5, "02": 1}
 
 
 @contextmanager
-def busy() -> Iterator[None]:
-    """Other programs compute without end."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(LOOPS)]
+def busy(count: int) -> Iterator[None]:
+    """So many other programs compute without end."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
     finally:
@@ -40,6 +40,7 @@ def busy() -> Iterator[None]:
 
 def measure(plan: Plan) -> Iterator[Result]:
     """Each lab alone with one thread, and in company with those that dllab chooses."""
+    loops = 1 if plan.smoke else LOOPS
     with project() as root:
         for number, count in plan.some(EPOCHS).items():
             run = ["-m", "dllab", "train", number, "impl=reference", "--no-grade"]
@@ -49,12 +50,12 @@ def measure(plan: Plan) -> Iterator[Result]:
                 return child(*run, "trainer.threads=1", cwd=root)
 
             def in_company(run: list[str] = run) -> Cost:
-                with busy():
+                with busy(loops):
                     return child(*run, cwd=root, threads=2)
 
             costs = interleave(plan.pairs, {"alone": alone, "in company": in_company})
             ours, theirs = costs["in company"], costs["alone"]
-            why = f"{middle(ours):.1f} CPU-s to {middle(theirs):.1f}, {LOOPS} loops beside it"
+            why = f"{middle(ours):.1f} CPU-s to {middle(theirs):.1f}, {loops} loops beside it"
             yield judged(f"P7-{number}", ratios(ours, theirs), why)
 
 

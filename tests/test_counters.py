@@ -51,17 +51,6 @@ class Audit:
 
 
 @pytest.fixture
-def project(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    return Project(tmp_path, repo)
-
-
-@pytest.fixture
-def dllab(capfd: pytest.CaptureFixture[str]) -> Here:
-    return Here(capfd)
-
-
-@pytest.fixture
 def stack_traces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one for each stack trace that is put into words."""
     written: list[str] = []

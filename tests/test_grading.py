@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from dllab.cli import main
 from dllab.errors import InfraError, LabError, LearnerError
+from dllab.grading import code_checks, grade
 from dllab.grading.code_checks import run_checks
 from dllab.grading.inputs import fill_padding, shuffle
 from dllab.grading.result import decide, exit_code
@@ -22,6 +23,16 @@ DOUBLE = "return 2 * x"
 @pytest.fixture
 def desk(tmp_path):
     return make_desk(tmp_path)
+
+
+@pytest.fixture
+def _forks(warm, monkeypatch):
+    for module in (code_checks, grade):
+        monkeypatch.setattr(module, "find_backend", lambda _name: warm)
+
+
+# Workers are forks of a warm process, for tests to which it is all one how a worker starts.
+in_forks = pytest.mark.usefixtures("_forks")
 
 
 def rows_of(result):
@@ -45,6 +56,7 @@ def test_honest_work_passes_with_everything_on_record(desk):
     assert "labs.lab90_tiny.lab" not in sys.modules, "the grader imported learner code"
 
 
+@in_forks
 def test_a_wrong_function_fails_its_check_and_skips_what_builds_on_it(desk):
     result = desk.grade(desk.make_run(LAB.replace(DOUBLE, "return 3 * x"))).result
     rows = rows_of(result)
@@ -56,6 +68,7 @@ def test_a_wrong_function_fails_its_check_and_skips_what_builds_on_it(desk):
     assert exit_code(result) == 1
 
 
+@in_forks
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -72,6 +85,7 @@ def test_each_way_to_be_wrong_is_named(desk, body, words):
     assert behind.status == "skip"
 
 
+@in_forks
 def test_checks_can_be_run_by_name_and_draw_afresh(desk):
     fixed = LAB.replace(DOUBLE, "return torch.tensor([-3.0, 1.0, 2.0])")
     (row,) = run_checks(desk.lab, desk.write_code(fixed), ["twice"])
@@ -80,6 +94,7 @@ def test_checks_can_be_run_by_name_and_draw_afresh(desk):
     assert row.message != again.message
 
 
+@in_forks
 def test_a_file_that_does_not_import_is_the_learners_to_mend(desk):
     with pytest.raises(LearnerError, match="unknown") as caught:
         run_checks(desk.lab, desk.write_code("import torch\nunknown\n"))
@@ -94,6 +109,7 @@ def predict_as(lines):
 SUM = "total = batch['series'].sum((1, 2))"
 
 
+@in_forks
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
@@ -113,6 +129,7 @@ def test_predictions_that_cannot_be_scored_earn_nothing(desk, lines, words):
     assert result["metrics"] == []
 
 
+@in_forks
 @pytest.mark.parametrize(
     "lines",
     [
@@ -135,6 +152,7 @@ def test_scores_that_depend_on_neighbours_are_no_evidence(desk, lines):
     assert not result["passed"]
 
 
+@in_forks
 def test_weights_load_strictly(desk):
     weights = {**WEIGHTS, "extra": torch.ones(1), "scale": torch.ones(2)}
     del weights["norm.running_var"]
@@ -144,6 +162,7 @@ def test_weights_load_strictly(desk):
     assert "scale has shape [2], the model wants []" in message
 
 
+@in_forks
 def test_damaged_and_absent_weights_are_said_so(desk):
     run = desk.make_run()
     run.arm("main").weights.write_bytes(b"\x80\x04K*.")
@@ -162,12 +181,14 @@ def test_code_that_hangs_is_ungradable_and_says_so(desk):
     assert not result["passed"]
 
 
+@in_forks
 def test_code_that_cannot_be_imported_is_ungradable(desk):
     result = desk.grade(desk.make_run("import torch\nunknown\n")).result
     assert (result["verdict"], result["score"]) == ("ungradable", 0)
     assert "NameError" in result["reason"]
 
 
+@in_forks
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -93,7 +93,7 @@ def test_a_hint_that_is_not_there_names_those_that_are(
 
 
 @pytest.mark.parametrize(
-    "command", [["list"], ["show", "90"], ["hint", "90"], ["runs"], ["--version"]]
+    "command", [["list"], ["show", "90"], ["hint", "90"], ["runs"], ["--version"], ["--help"]]
 )
 def test_light_commands_import_nothing_heavy(project: Path, command: list[str]) -> None:
     code = (

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from grading_lab import LAB, Desk, make_desk
+from official_lab import declared, unzipped, zipped
 
 from dllab.cli import main
 from dllab.errors import LabError, Ungradable
@@ -114,21 +115,10 @@ def rebuilt(
     archive: Path, change: Callable[[dict[str, bytes]], None], *, rehash: bool = True
 ) -> Path:
     """The archive with other contents, and by default a manifest that declares them."""
-    with zipfile.ZipFile(archive) as opened:
-        files = {name: opened.read(name) for name in opened.namelist()}
+    files = unzipped(archive)
     change(files)
-    if rehash and "manifest.json" in files:
-        manifest = json.loads(files["manifest.json"])
-        manifest["files"] = {
-            name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-            for name, data in files.items()
-            if name != "manifest.json"
-        }
-        files["manifest.json"] = json.dumps(manifest).encode()
     out = archive.with_name("hostile.zip")
-    with zipfile.ZipFile(out, "w") as made:
-        for name, data in files.items():
-            made.writestr(name, data)
+    out.write_bytes(zipped(declared(files) if rehash and "manifest.json" in files else files))
     return out
 
 
