@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +19,16 @@ from dllab.grading.grade import grade_run
 from dllab.grading.items import PublicTest
 from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder
-from dllab.sandbox import backends
-from dllab.sandbox.backends import Backend, open_backend
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Backend]:
-    with open_backend("auto") as backend:
-        yield backend
+from dllab.sandbox.backends import Backend
 
 
 @pytest.fixture
-def root(tmp_path: Path, warm: Backend, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with what a release needs, and one warm backend for all commands."""
     made = make_root(tmp_path / "project")
     for name in ("src", "data", "Makefile"):
         (made / name).symlink_to(REPO / name)
     monkeypatch.chdir(made)
-    monkeypatch.setattr(backends, "open_backend", lambda _name: nullcontext(warm))
     return made
 
 

@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +15,14 @@ from dllab.grading.batch import grade_folder
 from dllab.grading.official import Terms
 from dllab.grading.result import exit_code
 from dllab.grading.signature import key_path, verify
-from dllab.sandbox import backends
-from dllab.sandbox.backends import Backend, find_backend, open_backend
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Backend]:
-    with open_backend("auto") as backend:
-        yield backend
+from dllab.sandbox.backends import Backend, find_backend
 
 
 @pytest.fixture
-def stage(tmp_path: Path, warm: Backend, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(tmp_path: Path, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A project to stand in, and one warm backend for all commands."""
     stage = make_stage(tmp_path)
     monkeypatch.chdir(stage.root)
-    monkeypatch.setattr(backends, "open_backend", lambda _name: nullcontext(warm))
     return stage
 
 

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import chdir, nullcontext
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +11,18 @@ import pytest
 import torch
 from official_lab import Files, declared, unzipped, zipped
 from safetensors.torch import load, save
-from test_training import stopped_at
-from training_lab import Here, Project
+from training_lab import Here, Project, stopped_at
 
 from dllab.cli import main
 from dllab.rundir.snapshots import plan
-from dllab.sandbox import backends
-from dllab.sandbox.backends import open_backend
 from dllab.submission import chain
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_wall")]
 
 REPO = Path(__file__).resolve().parents[1]
 SHORT = ["train", "01", "impl=mine", "trainer.max_epochs=3", "trainer.limit_train_batches=50"]
 TRAIN = [*SHORT, "trainer.threads=1"]
 CURVE, WEIGHTS = "arms/main/curve.jsonl", "arms/main/weights.safetensors"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> Iterator[None]:
-    """One warm backend for all commands."""
-    with open_backend("auto") as backend, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backends, "open_backend", lambda _name: nullcontext(backend))
-        yield
 
 
 @pytest.fixture(scope="module")

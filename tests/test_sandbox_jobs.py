@@ -1,11 +1,9 @@
-"""Retrain, sample, act and measure: behind the fastest wall of this machine, or none."""
+"""Retrain, sample, act and measure, behind the fastest wall of this machine."""
 
 import pytest
 import torch
 from grading_lab import make_desk
 
-from dllab.errors import InfraError
-from dllab.sandbox.backends import find_backend
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.measure import interleave
 from dllab.sandbox.session import open_session
@@ -75,18 +73,10 @@ TRAINER = {
 }
 
 
-@pytest.fixture(scope="module")
-def wall():
-    try:
-        return find_backend("auto")
-    except InfraError:
-        return find_backend("none")
-
-
 @pytest.fixture
-def session(tmp_path, wall):
+def session(tmp_path, warm):
     desk = make_desk(tmp_path)
-    with open_session(desk.lab, desk.write_code(CODE), wall, Limits(), released=True) as session:
+    with open_session(desk.lab, desk.write_code(CODE), warm, Limits(), released=True) as session:
         yield session
 
 
@@ -122,7 +112,7 @@ def test_to_act_without_a_model_is_a_failure_that_says_so(session):
     assert "lost" in session.act(torch.zeros(1, 1)).failure.message
 
 
-def test_measuring_takes_turns_and_sees_the_difference(session, tmp_path, wall):
+def test_measuring_takes_turns_and_sees_the_difference(session, tmp_path, warm):
     asked = []
 
     def ask(which, number):
@@ -132,7 +122,7 @@ def test_measuring_takes_turns_and_sees_the_difference(session, tmp_path, wall):
         return which.predict(weights(slope), {}, items, batch_size=4)
 
     desk = make_desk(tmp_path / "other")
-    with open_session(desk.lab, desk.write_code(CODE), wall, Limits()) as reference:
+    with open_session(desk.lab, desk.write_code(CODE), warm, Limits()) as reference:
         seen = interleave({"mine": session, "reference": reference}, ask, rounds=3)
     assert asked == [4, 1, 1, 4, 4, 1, 1, 4]
     assert len(seen["mine"].rounds) == 3
@@ -140,14 +130,14 @@ def test_measuring_takes_turns_and_sees_the_difference(session, tmp_path, wall):
     assert seen["mine"].peak_bytes > 20e6
 
 
-def test_a_failing_side_is_named_and_the_other_goes_on(session, tmp_path, wall):
+def test_a_failing_side_is_named_and_the_other_goes_on(session, tmp_path, warm):
     desk = make_desk(tmp_path / "other")
     broken = desk.write_code("Model = Data = None\n")
 
     def ask(which, number):
         return which.predict(weights(0.0), {}, {"x": torch.zeros(1, 1)}, batch_size=1)
 
-    with open_session(desk.lab, broken, wall, Limits()) as other:
+    with open_session(desk.lab, broken, warm, Limits()) as other:
         seen = interleave({"mine": other, "reference": session}, ask, rounds=2)
     assert seen["mine"].failure.kind == "raised"
     assert seen["reference"].failure is None

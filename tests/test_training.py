@@ -1,27 +1,12 @@
 """Training through the front door: run folders, resuming, stopping, and mistakes of a learner."""
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from training_lab import SHORT, Here, Project, card, curve, same_results
+from training_lab import SHORT, Here, Project, card, curve, same_results, stopped_at
 
 TRAIN = ["train", "01", *SHORT, "--no-grade"]
-
-
-@pytest.fixture
-def project(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.chdir(tmp_path)
-    return Project(tmp_path, repo)
-
-
-@pytest.fixture
-def dllab(capfd: pytest.CaptureFixture[str]) -> Here:
-    return Here(capfd)
 
 
 def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: Here) -> None:
@@ -93,19 +78,20 @@ def test_killed_and_stopped_runs_go_on_to_the_same_bits(
         assert same_results(run, whole)
 
 
-def stopped_at(
-    step: int, dllab: Here, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> tuple[int, str, str]:
-    """Press Ctrl-C during the given step."""
-    from dllab.training.callbacks import NanGuard
-
-    def press(guard: NanGuard, trainer: Any, *_args: object) -> None:
-        if trainer.global_step == step:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(NanGuard, "on_train_batch_end", press)
-        return dllab(*words)
+def test_a_one_cycle_schedule_goes_on_where_it_stopped(
+    repo: Path, tmp_path: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, repo, "lab03_rnn")
+    words = ["train", "03", "arm=vowels", "trainer.max_epochs=12", "--no-grade"]
+    assert dllab(*words)[0] == 0
+    whole = project.only_run()
+    assert stopped_at(20, dllab, words, monkeypatch)[0] == 130
+    run = project.runs()[-1]
+    assert dllab("train", "03", "--resume", str(run), "--no-grade")[0] == 0
+    rates = [point["lr"] for point in curve(run, "vowels") if "lr" in point]
+    assert rates[0] < max(rates) > rates[-1]
+    assert same_results(run, whole, "vowels")
 
 
 LOSS = 'loss = cross_entropy(self(batch["image"]), batch["label"])'
@@ -154,9 +140,7 @@ def test_reference_needs_an_author(project: Project, dllab: Here) -> None:
     assert "learner's copy" in stderr
 
 
-def test_unknown_lab_lists_the_shelf(project: Project) -> None:
-    command = [sys.executable, "-m", "dllab", "train", "77"]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "01 mlp" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_unknown_lab_lists_the_shelf(project: Project, dllab: Here) -> None:
+    code, _, stderr = dllab("train", "77")
+    assert code == 2
+    assert "01 mlp" in stderr

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -86,6 +87,21 @@ class Here:
         self._capfd.readouterr()
         code = main(list(words))
         return code, *self._capfd.readouterr()
+
+
+def stopped_at(
+    step: int, dllab: Here, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, str, str]:
+    """Press Ctrl-C during the given step."""
+    from dllab.training.callbacks import NanGuard
+
+    def press(guard: NanGuard, trainer: Any, *_args: object) -> None:
+        if trainer.global_step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NanGuard, "on_train_batch_end", press)
+        return dllab(*words)
 
 
 def card(run: Path) -> dict[str, Any]:
