@@ -1,5 +1,9 @@
 """One worker, code that misbehaves on request, and what the grader sees of it."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -9,6 +13,7 @@ from grading_lab import make_desk
 
 from dllab.errors import LabError
 from dllab.sandbox.backends import find_backend
+from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import open_session
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError, pack, unpack
@@ -270,3 +275,25 @@ def test_an_announced_flood_is_refused_before_it_comes():
 def test_arrays_that_are_not_safetensors_are_refused():
     with pytest.raises(WireError, match="safetensors"):
         unpack(b"\x80\x04K*.")
+
+
+BUSY = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
+
+
+def test_time_without_a_core_does_not_count():
+    """Five programs want one core; a sixth sleeps."""
+    core = str(min(os.sched_getaffinity(0)))
+    crowd = [subprocess.Popen([sys.executable, "-c", BUSY, core]) for _ in range(5)]
+    idle = subprocess.Popen(["sleep", "60"])
+    try:
+        time.sleep(0.5)  # they start
+        starved, asleep = Deadline(crowd[0].pid, 1.0), Deadline(idle.pid, 1.0)
+        time.sleep(1.2)
+        assert starved.left > 0.2
+        assert asleep.left < 0
+        time.sleep(0.5)
+        assert 0 < starved.lent <= 3.0, "there is an end to it"
+    finally:
+        for process in (*crowd, idle):
+            process.kill()
+            process.wait()

@@ -2,11 +2,11 @@
 
 import os
 import selectors
-import time
 from contextlib import suppress
 from typing import IO, Literal
 
 from dllab.errors import legible
+from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.job import Child
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError
@@ -39,7 +39,7 @@ class Channel:
         """The end of what the child printed."""
         return legible(self._log.decode("utf-8", "replace"), self._limits.log_bytes)
 
-    def exchange(self, request: Frame, seconds: float) -> Frame:
+    def exchange(self, request: Frame, deadline: Deadline) -> Frame:
         """Send a request and wait for its reply.
 
         Raises LostError: `died`, `timeout`, `output` (announced too many bytes) or `protocol`.
@@ -47,12 +47,11 @@ class Channel:
         """
         self._require_silence()
         decoder, unsent = Decoder(self._limits.reply_bytes), memoryview(request.encode())
-        deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
             selector.register(self._child.requests, selectors.EVENT_WRITE)
             selector.register(self._child.replies, selectors.EVENT_READ)
             selector.register(self._child.log, selectors.EVENT_READ)
-            while (left := deadline - time.monotonic()) > 0:
+            while (left := deadline.left) > 0:
                 ready = [key.fileobj for key, _ in selector.select(min(left, LOOK_S))]
                 if not ready and self._child.ended:
                     raise self._died()
@@ -64,7 +63,7 @@ class Channel:
                         selector.unregister(self._child.requests)
                 if self._child.replies in ready and (frame := self._receive(decoder)):
                     return frame
-        raise LostError("timeout", f"timed out after {seconds:.0f} s")
+        raise LostError("timeout", f"timed out after {deadline.seconds:.0f} s")
 
     def _require_silence(self) -> None:
         """Nothing may have been said before it was asked for."""

@@ -24,6 +24,7 @@ from dllab.errors import InfraError, legible
 from dllab.lab.find import Lab
 from dllab.lab.spec import load_yaml
 from dllab.sandbox.channel import Channel, LostError
+from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.job import Backend, Child, Job
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.room import gpu_devices
@@ -232,11 +233,12 @@ class Session:
     def _exchange(self, frame: Frame, seconds: float) -> Reply:
         assert self._channel is not None
         channel, begin = self._channel, time.monotonic()
+        deadline = Deadline(self.pid, max(0.0, min(seconds, self._ends - begin)))
         self._serial += 1
         echo = {"nonce": self.nonce, "serial": self._serial}
-        left = max(0.0, min(seconds, self._ends - begin))
         try:
-            answer = channel.exchange(Frame({**frame.header, **echo}, frame.blobs), left)
+            answer = channel.exchange(Frame({**frame.header, **echo}, frame.blobs), deadline)
+            self._ends += deadline.lent
             arrays, failure = _read_answer(answer, echo)
         except LostError as lost:
             arrays, failure = {}, self._blame(lost)
