@@ -1,41 +1,37 @@
 """`dllab search`: workers share a study, and a second call goes on with it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from training_lab import Here
 
+from dllab.authoring.trial import run_dllab
 from dllab.cli import main
 from dllab.lab.find import find_lab
 from dllab.report.search import TrialRow, write_search_report
 
-QUICK = ["trainer.max_epochs=2", "trainer.limit_train_batches=8", "trainer.threads=1",
-         "impl=reference"]  # fmt: skip
-
-
-def search(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dllab", "search", "01", *QUICK, *words]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+QUICK = ["trainer.max_epochs=2", "trainer.limit_train_batches=8", "trainer.log_every_n_steps=4",
+         "trainer.threads=1", "impl=reference"]  # fmt: skip
 
 
 @pytest.mark.slow
-def test_three_workers_share_a_study_and_a_second_call_goes_on(clone: Path) -> None:
-    first = search(clone, "--trials", "5", "--workers", "3")
-    assert first.returncode == 0, first.stderr
-    assert "best" in first.stdout
+def test_three_workers_share_a_study_and_a_second_call_goes_on(clone: Path, dllab: Here) -> None:
+    """This process is one of the workers."""
+    search = ["search", "01", *QUICK, "--trials"]
+    code, stdout, stderr = dllab(*search, "5", "--workers", "3")
+    assert code == 0, stderr
+    assert "best" in stdout
     folder = clone / "runs" / "lab01_mlp" / "search-default"
     assert "Trials, the best first" in (folder / "search.html").read_text()
-    second = search(clone, "--trials", "8", "--json")
-    assert second.returncode == 0, second.stderr
-    trials = json.loads(second.stdout)
+    code, stdout, stderr = dllab(*search, "8", "--json")
+    assert code == 0, stderr
+    trials = json.loads(stdout)
     assert len(trials) >= 8
     assert len({trial["number"] for trial in trials}) == len(trials)
     finished = [trial for trial in trials if trial["value"] is not None]
     assert all((clone / "runs" / "lab01_mlp" / trial["run"]).is_dir() for trial in finished)
-    third = search(clone, "--trials", "8")
-    assert third.returncode == 0
+    assert dllab(*search, "8")[0] == 0
     assert len(list((clone / "runs" / "lab01_mlp").glob("*/run.json"))) == len(trials)
 
 
@@ -53,7 +49,7 @@ def test_a_trial_of_two_ranks_is_stopped_when_the_others_do_better(clone: Path) 
     for _ in range(5):
         study.add_trial(create_trial(value=0.99, intermediate_values=better))
     ranks = ["hardware=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=4"]
-    done = search(clone, "--trials", "6", "--json", *ranks)
+    done = run_dllab(clone, "search", "01", *QUICK, "--trials", "6", *ranks)
     assert done.returncode == 0, done.stderr
     last = study.get_trials()[-1]
     assert last.state == TrialState.PRUNED
