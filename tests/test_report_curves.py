@@ -19,7 +19,7 @@ from dllab.rundir.run import RunFolder
 
 BROKEN = {
     "rate-too-high": "learning-rate-too-high",
-    "rate-too-low": "flat",
+    "rate-too-low": "learning-rate-too-low",
     "exploding": "nan",
     "labels": "labels-do-not-fit",
     "sorted": "not-shuffled",
@@ -101,10 +101,12 @@ def test_a_drawing_bears_values_that_are_not_numbers() -> None:
 
 LOADED = 'self.train = self.load(self.name, "train", self.size)\n'
 MIXED = f'{LOADED}        self.train["label"] = self.train["label"].roll(1)\n'
+ALL, HEAD = "AdamW(self.parameters()", "AdamW(self.net[-1].parameters()"
 # The untrained network of lab 01 scores worse than a guess: that hides that nothing is learnt.
 BROKEN_LAB_01 = {
-    "learning-rate-too-high": (LOADED, "model.lr=0.1", "Divide the learning rate by 10"),
-    "flat": (MIXED, "model.lr=0.001", "they may be shuffled apart"),
+    "learning-rate-too-high": (LOADED, LOADED, "model.lr=0.1", "Divide the learning rate by 10"),
+    "flat": (LOADED, MIXED, "model.lr=0.001", "they may be shuffled apart"),
+    "frozen": (ALL, HEAD, "trainer.max_epochs=2", "Give the optimiser all parameters"),
 }
 
 
@@ -115,8 +117,8 @@ def test_a_broken_run_of_a_lab_is_named_in_its_result(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     project = Project(tmp_path, repo)
-    loading, override, told = BROKEN_LAB_01[rule]
-    project.edit(LOADED, loading)
+    right, wrong, override, told = BROKEN_LAB_01[rule]
+    project.edit(right, wrong)
     assert main(["train", "01", "trainer.max_epochs=4", override]) == 1
     (finding,) = json.loads((project.only_run() / "result.json").read_text())["curve_findings"]
     assert (finding["arm"], finding["rule"]) == ("main", rule)

@@ -32,7 +32,7 @@ def test_a_quoted_message_is_one_of_ours(message: str) -> None:
 
 
 def test_every_finding_of_the_curve_doctor_is_explained() -> None:
-    source = (REPO / "src/dllab/report/doctor.py").read_text(encoding="utf-8")
+    source = (REPO / "src/dllab/report/curve_rules.py").read_text(encoding="utf-8")
     calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)]
     rules = {n.args[0].value for n in calls if getattr(n.func, "id", "") == "Finding"}
     table = PAGE.partition("| finding |")[2].partition("\n\n")[0]

@@ -20,7 +20,9 @@ COMMANDS = tuple(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (contracts: 0 1 2 3 4 5)."""
     parser = argparse.ArgumentParser(
-        prog="dllab", description="Deep learning, hands on: graded labs."
+        prog="dllab",
+        description="Deep learning, hands on: graded labs.",
+        epilog="to begin: dllab list, then dllab show 01; `dllab COMMAND --help` says more",
     )
     parser.add_argument("--version", action="version", version=f"dllab {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where dllab itself failed")

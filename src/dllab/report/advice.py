@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dllab.lab.find import Lab, all_labs
-from dllab.report.doctor import Finding
+from dllab.report.curve_rules import Finding
 from dllab.report.findings import run_findings
 from dllab.report.rubric import Result, Rubric, find_metric, number, read_rubric
 from dllab.rundir.run import RunFolder
@@ -75,7 +75,8 @@ def _from_findings(findings: Mapping[str, Sequence[Finding]]) -> Iterator[Step]:
     for arm, of_arm in findings.items():
         for finding in of_arm:
             where = f"In the arm {arm}: " if len(findings) > 1 else ""
-            yield Step(f"{where}{finding.change}")
+            told = finding.rule.replace("-", " ")
+            yield Step(f"{where}The curve says “{told}”. {finding.change}")
 
 
 def _from_rubric(rubric: Rubric) -> Iterator[Step]:

@@ -1,9 +1,11 @@
 """What the curve doctor finds in a run, less what a lab does on purpose."""
 
 import math
+from statistics import median_low
 
 from dllab.lab.find import Lab
-from dllab.report.doctor import Finding, find_curve_issues
+from dllab.report.curve_rules import Finding
+from dllab.report.doctor import find_curve_issues
 from dllab.rundir.run import ArmFolder, RunFolder
 
 
@@ -11,8 +13,7 @@ def arm_findings(lab: Lab, arm: ArmFolder) -> list[Finding]:
     """The findings of one arm. A linear probe, for one, is frozen because it should be."""
     spec = lab.spec.arms.get(arm.name)
     meant = spec.on_purpose if spec else ()
-    found = find_curve_issues(arm.read_curve(), guess_loss(arm))
-    return [finding for finding in found if finding.rule not in meant]
+    return find_curve_issues(arm.read_curve(), guess_loss(arm), layer_gain(arm), meant)
 
 
 def run_findings(lab: Lab, run: RunFolder) -> dict[str, list[Finding]]:
@@ -32,3 +33,23 @@ def guess_loss(arm: ArmFolder) -> float:
     share = load_file(arm.predictions)["label"].bincount().double()
     share = share[share > 0] / share.sum()
     return float(-(share * share.log()).sum())
+
+
+def layer_gain(arm: ArmFolder) -> float:
+    """What a layer of the trained network multiplies the size of its input by, as a rule.
+
+    For weights of root mean square w that read n numbers each, that is w √n (He et al., 2015): √2
+    for a fresh ReLU layer, 1 to 4 for trained ones. The median over all matrices and filters; nan
+    where there are none.
+    """
+    from safetensors.torch import load_file
+
+    if not arm.weights.is_file():
+        return math.nan
+    tensors = load_file(arm.weights).values()
+    gains = [
+        float(tensor.float().square().mean().sqrt()) * math.sqrt(tensor[0].numel())
+        for tensor in tensors
+        if tensor.ndim > 1 and tensor.is_floating_point()
+    ]
+    return median_low(gains) if gains else math.nan

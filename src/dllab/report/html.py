@@ -18,8 +18,8 @@ from markupsafe import Markup
 from dllab.lab.find import Lab, find_lab
 from dllab.report.advice import next_steps
 from dllab.report.cost import cost_facts
+from dllab.report.curve_rules import Finding
 from dllab.report.curves import panels
-from dllab.report.doctor import Finding
 from dllab.report.findings import arm_findings
 from dllab.report.mistakes import Mistakes, read_mistakes
 from dllab.report.plots import draw_panel

@@ -98,6 +98,32 @@ def _gradient_norm(module: torch.nn.Module) -> float:
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
+class Movement(Callback):
+    """Logs as `still` how much of the network has not moved, though no one froze it.
+
+    A gradient may well arrive there: what the optimiser was not given stays where it began.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Remember a sum of each parameter."""
+        self._before = {name: _sum(p) for name, p in pl_module.named_parameters()}
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Compare. Where all has moved, as it should, the curve says nothing."""
+        meant = {name: p for name, p in pl_module.named_parameters() if p.requires_grad}
+        still = [p.numel() for name, p in meant.items() if _sum(p) == self._before.get(name)]
+        if still:
+            share = sum(still) / sum(p.numel() for p in meant.values())
+            place = {"epoch": trainer.current_epoch, "still": share}
+            for logger in trainer.loggers:
+                logger.log_metrics(place, max(trainer.global_step - 1, 0))
+
+
+def _sum(parameter: torch.Tensor) -> float:
+    own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
+    return float(own.detach().float().sum())
+
+
 class NanGuard(Callback):
     """Stops at the first step whose loss is not a number."""
 
@@ -150,6 +176,7 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
         StepSeed(config.seed),
         PlaceData(),
         Gauges(trainer.log_every_n_steps),
+        Movement(),
         *checkpoint_callbacks(folder, trainer, curve),
         NanGuard(trainer.log_every_n_steps),  # once the curve holds the step that failed
         Snapshots(folder),
