@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_lab import SHORT, Here, Project
+from torch._dynamo.utils import counters
+from training_lab import SHORT, Here, Project, curve
 
 from dllab.config.compose import compose
 from dllab.lab.find import find_lab
@@ -206,15 +207,18 @@ def test_a_profile_says_where_the_time_went(project: Project, dllab: Here) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")
 def test_compiled_weights_keep_their_names(project: Project, dllab: Here) -> None:
     assert dllab("train", "01", *SHORT, "--no-grade")[0] == 0
-    process = project.start("train", "01", *SHORT, "--no-grade", "trainer.compile=true")
-    _, stderr = process.communicate()
-    assert process.returncode == 0, stderr
-    eager, compiled = (load_file(run / "arms/main/weights.safetensors") for run in project.runs())
-    assert list(eager) == list(compiled)
-    for name, weight in eager.items():
-        torch.testing.assert_close(compiled[name], weight, atol=0.02, rtol=0)
+    counters.clear()
+    code, _, stderr = dllab("train", "01", *SHORT, "--no-grade", "trainer.compile=true")
+    assert code == 0, stderr
+    assert counters["stats"]["unique_graphs"] > 0
+    eager, compiled = project.runs()
+    names = [list(load_file(run / "arms/main/weights.safetensors")) for run in (eager, compiled)]
+    assert names[0] == names[1]
+    losses = [[p["val/loss"] for p in curve(run) if "val/loss" in p] for run in (eager, compiled)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.1), "it draws other random numbers"
 
 
 @NO_GPU

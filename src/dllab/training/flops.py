@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -35,6 +36,9 @@ class CountFlops(Callback):
         """Begin to count, at the first step only: counting slows a step down."""
         if not self._counted:
             self._counted = True
+            # The counter sees no operation of compiled code, and code that is first called under
+            # it would never be compiled.
+            self._counting.enter_context(torch.compiler.set_stance("force_eager"))
             self._counting.enter_context(self._counter)
 
     def on_train_batch_end(

@@ -83,11 +83,12 @@ def make_strategy(trainer: TrainerConfig) -> ParallelStrategy | str:
 def prepare(model: LightningModule, trainer: TrainerConfig) -> None:
     """Compile and shard as the config says; a lab's code knows of neither."""
     if trainer.compile:
-        # Not the module itself: self.log inside of training_step cannot be compiled. In place, so
-        # that the weights keep their names.
+        # Not the module itself: self.log inside of training_step cannot be compiled. The method,
+        # so that the weights keep their names. (Module.compile would leave out a Sequential's own
+        # forward, and so compile each of its layers by itself.)
         for part in model.children():
             if any(True for _ in part.parameters()):
-                part.compile()
+                setattr(part, "forward", torch.compile(part.forward))  # noqa: B010
     if trainer.strategy == "fsdp":
         # Lightning calls configure_model once the processes know each other. On this instance
         # only: a class of the learner's own stays untouched.
