@@ -1,7 +1,8 @@
-"""Growth: what ten thousand runs, sixty more labs and seven times the data cost.
+"""Growth: what ten thousand runs, sixty more labs, more data and a wider model cost.
 
 The runs are copies of a real one. The labs are scaffolded ones that `DLLAB_LABS` joins. The data is
-Fashion-MNIST, for two epochs of lab 01: the small set, and `full` cut to so many batches.
+Fashion-MNIST, for two epochs of lab 01: the small set, and `full` cut to so many batches. The model
+is lab 02's network, its channels doubled twice.
 """
 
 import os
@@ -29,6 +30,8 @@ RUNS = [100, 1000, 10_000]
 LABS = 60
 EPOCHS = 2
 BATCHES = {"1x": 71, "2x": 142, "4x": 284, "full": 461}  # of 128 items; 1x is the small set
+WIDTHS = {"1x": [16, 32, 64], "2x": [32, 64, 128], "4x": [64, 128, 256]}
+STEPS = 20  # on each width; the first, whose operations are counted, is slower
 QUICK = ["impl=reference", "trainer.threads=1"]
 BOARD = (
     "from pathlib import Path; from dllab.report.board.content import Board; Board(Path()).runs()"
@@ -36,11 +39,12 @@ BOARD = (
 
 
 def measure(plan: Plan) -> Iterator[Result]:
-    """Runs, labs, data."""
+    """Runs, labs, data, model."""
     with project() as root:
         yield from _runs(root, plan)
         yield from _labs(root, plan)
         yield from _data(root, plan)
+        yield from _model(root, plan)
 
 
 def _runs(root: Path, plan: Plan) -> Iterator[Result]:
@@ -106,6 +110,28 @@ def _data(root: Path, plan: Plan) -> Iterator[Result]:
         for name, cost in costs.items()
     )
     yield judged("growth-data", values, f"CPU time a batch, peak memory: {why}")
+
+
+def _model(root: Path, plan: Plan) -> Iterator[Result]:
+    run = ["-m", "bench.sides.ours", "02", "trainer.max_epochs=1", QUICK[1]]
+    run += [f"trainer.limit_train_batches={STEPS}", "trainer.limit_val_batches=1"]
+
+    def side(name: str) -> Cost:
+        return told(child(*run, f"model.widths={WIDTHS[name]}", cwd=root))
+
+    costs = interleave(
+        plan.pairs, {name: lambda name=name: side(name) for name in plan.some(WIDTHS)}
+    )
+    *_, widest = costs
+    values = [
+        (wide.cpu_s / wide.said["flops"]) / (narrow.cpu_s / narrow.said["flops"])
+        for narrow, wide in zip(costs["1x"], costs[widest], strict=True)
+    ]
+    why = ", ".join(
+        f"{name} {middle(each):.1f} for {each[0].said['flops'] / 1e9:.0f} GFLOP"
+        for name, each in costs.items()
+    )
+    yield judged("growth-model", values, f"CPU-s by width: {why}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Bare PyTorch: what a good engineer would write without any framework.
 
     python -m bench.sides.bare TASK items|memory [--workers N] [--epochs N] [--until ACCURACY]
+        [--seed N]
 
 TASK is the number of a lab, whose net, optimiser and schedule it takes, or `two-convs`. `items` is
 torchvision's data set with its transforms for each picture; `memory` cuts batches out of whole
@@ -174,7 +175,7 @@ def accuracy(net: nn.Module, batches: Any) -> float:
 
 def main() -> None:
     args = words(__doc__, TASKS)
-    torch.manual_seed(0)
+    torch.manual_seed(args.seed)
     task = TASKS[args.task]()
     watch = Stopwatch()
     train, val = feeds(task, args.feed, args.workers)
