@@ -184,6 +184,8 @@ def main() -> None:
     before = watch.read().wall_s
     reached = fit(task, train, val, args.epochs, until=args.until)
     tell(watch.read(), reached=reached, fit_s=watch.read().wall_s - before)
+    if WORLD > 1:
+        distributed.destroy_process_group()  # else a rank may abort as it ends
 
 
 if __name__ == "__main__":

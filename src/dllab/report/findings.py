@@ -40,16 +40,18 @@ def layer_gain(arm: ArmFolder) -> float:
 
     For weights of root mean square w that read n numbers each, that is w √n (He et al., 2015): √2
     for a fresh ReLU layer, 1 to 4 for trained ones. The median over all matrices and filters; nan
-    where there are none.
+    where there are none, or where the file is damaged: the grade says so.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not arm.weights.is_file():
+    try:
+        tensors = load_file(arm.weights).values()
+    except (OSError, SafetensorError):
         return math.nan
-    tensors = load_file(arm.weights).values()
     gains = [
         float(tensor.float().square().mean().sqrt()) * math.sqrt(tensor[0].numel())
         for tensor in tensors
-        if tensor.ndim > 1 and tensor.is_floating_point()
+        if tensor.ndim > 1 and tensor.numel() and tensor.is_floating_point()
     ]
     return median_low(gains) if gains else math.nan
