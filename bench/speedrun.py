@@ -25,7 +25,7 @@ MOST_PAIRS = 3  # the example takes a minute
 
 def measure(plan: Plan) -> Iterator[Result]:
     """Both in turns."""
-    ours = ["bench.sides.ours", "02", UNTIL, f"trainer.max_epochs={plan.epochs(4)}"]
+    ours = ["bench.sides.ours", "02", UNTIL, f"trainer.max_epochs={plan.epochs(6)}"]
     example = ["bench.sides.bare", "two-convs", "items", UNTIL, f"--epochs={plan.epochs(14)}"]
     with project() as root:
         sides = {
