@@ -65,6 +65,9 @@ def views():
 def nothing():
     return None
 
+def forgets():
+    return {"y": None}
+
 def raises():
     return inner(1)
 
@@ -160,6 +163,7 @@ def test_arrays_come_back_whole_whatever_their_layout(session):
         ("subclass", "expected a plain tensor, got Equal"),
         ("sparse", "expected a dense tensor"),
         ("nothing", "expected a dict of tensors, got NoneType"),
+        ("forgets", "y: it is None; is a `return` missing?"),
         ("raises", "ZeroDivisionError"),
         ("hostile", "Hostile, which raised RuntimeError when shown"),
         ("leaves", "SystemExit"),

@@ -31,7 +31,9 @@ class KeptTrials:
         Safe to call from several threads.
         """
         sha256 = "" if source is None else hashlib.sha256(source.encode()).hexdigest()
-        trial = self._kept.get((sha256, seed)) or run()
+        if kept := self._kept.get((sha256, seed)):
+            return kept
+        trial = run()
         with self._lock:
             self._kept[sha256, seed] = trial
             lines = (

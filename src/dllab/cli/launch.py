@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     overrides = [
         "hardware=slurm",
         f"trainer.num_nodes={args.nodes}",
-        f"trainer.devices={args.gpus or 1}",
+        f"trainer.devices={_tasks(args)}",
         *([] if args.gpus else ["trainer.accelerator=cpu"]),
         *args.overrides,
     ]
@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def batch_script(root: Path, number: str, overrides: list[str], args: argparse.Namespace) -> str:
-    """One task for each GPU, or node; all of them inherit the name of the one run folder."""
+    """A batch script, all of whose tasks inherit the name of the one run folder."""
     wishes = {
         "job-name": f"dllab-{number}",
         "nodes": args.nodes,
-        "ntasks-per-node": args.gpus or 1,
+        "ntasks-per-node": _tasks(args),
         "gpus-per-node": args.gpus,
         "cpus-per-task": args.cpus,
         "time": args.time,
@@ -95,6 +95,11 @@ def batch_script(root: Path, number: str, overrides: list[str], args: argparse.N
         f"srun {command}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _tasks(args: argparse.Namespace) -> int:
+    """How many processes run on a node: one for each GPU, or one without any."""
+    return args.gpus or 1
 
 
 def _count(text: str, least: int = 1) -> int:

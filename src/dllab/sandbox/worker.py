@@ -32,6 +32,7 @@ PROBE_MODULES = ("checks", "_author.probes")
 MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 20_000
 FILE_BYTES = 256 << 20
+MISSING_RETURN = "it is None; is a `return` missing?"
 
 Reply = tuple[dict[str, Any], Arrays]
 
@@ -182,8 +183,8 @@ class Worker:
             shown = learner_error(error, self._code, "it raised")
             return shown.what, shown.traceback
         reason = f"{type(error).__name__}: {text}"
-        if "NoneType" in text:
-            reason = "it is None; is a `return` missing?"
+        if "NoneType" in text:  # what Python and torch say where a value was expected
+            reason = MISSING_RETURN
         return f"what your code returned could not be used: {reason}", ""
 
 
@@ -222,6 +223,8 @@ def _plain(arrays: object) -> Arrays:
 
 def _plain_tensor(name: str, value: object) -> Tensor:
     bare = value.detach() if isinstance(value, nn.Parameter) else value
+    if bare is None:
+        raise UnusableError(f"{name}: {MISSING_RETURN}")
     if type(bare) is not Tensor:
         raise UnusableError(f"{name}: expected a plain tensor, got {type(value).__name__}")
     if bare.layout is not torch.strided:

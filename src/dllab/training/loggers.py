@@ -126,9 +126,8 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
     from wandb import Settings, termsetup
 
     quiet = Settings(silent=True)
-    termsetup(
-        quiet, None
-    )  # at once: wandb warns of what Lightning hands it while it sets itself up
+    # At once: wandb warns of what Lightning hands it while it sets itself up.
+    termsetup(quiet, None)
     offline = os.environ.get("WANDB_MODE", config.wandb.mode) != "online"
     return WandbLogger(
         name=folder.run_id,
