@@ -3,7 +3,7 @@
 import functools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from training_lab import Here, Project
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from dllab.cli import main
 from dllab.sandbox import backends
 
 REPO = Path(__file__).resolve().parent.parent
@@ -88,6 +89,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def dllab(capfd: pytest.CaptureFixture[str]) -> Here:
     """`dllab` in this process."""
     return Here(capfd)
+
+
+@pytest.fixture
+def export(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """`dllab export`: what it prints."""
+
+    def run(*args: object) -> str:
+        assert main(["export", *map(str, args)]) == 0
+        return capsys.readouterr().out
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,8 @@ def _row(folder: str, lab: str) -> RunRow:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - see _row
-            value = json.load(file)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - see _row
+            value = json.loads(file.read())
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
