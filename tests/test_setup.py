@@ -217,6 +217,15 @@ def test_a_moved_environment_is_rebuilt(built: Path, tmp_path: Path) -> None:
     assert (moved / ".venv/bin/pip").read_text().startswith(f"#!{moved}/.venv/")
 
 
+def test_an_environment_of_another_project_is_left_alone(built: Path, project: Path) -> None:
+    (project / ".venv").symlink_to(built / ".venv")
+    result = set_up(project)
+    assert result.returncode == 0, result.stderr
+    assert f".venv leads to {built / '.venv'}, not built for here" in result.stderr
+    assert ready(project)
+    assert ready(built)
+
+
 def test_a_failed_step_leaves_no_stamp_and_says_why(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         PROJECT.replace("[tool.", 'dependencies = ["a-package-that-nobody-has"]\n[tool.', 1)

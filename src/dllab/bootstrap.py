@@ -111,6 +111,9 @@ def build(root: Path, python: str) -> None:
 
     venv, stamp = root / ".venv", root / STAMP
     whole = is_whole(root)
+    if venv.is_symlink() and not whole:
+        _say(f".venv leads to {os.path.realpath(venv)}, not built for here: unlinking it.")
+        venv.unlink()  # the link alone: what it leads to may be in use elsewhere
     stamp.unlink(missing_ok=True)
     if venv.exists() and not whole:
         _say("The environment is half made, moved or without its Python: building it anew.")
