@@ -3,12 +3,12 @@
     python -m bench.sides.bare TASK items|memory [--workers N] [--epochs N] [--until ACCURACY]
         [--seed N]
 
-TASK is the number of a lab, whose net, optimiser and schedule it takes, or `two-convs`. `items` is
-torchvision's data set with its transforms for each picture; `memory` cuts batches out of whole
-tensors and augments them whole. After each epoch the validation split is judged by loss and
-accuracy. Under torchrun the processes share each batch, and DistributedDataParallel averages the
-gradients. Tells the price of loading and fitting, without the imports; and `fit_s`, the wall time
-of the fit alone.
+TASK is the number of a lab, whose net, optimiser and schedule it takes, or a public example:
+`two-convs`, `dense-128`. `items` is torchvision's data set with its transforms for each picture;
+`memory` cuts batches out of whole tensors and augments them whole. After each epoch the validation
+split is judged by loss and accuracy. Under torchrun the processes share each batch, and
+DistributedDataParallel averages the gradients. Tells the price of loading and fitting, without the
+imports; and `fit_s`, the wall time of the fit alone.
 """
 
 import math
@@ -97,7 +97,16 @@ def two_convs() -> Task:
     return Task(net, optimizer, batch_size=64, rate=lambda step, steps: 0.7 ** (14 * step // steps))
 
 
-TASKS = {"01": lab_01, "02": lab_02, "two-convs": two_convs}
+def dense_128() -> Task:
+    """TensorFlow's basic classification of clothing, with Keras's defaults for layers and Adam."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    for layer in (net[1], net[3]):
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return Task(net, torch.optim.Adam(net.parameters(), lr=1e-3, eps=1e-7), batch_size=32)
+
+
+TASKS = {"01": lab_01, "02": lab_02, "two-convs": two_convs, "dense-128": dense_128}
 
 
 class Memory:

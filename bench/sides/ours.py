@@ -3,8 +3,8 @@
     python -m bench.sides.ours NN [--until SCORE] [overrides …]
 
 Tells the price of the run, without the imports: with --until, of the run up to the validation that
-reaches this accuracy, balanced where the lab logs it so. Also `fit_s`, the wall time of the fit
-alone, and `flops`, of all its steps.
+reaches this accuracy, balanced where the lab logs it so; a language model's score is less its nats.
+Also `fit_s`, the wall time of the fit alone, and `flops`, of all its steps.
 """
 
 import argparse
@@ -43,7 +43,8 @@ class Watcher(Callback):
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         metrics = trainer.callback_metrics
-        score = metrics.get("val/balanced_accuracy", metrics.get("val/accuracy", 0.0))
+        accuracy = metrics.get("val/balanced_accuracy", metrics.get("val/accuracy"))
+        score = -metrics["val/loss"] if accuracy is None else accuracy
         if self._until and self.reached is None and score >= self._until:
             self.reached = self.watch.read()
             trainer.should_stop = True
