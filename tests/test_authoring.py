@@ -166,6 +166,16 @@ def test_a_record_is_written_into_the_lines_that_it_concerns(scratch):
     assert list(thresholds.find(case)) == []
 
 
+def test_a_number_that_stays_is_left_as_it_is_written(scratch):
+    lab = scaffold(scratch, "12", "augment")
+    path = lab.folder / "lab.yaml"
+    path.write_text(re.sub(r"floor: [\d.]+", "floor: 0.60", path.read_text()))
+    [criterion] = load_spec(lab.folder).criteria
+    values = (0.80, 0.81, 0.82, 0.81, 0.80)
+    write_record(lab, [Calibrated(criterion, tuple(range(5)), values, {}, 2000, 0.014)])
+    assert "floor: 0.60" in path.read_text()
+
+
 def test_spread_wider_than_the_way_to_a_mutant_is_told(scratch):
     [criterion] = scaffold(scratch, "12", "augment").spec.criteria
     values = (0.70, 0.80, 0.90, 0.75, 0.85)

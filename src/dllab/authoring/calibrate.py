@@ -202,9 +202,10 @@ def _set_number(text: str, criterion: str, key: str, value: float) -> str:
         elif inside and re.match(r" {0,2}\S", line):
             break
         if inside:
-            changed, times = re.subn(rf"\b{key}: *[-\d.e]+", f"{key}: {value:g}", line, count=1)
-            if times:
-                lines[number] = changed
+            found = re.search(rf"(?<=\b{key}:) *([-\d.e]+)", line)
+            if found and float(found[1]) != value:  # else 0.80 would become 0.8
+                lines[number] = f"{line[: found.start()]} {value:g}{line[found.end() :]}"
+            if found:
                 break
     return "".join(lines)
 
