@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from authoring_labs import ENGINE, make_root, write_kind
 
-from dllab.authoring.calibrate import Calibrated, write_record
+from dllab.authoring.calibrate import Calibrated
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.leaks import secrets_of
 from dllab.authoring.mutation import generate, sample
+from dllab.authoring.record import write_record
 from dllab.authoring.rules import FAST
 from dllab.authoring.rules_training import thresholds
 from dllab.authoring.scaffold import scaffold
@@ -169,11 +170,16 @@ def test_a_record_is_written_into_the_lines_that_it_concerns(scratch):
 def test_a_number_that_stays_is_left_as_it_is_written(scratch):
     lab = scaffold(scratch, "12", "augment")
     path = lab.folder / "lab.yaml"
-    path.write_text(re.sub(r"floor: [\d.]+", "floor: 0.60", path.read_text()))
+    text = re.sub(r"floor: [\d.]+", "floor: 0.60", path.read_text())
+    # an arm of the criterion's name, too
+    text = text.replace("  main: {", "  accuracy: {").replace(
+        "metric: acc", "arm: accuracy, metric: acc"
+    )
+    path.write_text(text)
     [criterion] = load_spec(lab.folder).criteria
     values = (0.80, 0.81, 0.82, 0.81, 0.80)
     write_record(lab, [Calibrated(criterion, tuple(range(5)), values, {}, 2000, 0.014)])
-    assert "floor: 0.60" in path.read_text()
+    assert "pass: 0.78, floor: 0.60" in path.read_text()
 
 
 def test_spread_wider_than_the_way_to_a_mutant_is_told(scratch):

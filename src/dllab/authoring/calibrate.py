@@ -1,15 +1,12 @@
 """Thresholds from runs: the reference over seeds, and the mutants that only a score can catch."""
 
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.mutants import Mutant, load_mutants
@@ -19,13 +16,12 @@ from dllab.authoring.thresholds import (
     beats,
     bigger_is_better,
     pass_threshold,
-    recipe_of,
     rounded,
 )
 from dllab.authoring.trial import Trial, run_trial
 from dllab.errors import LabError
 from dllab.lab.find import Lab
-from dllab.lab.spec import Criterion, load_spec
+from dllab.lab.spec import Criterion
 
 Say = Callable[[str], None]
 # One-sided 95 % against two-sided: 1.645 / 1.960 of the interval's half width.
@@ -128,7 +124,6 @@ def calibrate(
         trials = list(pool.map(one, plan))
     finally:
         pool.shutdown(cancel_futures=True)
-    kept.forget()
     honest, wrong = trials[:seeds], trials[seeds:]
     by_mutant = {
         mutant.name: wrong[LEAST_SEEDS * i : LEAST_SEEDS * (i + 1)]
@@ -164,69 +159,6 @@ def _value(trial: Trial, id: str) -> float:
 
 def _shown(trial: Trial) -> str:
     return ", ".join(f"{id} {row['value']:.4f}" for id, row in trial.metrics.items())
-
-
-def write_record(lab: Lab, found: Sequence[Calibrated]) -> None:
-    """Put pass, floor and the records into lab.yaml, whose every other line stays as it is."""
-    path = lab.folder / "lab.yaml"
-    before = path.read_text(encoding="utf-8")
-    text = before
-    for one in found:
-        text = _set_number(text, one.criterion.id, "pass", one.target)
-        if not one.is_narrow:
-            text = _set_number(text, one.criterion.id, "floor", one.floor)
-    recipe = recipe_of(lab)
-    records = {one.criterion.id: one.record(recipe) for one in found}
-    path.write_text(_set_block(text, records), encoding="utf-8")
-    try:
-        written = {criterion.id: criterion for criterion in load_spec(lab.folder).criteria}
-        missed = [one for one in found if written[one.criterion.id].target != one.target]
-    except LabError:
-        path.write_text(before, encoding="utf-8")
-        raise
-    if missed:
-        path.write_text(before, encoding="utf-8")
-        raise LabError(
-            f"{path}: `pass:` of {missed[0].criterion.id} was not found as a plain number",
-            "write the criterion on one line, or each key on a line of its own",
-        )
-
-
-def _set_number(text: str, criterion: str, key: str, value: float) -> str:
-    """Replace a number in a criterion's entry, written on one line or over several."""
-    lines = text.splitlines(keepends=True)
-    inside = False
-    for number, line in enumerate(lines):
-        if re.match(rf"  {re.escape(criterion)}:", line):
-            inside = True
-        elif inside and re.match(r" {0,2}\S", line):
-            break
-        if inside:
-            found = re.search(rf"(?<=\b{key}:) *([-\d.e]+)", line)
-            if found and float(found[1]) != value:  # else 0.80 would become 0.8
-                lines[number] = f"{line[: found.start()]} {value:g}{line[found.end() :]}"
-            if found:
-                break
-    return "".join(lines)
-
-
-def _set_block(text: str, records: Mapping[str, Any]) -> str:
-    """Replace the top-level `calibration:` block, or add it at the end."""
-    entries = "".join(f"  {id}:\n{_flow(record)}" for id, record in records.items())
-    block = f"calibration:\n{entries}"
-    found = re.search(r"^calibration:.*\n(?:(?:[ \t].*)?\n)*", text, re.MULTILINE)
-    if found is None:
-        return f"{text.rstrip()}\n{block}"
-    return text[: found.start()] + block + text[found.end() :]
-
-
-def _flow(record: Mapping[str, Any]) -> str:
-    """One key a line, lists on that line."""
-    lines: Iterator[str] = (
-        yaml.safe_dump({key: value}, default_flow_style=True, width=10_000).strip()[1:-1]
-        for key, value in record.items()
-    )
-    return "".join(f"    {line}\n" for line in lines)
 
 
 def draw_strips(found: Sequence[Calibrated], path: Path) -> None:

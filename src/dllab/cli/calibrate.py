@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 1 when honest runs spread wider than the distance to a classic mistake."""
     import sys
 
-    from dllab.authoring.calibrate import calibrate, draw_strips, write_record
+    from dllab.authoring.calibrate import calibrate, draw_strips
+    from dllab.authoring.kept import KeptTrials
+    from dllab.authoring.record import write_record
     from dllab.lab.find import find_lab
     from dllab.lab.project import find_root
 
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"\nwritten: {lab.folder / 'lab.yaml'} and {plot}")
     else:
         print("\nnothing is written; --write puts pass, floor and the record in lab.yaml")
+    KeptTrials(lab).forget()  # not before they are written
     return int(any(one.is_narrow for one in found))
 
 
