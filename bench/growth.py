@@ -1,8 +1,8 @@
-"""Growth: what ten thousand runs, sixty more labs, more data and a wider model cost.
+"""Growth: what ten thousand runs, more labs and topics, more data and a wider model cost.
 
-The runs are copies of a real one. The labs are scaffolded ones that `DLLAB_LABS` joins. The data is
-Fashion-MNIST, for two epochs of lab 01: the small set, and `full` cut to so many batches. The model
-is lab 02's network, its channels doubled twice.
+The runs are copies of a real one, and so are the topics. The labs are scaffolded ones that
+`DLLAB_LABS` joins. The data is Fashion-MNIST, for two epochs of lab 01: the small set, and `full`
+cut to so many batches. The model is lab 02's network, its channels doubled twice.
 """
 
 import os
@@ -10,6 +10,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+import yaml
 
 from bench.measure import (
     Cost,
@@ -27,7 +29,8 @@ from dllab.authoring.scaffold import scaffold
 from dllab.rundir.listing import list_runs
 
 RUNS = [100, 1000, 10_000]
-LABS = 60
+FEW_LABS, LABS = 6, 60
+TOPICS = 10  # times as many
 EPOCHS = 2
 BATCHES = {"1x": 71, "2x": 142, "4x": 284, "full": 461}  # of 128 items; 1x is the small set
 WIDTHS = {"1x": [16, 32, 64], "2x": [32, 64, 128], "4x": [64, 128, 256]}
@@ -39,10 +42,11 @@ BOARD = (
 
 
 def measure(plan: Plan) -> Iterator[Result]:
-    """Runs, labs, data, model."""
+    """Runs, labs, topics, data, model."""
     with project() as root:
         yield from _runs(root, plan)
         yield from _labs(root, plan)
+        yield from _topics(root, plan)
         yield from _data(root, plan)
         yield from _model(root, plan)
 
@@ -80,13 +84,41 @@ def _fill(run: Path, count: int) -> None:
 def _labs(root: Path, plan: Plan) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         few = [child("-m", "dllab", "list", cwd=root) for _ in range(plan.pairs)]
-        for number in range(99, 99 - LABS, -1):
-            scaffold(root, str(number), f"try{number}", Path(folder))
+        numbers = [str(number) for number in range(99, 99 - LABS, -1)]
+        for number in numbers:
+            scaffold(root, number, f"try{number}", Path(folder))
         os.environ["DLLAB_LABS"] = folder
         many = [child("-m", "dllab", "list", cwd=root) for _ in range(plan.pairs)]
+        examined = {
+            count: child("-m", "dllab", "doctor", "--fast", *numbers[:count], cwd=root)
+            for count in ((1, 2) if plan.smoke else (FEW_LABS, LABS))
+        }
         del os.environ["DLLAB_LABS"]
     why = f"CPU-s; without these labs {middle(few):.3f}"
     yield judged("P4-labs", [cost.cpu_s for cost in many], why)
+    a_lab = [cost.cpu_s / count for count, cost in examined.items()]
+    why = ", ".join(f"{count} labs {cost.cpu_s:.1f} CPU-s" for count, cost in examined.items())
+    yield judged("growth-doctor", [a_lab[1] / a_lab[0]], why)
+
+
+def _topics(root: Path, plan: Plan) -> Iterator[Result]:
+    progress = ["-m", "dllab", "progress"]
+    few = [child(*progress, cwd=root) for _ in range(plan.pairs)]
+    text = (root / "labs/checklist.yaml").read_text(encoding="utf-8")
+    checklist = yaml.safe_load(text)
+    checklist["topics"] = [
+        {**topic, "id": f"{topic['id']}-{copy}" if copy else topic["id"]}
+        for copy in range(TOPICS)
+        for topic in checklist["topics"]
+    ]
+    with project() as larger:
+        (larger / "labs").unlink()
+        shutil.copytree(root / "labs", larger / "labs")
+        text = yaml.safe_dump(checklist)
+        (larger / "labs/checklist.yaml").write_text(text, encoding="utf-8")
+        many = [child(*progress, cwd=larger) for _ in range(plan.pairs)]
+    why = f"CPU-s; with {len(checklist['topics']) // TOPICS} topics {middle(few):.3f}"
+    yield judged("P4-topics", [cost.cpu_s for cost in many], why)
 
 
 def _data(root: Path, plan: Plan) -> Iterator[Result]:

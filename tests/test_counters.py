@@ -10,12 +10,14 @@ from typing import Any, Self
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_lab import Here, Project
 
 from dllab.data import BatchLoader
 from dllab.data.loader import seed_generators
 from dllab.training.checkpoint_file import CheckpointFile
+from dllab.training.together import Together
 
 
 class Operations(TorchDispatchMode):
@@ -100,6 +102,25 @@ def test_what_a_step_does_not_do(project: Project, dllab: Here, stack_traces: li
     points = 2 * 2  # two epochs, one in ten of twenty steps
     assert many == few | {"open": few["open"] + points}
     assert few["subprocess.Popen"] <= 2, "git, for the run card"
+
+
+class Speaks(Callback):
+    """Says its name when a training begins."""
+
+    def __init__(self, name: str, said: list[str]) -> None:
+        self.name, self.said = name, said
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        self.said.append(self.name)
+
+
+def test_a_hook_reaches_those_that_have_it_and_no_others() -> None:
+    said: list[str] = []
+    together: Any = Together([Speaks("first", said), Callback(), Speaks("second", said)])
+    together.on_train_start("a trainer", "a model")
+    together.on_train_batch_end("a trainer", "a model", None, None, 0)
+    assert said == ["first", "second"]
+    assert list(vars(together)) == ["on_train_start"]
 
 
 def test_a_checkpoint_is_whole_or_the_one_before(tmp_path: Path) -> None:

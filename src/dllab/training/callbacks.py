@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback, Checkpoint, RichProgressBar
 from torch.distributed.tensor import DTensor
 
 from dllab.config.schema import Config
@@ -17,6 +17,7 @@ from dllab.training.checkpoints import checkpoint_callbacks
 from dllab.training.loggers import CurveLogger
 from dllab.training.profile import Profile
 from dllab.training.snapshots import Snapshots
+from dllab.training.together import Together
 
 
 class StepSeed(Callback):
@@ -172,7 +173,7 @@ def _progress_line(trainer: L.Trainer) -> str:
 def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list[Callback]:
     """All of them, in the order in which they must run."""
     trainer = config.trainer
-    return [
+    callbacks = [
         StepSeed(config.seed),
         PlaceData(),
         Gauges(trainer.log_every_n_steps),
@@ -180,7 +181,12 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
         *checkpoint_callbacks(folder, trainer, curve),
         NanGuard(trainer.log_every_n_steps),  # once the curve holds the step that failed
         Snapshots(folder),
-        *([RichProgressBar(leave=False)] if sys.stdout.isatty() else []),
         PlainLines(),
+    ]
+    checkpoints = [one for one in callbacks if isinstance(one, Checkpoint)]  # Lightning knows them
+    return [
+        Together([one for one in callbacks if one not in checkpoints]),
+        *checkpoints,
+        *([RichProgressBar(leave=False)] if sys.stdout.isatty() else []),
         *([Profile(folder)] if trainer.profile else []),
     ]
