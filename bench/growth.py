@@ -107,8 +107,7 @@ def _labs(root: Path, plan: Plan) -> Iterator[Result]:
 def _topics(root: Path, plan: Plan) -> Iterator[Result]:
     progress = ["-m", "dllab", "progress"]
     few = [child(*progress, cwd=root) for _ in range(plan.pairs)]
-    text = (root / "labs/checklist.yaml").read_text(encoding="utf-8")
-    checklist = yaml.safe_load(text)
+    checklist = yaml.safe_load((root / "labs/checklist.yaml").read_text(encoding="utf-8"))
     checklist["topics"] = [
         {**topic, "id": f"{topic['id']}-{copy}" if copy else topic["id"]}
         for copy in range(TOPICS)
@@ -117,8 +116,7 @@ def _topics(root: Path, plan: Plan) -> Iterator[Result]:
     with project() as larger:
         (larger / "labs").unlink()
         shutil.copytree(root / "labs", larger / "labs")
-        text = yaml.safe_dump(checklist)
-        (larger / "labs/checklist.yaml").write_text(text, encoding="utf-8")
+        (larger / "labs/checklist.yaml").write_text(yaml.safe_dump(checklist), encoding="utf-8")
         many = [child(*progress, cwd=larger) for _ in range(plan.pairs)]
     why = f"CPU-s; with {len(checklist['topics']) // TOPICS} topics {middle(few):.3f}"
     yield judged("P4-topics", [cost.cpu_s for cost in many], why)

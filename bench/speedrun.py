@@ -13,15 +13,14 @@ from bench.measure import (
     Cost,
     Plan,
     Result,
-    child,
     interleave,
     judged,
     main,
     middle,
     project,
     ratios,
-    told,
 )
+from bench.time_to_threshold import racer
 
 MOST_PAIRS = 3  # the examples take minutes
 
@@ -36,6 +35,7 @@ class Race:
     epochs: tuple[int, int]
 
 
+OURS, THREAD = ["-m", "bench.sides.ours"], "trainer.threads=1"
 BARE = "bench.sides.bare"
 RACES = {
     "speedrun-01": Race(["01"], [BARE, "dense-128", "memory"], 0.83, (20, 20)),
@@ -50,16 +50,14 @@ def measure(plan: Plan) -> Iterator[Result]:
         for id, race in plan.some(RACES).items():
             ours, example = (plan.epochs(most) for most in race.epochs)
             until = f"--until={race.until}"
-            words = {
-                "ours": ["bench.sides.ours", *race.ours, until, f"trainer.max_epochs={ours}"],
-                "example": [*race.example, until, f"--epochs={example}"],
-            }
-            words["ours"].append("trainer.threads=1")
             sides = {
-                name: lambda said=said: told(child("-m", *said, cwd=root))
-                for name, said in words.items()
+                "ours": [*OURS, *race.ours, until, f"trainer.max_epochs={ours}", THREAD],
+                "example": ["-m", *race.example, until, f"--epochs={example}"],
             }
-            costs = interleave(min(plan.pairs, MOST_PAIRS), sides)
+            costs = interleave(
+                min(plan.pairs, MOST_PAIRS),
+                {name: racer(root, words) for name, words in sides.items()},
+            )
             why = "; ".join(f"{name}: {_told(side)}" for name, side in costs.items())
             yield judged(id, ratios(costs["ours"], costs["example"]), why)
 

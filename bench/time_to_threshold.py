@@ -70,10 +70,11 @@ def _costs(root: Path, plan: Plan, race: Race) -> dict[str, list[Cost]]:
         "2": [*items, "--workers=2"],
         "memory": ["-m", *race.twin, "memory", until, f"--epochs={most}"],
     }
-    return interleave(plan.pairs, {name: _racer(root, words) for name, words in sides.items()})
+    return interleave(plan.pairs, {name: racer(root, words) for name, words in sides.items()})
 
 
-def _racer(root: Path, words: list[str]) -> Callable[[], Cost]:
+def racer(root: Path, words: list[str]) -> Callable[[], Cost]:
+    """A side that runs with another seed each time."""
     seeds = count()
     word = "seed" if "bench.sides.ours" in words else "--seed"
     return lambda: told(child(*words, f"{word}={next(seeds)}", cwd=root))
