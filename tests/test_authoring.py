@@ -18,6 +18,7 @@ from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.leaks import secrets_of
+from dllab.authoring.mutants import load_mutants
 from dllab.authoring.mutation import generate, sample
 from dllab.authoring.record import write_record
 from dllab.authoring.rules import FAST
@@ -220,6 +221,24 @@ def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
     KeptTrials(lab).forget()
     ask(None, 0)
     assert len(ran) == 5, "another calibration"
+
+
+def test_trials_are_kept_until_they_are_written(scratch, capsys):
+    lab = scaffold(scratch, "12", "augment")
+    metric = {"value": 0.8, "ci95": [0.79, 0.81], "n": 2000}
+    for source in (None, *(mutant.source for mutant in load_mutants(lab))):
+        for seed in range(5):
+            trial = Trial(seed, 0, metrics={"accuracy": {**metric, "value": 0.9 + seed / 1000}})
+            KeptTrials(lab).get_or_run(source, seed, lambda trial=trial: trial)
+    path = lab.folder / "lab.yaml"
+    fine = path.read_text()
+    path.write_text(fine.replace("pass: 0.79", '"pass": 0.79'))
+    assert main(["calibrate", "12", "--seeds", "5", "--write"]) == 2
+    assert "not found as a plain number" in capsys.readouterr().err
+    (kept,) = scratch.glob(".cache/calibration/*.jsonl")
+    path.write_text(fine)
+    assert main(["calibrate", "12", "--seeds", "5", "--write"]) in (0, 1)
+    assert not kept.exists()
 
 
 # --- the scaffold ---------------------------------------------------------------------------------
