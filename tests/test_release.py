@@ -67,6 +67,15 @@ def test_nothing_of_the_authors_is_in_the_copy(copy):
     assert "WRITE:" not in (copy / "README.md").read_text()
 
 
+def test_assistants_are_asked_to_teach(copy):
+    text = " ".join((copy / "AGENTS.md").read_text().split())
+    assert "Teach; do not solve" in text
+    assert "dllab hint 01" in text
+    for theirs in ("TODO", "`cases()`", "`forecast.yaml`", "`claims.yaml`"):
+        assert theirs in text.partition("Please do not")[2]
+    assert not (REPO / "AGENTS.md").exists()  # authors' assistants may write solutions
+
+
 def test_every_link_leads_somewhere(copy):
     pages = [copy / "README.md", *copy.glob("docs/*.md"), *copy.glob("labs/*/README.md")]
     links = [(p, link) for p in pages for link in LINK.findall(CODE.sub("", p.read_text()))]

@@ -30,6 +30,8 @@ FILES = (
 )
 FOLDERS = ("configs", "data", "src/dllab")
 DOCS = ("checklist.md", "hardware.md", "learners.md", "troubleshooting.md", "watch-03.txt")
+# Rendered from templates; AGENTS.md speaks to a learner's coding assistant.
+PAGES = ("README.md", "AGENTS.md", "tests/test_course.py")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.bak", ".*", "_author")
 # What only authors run; of their room learners need the notebooks.
 AUTHORS_COMMANDS = ("calibrate", "doctor", "new", "release", "strip")
@@ -153,7 +155,8 @@ def _write_pages(out: Path, labs: Sequence[Lab]) -> None:
         autoescape=False,  # noqa: S701 - Markdown and Python, no HTML
     )
     (out / "tests").mkdir()
-    pages = {"README.md.j2": out / "README.md", "test_course.py.j2": out / "tests/test_course.py"}
-    for template, path in pages.items():
-        text = templates.get_template(template).render(labs=labs, title="Deep learning labs")
-        path.write_text(text, encoding="utf-8")
+    for page in PAGES:
+        text = templates.get_template(f"{Path(page).name}.j2").render(
+            labs=labs, title="Deep learning labs"
+        )
+        (out / page).write_text(text, encoding="utf-8")
