@@ -16,16 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dllab.lab.find import Lab
-from dllab.lab.spec import parse_yaml
 from dllab.rundir.run import RunFolder
 from dllab.submission import chain
 from dllab.submission.layout import (
     MANIFEST,
     MAX_CONFIG,
-    MAX_DEPTH,
     MAX_DIRECTORY,
     MAX_FILES,
     MAX_PACKED,
@@ -38,6 +34,7 @@ from dllab.submission.layout import (
     is_name,
     required_files,
 )
+from dllab.submission.plain import read_plain_yaml, read_text
 
 _CHUNK = 1 << 16
 _END = struct.Struct("<4s4x2HL4xH")  # the record that ends an archive: counts, directory, comment
@@ -235,59 +232,15 @@ def _check_texts(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
         check_config(contents["config.yaml"])
     for name, content in contents.items():
         if name.endswith("curve.jsonl"):
-            chain.check(_text(name, content), manifest["run_id"], name)
+            chain.check(read_text(name, content), manifest["run_id"], name)
 
 
 def check_config(content: bytes) -> None:
     """config.yaml is a mapping of plain values, and gives each arm's model as a mapping."""
-    if len(content) > MAX_CONFIG:
-        raise bad(f"config.yaml has {len(content)} bytes; the cap is {MAX_CONFIG}")
-    check_plain_yaml(content)
-    try:
-        config = parse_yaml(content)
-    except Exception as error:  # noqa: BLE001 - `0x_` is a ValueError, `2001-99-99` another
-        raise bad(f"config.yaml is not plain YAML: {error}") from None
-    if not isinstance(config, dict) or not _is_plain(config):
+    config = read_plain_yaml(content, "config.yaml", MAX_CONFIG)
+    if not isinstance(config, dict):
         raise bad("config.yaml must be a mapping of texts, numbers, lists and mappings")
     arms = config.get("arms", {})
     for arm in arms.values() if isinstance(arms, dict) else [None]:
         if not isinstance(arm, dict) or not isinstance(arm.get("model"), dict | None):
             raise bad("config.yaml: every arm must be a mapping, and its model as well")
-
-
-def check_plain_yaml(content: bytes) -> None:
-    """Refuse tags, aliases and deep nesting before any of it is built.
-
-    Aliases of aliases grow without end, a tag names an object, and nesting is a reader's stack.
-    """
-    depth = 0
-    try:
-        for event in yaml.parse(_text("config.yaml", content), Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise bad(f"config.yaml is nested more than {MAX_DEPTH} deep")
-            if isinstance(event, yaml.AliasEvent):
-                raise bad("config.yaml holds an alias; it must be plain data")
-            if getattr(event, "tag", None):
-                raise bad("config.yaml holds a tag; it must be plain data")
-    except (yaml.YAMLError, RecursionError) as error:
-        raise bad(f"config.yaml is not plain YAML: {error}") from None
-
-
-def _is_plain(value: object) -> bool:
-    """Whether JSON can say it too: no dates, no bytes, no keys but texts."""
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | bool | int | float)
-
-
-def _text(name: str, content: bytes) -> str:
-    if len(content) > MAX_TEXT * 16:
-        raise bad(f"{name} is too long")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise bad(f"{name} is not UTF-8: {error}") from None
