@@ -1,12 +1,13 @@
 """Tiny labs of every kind that the contract must carry: complete rooms, as an author writes."""
 
 import shutil
+import sys
 from pathlib import Path
 
-from dllab.authoring.rules_text import SECTIONS, SECTIONS_OF_TRAINING
+from dllab.authoring.generated import lab_page
+from dllab.authoring.rules_text import SECTIONS, SECTIONS_OF_TRAINING, TABLES
 from dllab.authoring.strip import strip
 from dllab.lab.find import Lab
-from dllab.lab.starter import solution_regions
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
@@ -36,8 +37,11 @@ def write_kind(root: Path, kind: str, number: str = "90", parent: Path | None = 
         (lab.folder / name).touch()
     trains = (lab.folder / "conf").is_dir()
     sections = (*SECTIONS, *(SECTIONS_OF_TRAINING if trains else ()))
-    tasks = ", ".join(f"`{task}`" for task in solution_regions(lab.solution.read_text()))
-    text = "".join(f"## {section}\n\n{tasks}\n\n" for section in sections)
+    text = "".join(f"## {section}\n\n" for section in sections)
+    text += "".join(f"<!-- generated: {name} -->\n<!-- end -->\n" for name in TABLES)
     (lab.folder / "README.md").write_text(f"# {kind}\n\n{text}")
     strip(lab)
+    lab_page(Lab(root, lab.folder)).renew()
+    for name in [name for name in sys.modules if name.startswith(lab.package)]:
+        del sys.modules[name]  # a test may edit the checks before they are asked
     return Lab(root, lab.folder)  # lab.yaml, which now has the hash, is read anew

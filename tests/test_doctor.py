@@ -53,6 +53,7 @@ BREAKS = {
     "starter": lambda f: edit(f / "lab.py", "import torch\n", "import torch  # mine\n"),
     "hints": lambda f: edit(f / "lab.yaml", "act: [think, think again]", "act: [think]"),
     "readme": lambda f: edit(f / "README.md", "## Classic mistakes", "## Mistakes"),
+    "tables": lambda f: edit(f / "README.md", "| 30 |", "| 31 |"),
     "leaks": lambda f: edit(f / "README.md", "# control", "place_B = place_B + 0.1 * speed_B"),
     "topics": lambda f: edit(f / "lab.yaml", "[tiny]", "[tinny]"),
     "apart": lambda f: hide_a_visible_probe(f),  # noqa: PLW0108 - defined below

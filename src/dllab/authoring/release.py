@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from dllab.authoring.generated import project_pages
 from dllab.authoring.leaks import Leak, leaks_of
 from dllab.errors import LabError
 from dllab.lab.find import Lab, find_lab
@@ -75,6 +76,8 @@ def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = No
     for lab in labs:
         _copy_lab(lab, out / "labs" / lab.id)
     _write_pages(out, labs)
+    for page in project_pages(out):
+        page.renew()
     if course is not None:
         shutil.copyfile(course, out / "course.yaml")
     if leaks := list(find_leaks(out, labs)):

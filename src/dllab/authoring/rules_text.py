@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+from dllab.authoring.generated import lab_page
 from dllab.authoring.leaks import leaks_of
 from dllab.authoring.rules import Case, rule
 from dllab.lab.starter import solution_regions
@@ -22,6 +23,7 @@ SECTIONS = (
     "Further reading",
 )
 SECTIONS_OF_TRAINING = ("What to look at in the curves",)
+TABLES = ("tasks", "rubric")
 FILES = (
     "README.md",
     "lab.yaml",
@@ -127,6 +129,18 @@ def readme(case: Case) -> Iterator[str]:
     for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text):
         if not (path.parent / link).exists():
             yield f"README.md links to {link}, which is not there"
+
+
+@rule("tables", "put `<!-- generated: tasks -->` and `<!-- end -->` there, then dllab strip NN")
+def tables(case: Case) -> Iterator[str]:
+    """README.md holds the generated tables of tasks and rubric, and they are fresh."""
+    page = lab_page(case.lab)
+    if not page.path.is_file():
+        return
+    for name in [name for name in TABLES if name not in page.names]:
+        yield f"README.md has no `<!-- generated: {name} -->`"
+    if not page.is_fresh:
+        yield "a generated table of README.md is stale"
 
 
 @rule("leaks", "say it in other words: what learners get must not hold a line of the solution")

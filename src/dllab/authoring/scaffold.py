@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from dllab.authoring.generated import lab_page
 from dllab.authoring.strip import strip
 from dllab.errors import LabError
 from dllab.lab.find import Lab, all_labs
@@ -33,6 +34,7 @@ def scaffold(root: Path, number: str, slug: str, parent: Path | None = None) -> 
         raise LabError(f"{lab.folder} is there already", "choose another number or name")
     _render(lab)
     strip(lab)
+    lab_page(lab).renew()
     return Lab(root, lab.folder)  # lab.yaml, which now has the hash, is read anew
 
 

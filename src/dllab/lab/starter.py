@@ -56,6 +56,12 @@ def solution_regions(solution: str) -> dict[str, tuple[int, int]]:
     return regions
 
 
+def solution_texts(solution: str) -> dict[str, str]:
+    """Task → the first line of its TODO, in the order of the file."""
+    found = (_BEGIN.fullmatch(line) for line in solution.splitlines())
+    return {begin[2]: begin[3] for begin in found if begin}
+
+
 def starter_text(lab: Lab) -> str:
     """The untouched lab.py: generated where the reference is, else the released `starter.py`."""
     if lab.solution.is_file():
