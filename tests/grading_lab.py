@@ -41,7 +41,7 @@ def double_probe(lab, given):
     return {"y": lab.double(given["x"])}
 
 
-@check("double", "Doubling", 2, given=numbers, probe=double_probe, returns={"y": "float32 [3]"})
+@check("double", "Doubling", given=numbers, probe=double_probe, returns={"y": "float32 [3]"})
 def double(given, got):
     """`double` returns twice its argument."""
     return close(got["y"], 2 * given["x"], what="double(x)")
@@ -51,7 +51,7 @@ def twice_probe(lab, given):
     return {"y": lab.double(lab.double(given["x"]))}
 
 
-@check("twice", "Doubling twice", 3, given=numbers, probe=twice_probe,
+@check("twice", "Doubling twice", given=numbers, probe=twice_probe,
        returns={"y": "float32 [3]"}, depends_on=("double",))
 def twice(given, got):
     """`double` can be applied to its own result."""

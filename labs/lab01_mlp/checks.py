@@ -77,7 +77,6 @@ def he_init_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "he-init",
     "He initialisation",
-    points=4,
     given=he_init_given,
     probe=he_init_probe,
     returns={"weight": "float32 [500, 300]", "bias": "float32 [500]", "registered": "bool [2]"},
@@ -116,7 +115,6 @@ def linear_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "linear",
     "Linear layer",
-    points=3,
     given=linear_given,
     probe=linear_probe,
     returns={"y": "float32 [4, 3]"},
@@ -144,7 +142,6 @@ def log_softmax_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "log-softmax",
     "Stable log-softmax",
-    points=4,
     given=log_softmax_given,
     probe=log_softmax_probe,
     returns={"log_p": "float32 [4, 6]"},
@@ -174,7 +171,6 @@ def cross_entropy_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "cross-entropy",
     "Cross-entropy",
-    points=4,
     given=cross_entropy_given,
     probe=cross_entropy_probe,
     returns={"loss": "float32 []"},
@@ -206,7 +202,6 @@ def pixel_statistics_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "pixel-statistics",
     "Mean and deviation of the pixels",
-    points=4,
     given=pixel_statistics_given,
     probe=pixel_statistics_probe,
     returns={"mean": "float32 [12]", "std": "float32 [12]"},
@@ -243,7 +238,6 @@ def standardize_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "standardize",
     "Statistics of the training split only",
-    points=5,
     given=standardize_given,
     probe=standardize_probe,
     returns={"mean": "float32 [12]", "std": "float32 [12]"},
@@ -279,7 +273,6 @@ def confusion_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "confusion-matrix",
     "Confusion matrix",
-    points=4,
     given=confusion_given,
     probe=confusion_probe,
     returns={"counts": "int64 [4, 4]"},
@@ -309,7 +302,6 @@ def accuracy_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "accuracy-score",
     "Accuracy from counts",
-    points=2,
     given=counts_given,
     probe=accuracy_probe,
     returns={"accuracy": "float32 []"},
@@ -328,7 +320,6 @@ def macro_f1_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "macro-f1-score",
     "Macro-F1 from counts",
-    points=3,
     given=counts_given,
     probe=macro_f1_probe,
     returns={"macro_f1": "float32 []"},
@@ -362,7 +353,6 @@ def forward_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "forward",
     "From raw pixels to raw logits",
-    points=4,
     given=forward_given,
     probe=forward_probe,
     returns={"logits": "float32 [6, 3]"},
@@ -404,7 +394,6 @@ def optimizer_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "optimizer",
     "Optimiser",
-    points=3,
     given=optimizer_given,
     probe=optimizer_probe,
     returns={"lr": "float32 []", "decay": "float32 []", "missing": "int64 []"},
@@ -454,7 +443,6 @@ def training_step_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "training-step",
     "One step of gradient descent",
-    points=6,
     given=training_step_given,
     probe=training_step_probe,
     returns=PARAMETER_SHAPES,

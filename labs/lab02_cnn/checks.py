@@ -41,7 +41,6 @@ def conv2d_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "conv2d",
     "Convolution by unfolding",
-    points=5,
     given=conv2d_given,
     probe=conv2d_probe,
     returns={"plain": "float32 [2, 5, 7, 7]", "strided": "float32 [2, 5, 5, 5]"},
@@ -92,7 +91,6 @@ def batch_statistics_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "batch-statistics",
     "Statistics of a batch",
-    points=3,
     given=norm_given,
     probe=batch_statistics_probe,
     returns={"mean": "float32 [4]", "var": "float32 [4]"},
@@ -116,7 +114,6 @@ def running_statistics_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "running-statistics",
     "Running averages",
-    points=3,
     given=norm_given,
     probe=running_statistics_probe,
     returns={"mean": "float32 [4]", "var": "float32 [4]"},
@@ -146,7 +143,6 @@ def batch_norm_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "batch-norm",
     "Batch norm and its two modes",
-    points=5,
     given=norm_given,
     probe=batch_norm_probe,
     returns={
@@ -196,7 +192,6 @@ def shortcut_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "shortcut",
     "The shortcut",
-    points=3,
     given=block_given,
     probe=shortcut_probe,
     returns={
@@ -233,7 +228,6 @@ def residual_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "residual",
     "Residual block",
-    points=5,
     given=block_given,
     probe=residual_probe,
     returns=dict.fromkeys(("y", "long", "short"), "float32 [2, 5, 3, 3]"),
@@ -263,7 +257,6 @@ def shift_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "shift",
     "Random shift",
-    points=3,
     given=shift_given,
     probe=shift_probe,
     returns={"image": "uint8 [200, 1, 8, 8]"},
@@ -301,7 +294,6 @@ def mirror_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "mirror",
     "Random mirror",
-    points=3,
     given=shift_given,
     probe=mirror_probe,
     returns={"image": "uint8 [200, 1, 8, 8]"},
@@ -350,7 +342,6 @@ def splits_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "splits",
     "Which split serves what",
-    points=4,
     given=splits_given,
     probe=splits_probe,
     returns={"train": "uint8 [20, 1, 8, 8]", "val": "uint8 [20, 1, 8, 8]"},
@@ -379,7 +370,6 @@ def train_loader_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "train-loader",
     "Training batches",
-    points=2,
     given=splits_given,
     probe=train_loader_probe,
     returns={"image": "uint8 [20, 1, 8, 8]", "label": "int64 [20]", "again": "int64 [20]"},
@@ -406,7 +396,6 @@ def val_loader_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "val-loader",
     "Validation batches",
-    points=3,
     given=splits_given,
     probe=val_loader_probe,
     returns={"image": "uint8 [20, 1, 8, 8]", "label": "int64 [20]"},
@@ -446,7 +435,6 @@ def one_cycle_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "one-cycle",
     "One-cycle schedule",
-    points=3,
     given=one_cycle_given,
     probe=one_cycle_probe,
     returns={"factor": "float32 [*]"},
@@ -488,7 +476,6 @@ def schedule_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "schedule",
     "The schedule moves with every step",
-    points=4,
     given=schedule_given,
     probe=schedule_probe,
     returns={"rate": "float32 [8]"},

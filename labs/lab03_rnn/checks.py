@@ -62,7 +62,6 @@ def lstm_cell_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "lstm-cell",
     "One step of an LSTM",
-    points=5,
     given=lstm_cell_given,
     probe=lstm_cell_probe,
     returns={"h": "float32 [5, 4]", "c": "float32 [5, 4]"},
@@ -117,7 +116,6 @@ def lstm_loop_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "lstm-loop",
     "LSTM layer",
-    points=7,
     given=lstm_loop_given,
     probe=lstm_loop_probe,
     returns={
@@ -153,7 +151,6 @@ def mask_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "mask",
     "Which steps count",
-    points=2,
     given=ragged,
     probe=mask_probe,
     returns={"mask": "bool [4, 7]"},
@@ -176,7 +173,6 @@ def last_valid_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "last-valid",
     "The last step that counts",
-    points=4,
     given=ragged,
     probe=last_valid_probe,
     returns={"last": "float32 [4, 3]"},
@@ -198,7 +194,6 @@ def masked_mean_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "masked-mean",
     "Mean over the steps that count",
-    points=4,
     given=ragged,
     probe=masked_mean_probe,
     returns={"mean": "float32 [4, 3]"},
@@ -231,7 +226,6 @@ def series_statistics_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "series-statistics",
     "Mean and deviation of ragged series",
-    points=3,
     given=series_statistics_given,
     probe=series_statistics_probe,
     returns={"mean": "float32 [3]", "std": "float32 [3]"},
@@ -265,7 +259,6 @@ def balanced_weights_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "balanced-weights",
     "The same say for every class",
-    points=3,
     given=balanced_weights_given,
     probe=balanced_weights_probe,
     returns={"weight": "float32 [4]"},
@@ -295,7 +288,6 @@ def nats_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "nats",
     "Nats per token",
-    points=3,
     given=nats_given,
     probe=nats_probe,
     returns={"nats": "float32 []"},
@@ -324,7 +316,6 @@ def perplexity_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "perplexity",
     "Perplexity of a text in chunks",
-    points=3,
     given=perplexity_given,
     probe=perplexity_probe,
     returns={"perplexity": "float32 []"},
@@ -367,7 +358,6 @@ def clip_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "clip",
     "Clipping by the joint norm",
-    points=5,
     given=clip_given,
     probe=clip_probe,
     returns={"norm": "float32 []", "a": "float32 [3, 2]", "b": "float32 [4]", "c": "float32 []"},
@@ -406,7 +396,6 @@ def embedding_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "embedding",
     "Embedding with padding",
-    points=3,
     given=embedding_given,
     probe=embedding_probe,
     returns={"table": "float32 [7, 3]", "gradient": "float32 [7, 3]"},
@@ -466,7 +455,6 @@ def truncated_bptt_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "truncated-bptt",
     "Truncated back-propagation",
-    points=6,
     given=toy_language,
     probe=truncated_bptt_probe,
     returns={"losses": "float32 [3]", "gradient": "float32 [16, 4]"},

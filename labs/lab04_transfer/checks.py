@@ -60,7 +60,6 @@ def few_labels_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "few-labels",
     "A few labels of each class",
-    points=5,
     given=few_labels_given,
     probe=few_labels_probe,
     returns={"chosen": "int64 [40]"},
@@ -104,7 +103,6 @@ def prepared(image: Tensor, size: int, mean: Tensor, std: Tensor) -> Tensor:
 @check(
     "preprocess",
     "What the pretrained network expects",
-    points=6,
     given=preprocess_given,
     probe=preprocess_probe,
     returns={"x": "float32 [3, 3, 24, 24]"},
@@ -130,7 +128,6 @@ def unfreeze_probe(lab: ModuleType, _given: Arrays) -> Arrays:
 @check(
     "unfreeze",
     "Freezing and unfreezing",
-    points=5,
     probe=unfreeze_probe,
     returns={"three": "int64 [9]", "one": "int64 [9]"},
 )
@@ -173,7 +170,6 @@ def groups_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "parameter-groups",
     "Discriminative learning rates",
-    points=6,
     given=groups_given,
     probe=groups_probe,
     returns={"rate": "float32 [10, 2]"},
@@ -212,7 +208,6 @@ def head_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "head",
     "A new head",
-    points=3,
     given=head_given,
     probe=head_probe,
     returns={"logits": "float32 [4, 7]", "weight": "float32 [7, 1280]", "bias": "float32 [7]"},
@@ -243,7 +238,6 @@ def frozen_norm_probe(lab: ModuleType, _given: Arrays) -> Arrays:
 @check(
     "frozen-norm",
     "Frozen batch norm stays frozen",
-    points=8,
     probe=frozen_norm_probe,
     returns={"training": "int64 [9]", "evaluation": "int64 [9]"},
     depends_on=("head",),
@@ -281,7 +275,6 @@ def thaw_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "thaw",
     "First the head, then the stages",
-    points=7,
     given=thaw_given,
     probe=thaw_probe,
     returns={"stages": "int64 [4, 2, 9]", "head": "int64 [1]"},

@@ -54,7 +54,6 @@ def keep_list_probe(lab: ModuleType, _given: Arrays) -> Arrays:
 @check(
     "keep-list",
     "What computes in which precision",
-    points=7,
     probe=keep_list_probe,
     returns={"bfloat16": "int64 [19]", "float16": "int64 [19]"},
 )
@@ -101,7 +100,6 @@ def autocast_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "autocast",
     "Inputs are cast as they are read",
-    points=8,
     given=autocast_given,
     probe=autocast_probe,
     returns={
@@ -162,7 +160,6 @@ def region_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "region",
     "Where autocast goes",
-    points=7,
     given=region_given,
     probe=region_probe,
     returns={"layers": "int64 [5]", "rest": "int64 [3]"},
@@ -207,7 +204,6 @@ def unscale_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "unscale",
     "Unscaling, and finding an overflow",
-    points=6,
     given=unscale_given,
     probe=unscale_probe,
     returns={"a": "float32 [3, 4]", "b": "float32 [5]", "finite": "bool [4]"},
@@ -276,7 +272,6 @@ def same_scales(got: Tensor, expected: Tensor, finite: Tensor) -> Outcome:
 @check(
     "update",
     "The scaler's state machine",
-    points=7,
     given=update_given,
     probe=update_probe,
     returns={"scale": "float64 [60]"},
@@ -345,7 +340,6 @@ STEPS = {"weight": "float32 [3, 4, 6]", "scale": "float64 [3]", "stepped": "bool
 @check(
     "step",
     "A step, and a step that is skipped",
-    points=8,
     given=step_given,
     probe=step_probe,
     returns=STEPS,
@@ -396,7 +390,6 @@ def master_copies_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "master-copies",
     "Copies in float32",
-    points=4,
     given=master_given,
     probe=master_copies_probe,
     returns={
@@ -432,7 +425,6 @@ def master_step_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "master-step",
     "Small steps add up",
-    points=7,
     given=master_given,
     probe=master_step_probe,
     returns={"weight": "float32 [6]", "idle": "float32 [2]", "dtype": "int64 [1]"},

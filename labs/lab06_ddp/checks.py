@@ -77,7 +77,6 @@ def broadcast_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "broadcast",
     "All replicas begin alike",
-    points=6,
     given=broadcast_given,
     probe=broadcast_probe,
     returns={"weight": "float32 [3, 4, 2]", "mean": "float32 [3, 4]", "count": "int64 [3]"},
@@ -118,7 +117,6 @@ def all_reduce_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "all-reduce",
     "Gradients are averaged",
-    points=7,
     given=all_reduce_given,
     probe=all_reduce_probe,
     returns={"a": "float32 [3, 5]", "b": "float32 [3, 2, 3]"},
@@ -154,7 +152,6 @@ def buckets_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "buckets",
     "Gradients that travel together",
-    points=7,
     given=buckets_given,
     probe=buckets_probe,
     returns={"filled": "int64 [*, 2]"},
@@ -205,7 +202,6 @@ def ready_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "ready",
     "A full bucket leaves at once",
-    points=7,
     given=batch_given,
     probe=ready_probe,
     returns={"launched": "int64 [*, 2]", "sizes": "int64 [*]"},
@@ -262,7 +258,6 @@ def launch_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "launch",
     "One call for a bucket, and no waiting",
-    points=7,
     given=launch_given,
     probe=launch_probe,
     returns={"sum": f"float32 [2, {NUMBERS}]", "calls": "int64 [2, 2]"},
@@ -300,7 +295,6 @@ def finish_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "finish",
     "The gradient of the global batch",
-    points=9,
     given=batch_given,
     probe=finish_probe,
     returns={"gradient": f"float32 [3, 2, {NUMBERS}]"},
@@ -344,7 +338,6 @@ def order_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "order",
     "An order that all ranks share",
-    points=6,
     given=order_given,
     probe=order_probe,
     returns={"order": "int64 [4, 60]"},
@@ -404,7 +397,6 @@ def same_shards(got: Tensor, order: Tensor, batch_size: int) -> Outcome:
 @check(
     "shard",
     "Disjoint and complete",
-    points=8,
     given=shard_given,
     probe=shard_probe,
     returns={"dealt": "int64 [3, *, 8]"},
@@ -446,7 +438,6 @@ def uneven_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "uneven",
     "Ranks with more, fewer and no items",
-    points=8,
     given=uneven_given,
     probe=uneven_probe,
     returns={"loss": "float32 []", "gradient": "float32 [5]"},
@@ -487,7 +478,6 @@ def metric_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "metric",
     "Counts are added, scores are not averaged",
-    points=6,
     given=metric_given,
     probe=metric_probe,
     returns={"counts": "int64 [3, 5, 5]"},
@@ -525,7 +515,6 @@ def scaled_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "scaled-lr",
     "A larger batch, a larger rate",
-    points=5,
     given=scaled_given,
     probe=scaled_probe,
     returns={"rate": "float32 [6]"},

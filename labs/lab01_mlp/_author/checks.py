@@ -21,7 +21,6 @@ def gradients_given(rng: torch.Generator) -> Arrays:
 @check(
     "gradients",
     "Gradients of layer and loss",
-    points=3,
     given=gradients_given,
     probe=probes.gradients_probe,
     returns={"x": "float32 [5, 4]", "weight": "float32 [3, 4]", "bias": "float32 [3]"},
@@ -45,7 +44,6 @@ def far_logits_given(rng: torch.Generator) -> Arrays:
 @check(
     "far-logits",
     "Loss of far-apart logits",
-    points=3,
     given=far_logits_given,
     probe=probes.far_logits_probe,
     returns={"loss": "float32 [4]"},
@@ -70,7 +68,6 @@ def constant_pixels_given(rng: torch.Generator) -> Arrays:
 @check(
     "constant-pixels",
     "Pixels that never change",
-    points=2,
     given=constant_pixels_given,
     probe=probes.constant_pixels_probe,
     returns={"mean": "float32 [12]", "std": "float32 [12]"},
@@ -91,7 +88,6 @@ def alone_given(rng: torch.Generator) -> Arrays:
 @check(
     "alone",
     "A batch of one",
-    points=2,
     given=alone_given,
     probe=probes.alone_probe,
     returns={"together": "float32 [5, 3]", "alone": "float32 [5, 1, 3]"},
@@ -117,7 +113,6 @@ def missing_classes_given(rng: torch.Generator) -> Arrays:
 @check(
     "missing-classes",
     "A batch without some classes",
-    points=2,
     given=missing_classes_given,
     probe=probes.missing_classes_probe,
     returns={"batch": "int64 [6, 6]", "one": "int64 [6, 6]"},
@@ -149,7 +144,6 @@ def absent_class_given(rng: torch.Generator) -> Arrays:
 @check(
     "absent-class",
     "F1 of absent classes",
-    points=2,
     given=absent_class_given,
     probe=probes.absent_class_probe,
     returns={"macro_f1": "float32 []"},

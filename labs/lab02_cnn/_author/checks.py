@@ -19,7 +19,6 @@ def odd_conv_given(rng: torch.Generator) -> Arrays:
 @check(
     "odd-conv",
     "Oblong images and filters",
-    points=4,
     given=odd_conv_given,
     probe=probes.odd_conv_probe,
     returns={"oblong": "float32 [3, 4, 3, 4]", "one": "float32 [1, 4, 5, 8]"},
@@ -48,7 +47,6 @@ def conv_gradients_given(rng: torch.Generator) -> Arrays:
 @check(
     "conv-gradients",
     "Gradients of the convolution",
-    points=3,
     given=conv_gradients_given,
     probe=probes.conv_gradients_probe,
     returns={
@@ -69,7 +67,6 @@ def conv_gradients(given: Arrays, got: Arrays) -> Outcome:
 @check(
     "eval-mode",
     "Evaluation leaves no trace",
-    points=3,
     given=norm_given,
     probe=probes.eval_mode_probe,
     returns={"alone": "float32 [1, 4, 2, 3]", "mean": "float32 [4]", "var": "float32 [4]"},
@@ -98,7 +95,6 @@ def untouched_input_given(rng: torch.Generator) -> Arrays:
 @check(
     "untouched-input",
     "Augmentation makes new images",
-    points=2,
     given=untouched_input_given,
     probe=probes.untouched_input_probe,
     returns={
@@ -130,7 +126,6 @@ def other_cycles_given(rng: torch.Generator) -> Arrays:
 @check(
     "other-cycles",
     "Cycles of another shape",
-    points=2,
     given=other_cycles_given,
     probe=probes.other_cycles_probe,
     returns={"factor": "float32 [5]"},

@@ -28,7 +28,6 @@ def saturated_given(rng: torch.Generator) -> Arrays:
 @check(
     "saturated",
     "Gates that are wide open or shut",
-    points=2,
     given=saturated_given,
     probe=probes.saturated_probe,
     returns={"h": "float32 [5, 4]", "c": "float32 [5, 4]"},
@@ -53,7 +52,6 @@ def lstm_gradients_given(rng: torch.Generator) -> Arrays:
 @check(
     "lstm-gradients",
     "Back-propagation through time",
-    points=3,
     given=lstm_gradients_given,
     probe=probes.lstm_gradients_probe,
     returns={
@@ -83,7 +81,6 @@ def padding_given(rng: torch.Generator) -> Arrays:
 @check(
     "padding",
     "Padding and neighbours",
-    points=3,
     given=padding_given,
     probe=probes.padding_probe,
     returns={"last": "float32 [3, 4, 2]", "mean": "float32 [3, 4, 2]"},
@@ -104,7 +101,6 @@ def padding(given: Arrays, got: Arrays) -> Outcome:
 @check(
     "small-gradients",
     "Gradients that are small enough",
-    points=2,
     given=clip_given,
     probe=probes.small_gradients_probe,
     returns={
@@ -130,7 +126,6 @@ def small_gradients(given: Arrays, got: Arrays) -> Outcome:
 @check(
     "two-texts",
     "Two texts, two memories",
-    points=2,
     given=toy_language,
     probe=probes.two_texts_probe,
     returns={"losses": "float32 [2]"},

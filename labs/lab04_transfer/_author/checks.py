@@ -19,7 +19,6 @@ from labs.lab04_transfer.checks import (
 @check(
     "other-labels",
     "Another seed, other labels",
-    points=3,
     given=few_labels_given,
     probe=probes.other_labels_probe,
     returns={"first": "int64 [20]", "other": "int64 [20]", "again": "int64 [20]"},
@@ -43,7 +42,6 @@ def colour_given(rng: torch.Generator) -> Arrays:
 @check(
     "colour",
     "Colour images, smaller than they came",
-    points=3,
     given=colour_given,
     probe=probes.colour_probe,
     returns={"x": "float32 [2, 3, 7, 7]", "mean": "float32 [3]", "std": "float32 [3]"},
@@ -63,7 +61,6 @@ def colour(given: Arrays, got: Arrays) -> Outcome:
 @check(
     "all-or-none",
     "All stages, or none",
-    points=3,
     probe=probes.all_or_none_probe,
     returns={"all": "int64 [9]", "none": "int64 [9]"},
     depends_on=("unfreeze",),
@@ -80,7 +77,6 @@ def all_or_none(_given: Arrays, got: Arrays) -> Outcome:
 @check(
     "frozen-groups",
     "Frozen now, learning later",
-    points=4,
     given=groups_given,
     probe=probes.frozen_groups_probe,
     returns={"rate": "float32 [10, 2]"},
@@ -102,7 +98,6 @@ def two_epochs_given(rng: torch.Generator) -> Arrays:
 @check(
     "two-epochs",
     "Two epochs of training",
-    points=7,
     given=two_epochs_given,
     probe=probes.two_epochs_probe,
     returns={"parameters": "int64 [2, 10]", "averages": "int64 [2, 9]"},

@@ -24,7 +24,6 @@ SHARE = 0.65  # of the bytes that float32 keeps
 @check(
     "saved-bytes",
     "What the backward pass keeps",
-    points=4,
     given=region_given,
     probe=probes.saved_bytes_probe,
     returns={"bytes": "int64 [2]"},
@@ -49,7 +48,6 @@ def long_history_given(rng: torch.Generator) -> Arrays:
 @check(
     "long-history",
     "Any growth, back-off and interval",
-    points=4,
     given=long_history_given,
     probe=probes.long_history_probe,
     returns={"scale": "float64 [400]"},
@@ -65,7 +63,6 @@ def long_history(given: Arrays, got: Arrays) -> Outcome:
 @check(
     "clipped",
     "Unscale before clipping",
-    points=6,
     given=step_given,
     probe=probes.clipped_probe,
     returns=STEPS,
@@ -89,7 +86,6 @@ def underflow_given(rng: torch.Generator) -> Arrays:
 @check(
     "underflow",
     "Small gradients survive",
-    points=4,
     given=underflow_given,
     probe=probes.underflow_probe,
     returns={"moved": "float32 [4, 8]"},
@@ -148,7 +144,6 @@ def reference_run(given: Arrays) -> tuple[Tensor, dict[str, Tensor]]:
 @check(
     "hundred-steps",
     "A hundred steps beside the reference",
-    points=8,
     given=hundred_steps_given,
     probe=probes.hundred_steps_probe,
     returns={

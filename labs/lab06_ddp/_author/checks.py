@@ -19,7 +19,6 @@ from labs.lab06_ddp.checks import (
 @check(
     "unused",
     "A parameter that one rank did not use",
-    points=5,
     given=all_reduce_given,
     probe=probes.unused_probe,
     returns={"a": "float32 [3, 5]", "b": "float32 [3, 2, 3]"},
@@ -38,7 +37,6 @@ def unused(given: Arrays, got: Arrays) -> Outcome:
 @check(
     "overlap",
     "Communication under way while gradients come",
-    points=6,
     given=batch_given,
     probe=probes.overlap_probe,
     returns={"counts": "int64 [2, 3]"},
@@ -62,7 +60,6 @@ def other_shards_given(rng: torch.Generator) -> Arrays:
 @check(
     "other-shards",
     "Other worlds",
-    points=4,
     given=other_shards_given,
     probe=probes.other_shards_probe,
     returns={"four": "int64 [4, *, 6]", "one": "int64 [1, *, 6]"},
@@ -87,7 +84,6 @@ def whole_run_given(rng: torch.Generator) -> Arrays:
 @check(
     "whole-run",
     "Four processes train like one",
-    points=9,
     given=whole_run_given,
     probe=probes.whole_run_probe,
     returns={

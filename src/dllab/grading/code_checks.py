@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from dllab.checks import Check, Outcome, Play, collect, plays_of, validate
+from dllab.checks import Check, Outcome, Play, collect, plays_of
 from dllab.errors import InfraError, LearnerError
 from dllab.grading.rows import UNGRADABLE, Row, explain, status_of
 from dllab.grading.seeds import derive, draw, generator
@@ -85,14 +85,12 @@ def _run(session: Session, lab: Lab, check: Check, row: Row, seed: int) -> Row:
         module, function = _place(check, lab)
     except Exception as error:  # noqa: BLE001 - author code: any failure is ours, not the learner's
         return _our_fault(row, "given", error)
-    reply = session.probe(module, function, given, derive(seed, "probe"))
+    reply = session.probe(module, function, given, derive(seed, "probe"), check.grad)
     if reply.failure:
         if session.official and reply.failure.kind in UNGRADABLE:
             session.give_up(reply)
         secret = row.visibility == "hidden"
         return replace(row, status="fail", **explain(reply.failure, reply.log, secret=secret))
-    if mismatch := validate(reply.arrays, check.returns):
-        return replace(row, status="fail", message=mismatch)
     try:
         outcome = check.judge(given, reply.arrays)
     except Exception as error:  # noqa: BLE001 - as above
@@ -129,7 +127,7 @@ def _blank(check: Check, lab: Lab) -> Row:
         kind="code",
         status="fail",
         points=0.0,
-        max_points=lab.spec.checks.get(check.id, check.points),
+        max_points=lab.spec.checks.get(check.id, 0.0),
         sentence=check.sentence,
         hint_id=check.hint,
         depends_on=check.depends_on,

@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -123,9 +123,19 @@ class Session:
         self._unusable = reply
         self._stop()
 
-    def probe(self, module: str, function: str, given: Mapping[str, Tensor], seed: int) -> Reply:
-        """Call `function` of the lab's `checks` or `_author.probes` with the given values."""
-        header = {"op": "probe", "module": module, "function": function, "seed": seed}
+    def probe(
+        self,
+        module: str,
+        function: str,
+        given: Mapping[str, Tensor],
+        seed: int,
+        grad: Sequence[str] | None = None,
+    ) -> Reply:
+        """Call a probe of the lab's `checks` or `_author.probes` with the given values.
+
+        `grad` is that of `dllab.checks.probing.call`.
+        """
+        header = {"op": "probe", "module": module, "function": function, "seed": seed, "grad": grad}
         return self._ask(header, pack(given))
 
     def predict(

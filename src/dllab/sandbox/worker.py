@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from dllab.checks import Check
+from dllab.checks.probing import ReturnedError, call
 from dllab.errors import LearnerError
 from dllab.lab.code import import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
@@ -105,11 +107,11 @@ class Worker:
         assert self._lab is not None
         assert module in PROBE_MODULES
         probes = importlib.import_module(f"{self._lab.package}.{module}")
-        function = getattr(probes, frame.header["function"])
+        found = getattr(probes, frame.header["function"])
+        probe = found.probe if isinstance(found, Check) else found
         given = unpack(frame.blobs[0])
         torch.manual_seed(frame.header["seed"])
-        result: Arrays = function(self._module, given)
-        return result
+        return call(probe, self._module, given, frame.header["grad"])
 
     def _predict(self, frame: Frame) -> Arrays:
         header, items = frame.header, unpack(frame.blobs[1])
@@ -173,7 +175,7 @@ class Worker:
 
     def _explain(self, error: BaseException) -> tuple[str, str]:
         text = str(error)
-        if isinstance(error, UnusableError):
+        if isinstance(error, UnusableError | ReturnedError):
             return text, ""
         if isinstance(error, NotImplementedError) and text.startswith(PREFIX):
             return f"not done yet: {text.removeprefix(PREFIX)}", ""

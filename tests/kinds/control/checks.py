@@ -32,7 +32,6 @@ def act_probe(lab, given):
 @check(
     "act",
     "A push",
-    30,
     given=carts,
     probe=act_probe,
     returns={"push": "float32 [50]", "alone": "float32 [1]"},
@@ -49,7 +48,6 @@ def cost_probe(lab, given):
 @check(
     "cost",
     "The cost of an episode",
-    20,
     given=carts,
     probe=cost_probe,
     returns={"cost": "float32 []"},

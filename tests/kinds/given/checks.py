@@ -14,7 +14,6 @@ def quadruple_probe(lab, given):
 @check(
     "quadruple",
     "Four times",
-    100,
     given=numbers,
     probe=quadruple_probe,
     returns={"y": "float32 [3]"},

@@ -1,0 +1,74 @@
+"""The vocabulary of checks: one check is one graded fact about learner code, in two halves.
+
+The *probe* runs in the sandbox. It calls learner code with the values it is given, and returns
+what came out; it holds no answer. The other half stays with the scorer, which never imports
+learner code, and says whether that is right. Mostly it is the right answer itself:
+
+    @check(
+        "add",
+        "Addition",
+        given={"a": normal(3), "b": normal(3)},  # drawn afresh for every official grading
+        expect=lambda given: given["a"] + given["b"],
+        mistakes={"b is taken off, not added": lambda given: given["a"] - given["b"]},
+    )
+    def add(lab, given):
+        \"\"\"`add` returns the sum of its arguments.\"\"\"
+        return lab.add(given["a"], given["b"])
+
+The docstring is the sentence that the learner reads. Probe and `expect` return a tensor, or a dict
+of tensors; dtype and shapes are those of the right answer. `given` may also be a function of a
+generator that returns a dict. A wrong answer that one of the `mistakes` gives is told by its name;
+others are recognised by themselves (see `naming`). `grad=True` asks for a result that hangs in the
+graph, `grad=("a",)` also for the right gradient with respect to `given["a"]`.
+
+A hidden check's probe is a function of `_author/probes.py`, which enters the sandbox; the right
+answer and its mistakes stay outside, in `_author/checks.py`:
+
+    @check("far-add", "Large numbers", given=…, probe=probes.far_add, mistakes={…})
+    def far_add(given):
+        \"\"\"Addition works far from zero.\"\"\"
+        return given["a"] + given["b"]
+
+What has a property in place of a right answer gets a judge, and says what is returned:
+
+    @check("shuffle", "Shuffling", given=…, probe=shuffle_probe, returns={"order": "int64 [20]"})
+    def shuffle(given, got):
+        \"\"\"`shuffle` returns a permutation.\"\"\"
+        return close(got["order"].sort().values, torch.arange(20))
+
+A *play* measures what a trained model generates or controls, for a criterion. It runs with the
+scorer, who owns the world, and asks the model in the sandbox for one answer after the other:
+
+    @play("balance", returns="float32 [*]")  # the criterion's metric; what one answer must be
+    def balance(player, rng):                # scorer; one number for each episode, float [N]
+        state = torch.rand(100, 2, generator=rng)
+        for _ in range(50):
+            state = step(state, player.act(state))
+        return (state.abs().sum(1) < 0.1).float()
+"""
+
+from dllab.checks.arrays import Arrays, integers, normal, uniform, validate
+from dllab.checks.check import Check, check, collect, run_here
+from dllab.checks.outcome import PASS, Outcome, close, every, holds
+from dllab.checks.plays import Play, Player, play, plays_of
+
+__all__ = [
+    "PASS",
+    "Arrays",
+    "Check",
+    "Outcome",
+    "Play",
+    "Player",
+    "check",
+    "close",
+    "collect",
+    "every",
+    "holds",
+    "integers",
+    "normal",
+    "play",
+    "plays_of",
+    "run_here",
+    "uniform",
+    "validate",
+]
