@@ -5,10 +5,11 @@ from types import ModuleType
 
 import torch
 import torch.nn.functional as F
-from lightning import LightningModule, Trainer
+from lightning import LightningModule
 from torch import Tensor
 
 from dllab.checks import Arrays, Outcome, check, close, every, holds
+from dllab.checks.tools import fit
 from dllab.data import BatchLoader
 
 
@@ -462,14 +463,7 @@ def schedule_probe(lab: ModuleType, given: Arrays) -> Arrays:
         model.trainer.optimizers[0].param_groups[0]["lr"]
     )
     batches = BatchLoader({"image": given["image"], "label": torch.arange(16) % 2}, 4)
-    quiet = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    trainer = Trainer(max_epochs=2, accelerator="cpu", limit_val_batches=0, **quiet)
-    trainer.fit(model, batches, batches)
+    fit(model, batches, epochs=2)
     return {"rate": torch.tensor(rates)}
 
 

@@ -1,28 +1,8 @@
-"""Given to you: processes that know each other, on this machine.
-
-def work(rank):                      # runs in every process, with torch.distributed ready
-t = torch.tensor(float(rank))
-dist.all_reduce(t)
-return {"sum": t}
-
-run_ranks(3, work)                   # [{"sum": 3.}, {"sum": 3.}, {"sum": 3.}]
-"""
+"""Given to you: torch.distributed in a process by itself."""
 
 import os
-import signal
-import tempfile
-import time
-import warnings
-from collections.abc import Callable
-from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
 
-import torch
 import torch.distributed as dist
-from torch import Tensor
-
-Arrays = dict[str, Tensor]
-Work = Callable[[int], Arrays]
 
 
 def join_world() -> bool:
@@ -32,82 +12,3 @@ def join_world() -> bool:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     return True
-
-
-def run_ranks(world_size: int, work: Work, seconds: float = 30.0) -> list[Arrays]:
-    """What `work(rank)` returns on each of `world_size` processes, in the order of their ranks.
-
-    Processes are forked, so `work` may use anything that is in sight. The first one that fails ends
-    all: its NotImplementedError is raised here, anything else as a RuntimeError that names the
-    rank. A rank that is not done in time raises TimeoutError: most likely it waits for another.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder, pipes, children = Path(name), [], []
-        try:
-            for rank in range(world_size):
-                receive, send = Pipe(duplex=False)
-                children.append(_fork(rank, world_size, work, folder, send))
-                send.close()
-                pipes.append(receive)
-            _wait_for_all(pipes, time.monotonic() + seconds)
-            files = [folder / f"{rank}.pt" for rank in range(world_size)]
-            return [torch.load(file, weights_only=True) for file in files]
-        finally:
-            for child in children:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-
-
-def _fork(rank: int, world_size: int, work: Work, folder: Path, send: Connection) -> int:
-    """The id of a new process; in that process this function never returns."""
-    with warnings.catch_warnings():  # of other threads: a rank makes do without them
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            _rank(rank, world_size, work, folder, send)
-        finally:
-            os._exit(1)
-    return child
-
-
-def _rank(rank: int, world_size: int, work: Work, folder: Path, send: Connection) -> None:
-    """One process: meet the others at a file, work, and say None or what went wrong."""
-    torch.set_num_threads(1)  # a forked process must not use the threads of its parent
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # nobody outside is needed
-    problem = None
-    try:
-        store = dist.FileStore(str(folder / "store"), world_size)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size)
-        torch.save(work(rank), folder / f"{rank}.pt")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells
-        problem = isinstance(error, NotImplementedError), type(error).__name__, str(error)
-    send.send(problem)
-    time.sleep(3600)  # until all are done: whoever left now would break its neighbours' connections
-
-
-def _wait_for_all(pipes: list[Connection], deadline: float) -> None:
-    """Return when every rank has said None; raise for the first that says anything else."""
-    waiting = {pipe: rank for rank, pipe in enumerate(pipes)}
-    while waiting:
-        ready = wait(list(waiting), max(0.0, deadline - time.monotonic()))
-        if not ready:
-            late = " and ".join(map(str, waiting.values()))
-            raise TimeoutError(f"rank {late} did not finish: does it wait for another rank?")
-        for pipe in ready:
-            rank = waiting.pop(pipe)
-            problem = _said(pipe, rank)
-            if problem is None:
-                continue
-            unfinished, kind, text = problem
-            if unfinished:
-                raise NotImplementedError(text)
-            raise RuntimeError(f"rank {rank}: {kind}: {text}")
-
-
-def _said(pipe: Connection, rank: int) -> tuple[bool, str, str] | None:
-    try:
-        problem: tuple[bool, str, str] | None = pipe.recv()
-    except EOFError:
-        return False, "it ended", f"rank {rank} was killed or left by itself"
-    return problem

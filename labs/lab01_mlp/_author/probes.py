@@ -5,6 +5,7 @@ from types import ModuleType
 import torch
 
 from dllab.checks import Arrays
+from dllab.checks.tools import gradients
 from labs.lab01_mlp.checks import toy_model
 
 
@@ -14,8 +15,7 @@ def gradients_probe(lab: ModuleType, given: Arrays) -> Arrays:
     layer.load_state_dict({"weight": given["weight"], "bias": given["bias"]})
     x = given["x"].requires_grad_()
     lab.cross_entropy(layer(x), given["label"]).backward()
-    leaves = {"x": x, "weight": layer.weight, "bias": layer.bias}
-    return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in leaves.items()}
+    return gradients({"x": x, "weight": layer.weight, "bias": layer.bias})
 
 
 def far_logits_probe(lab: ModuleType, given: Arrays) -> Arrays:

@@ -5,6 +5,7 @@ from types import ModuleType
 import torch
 
 from dllab.checks import Arrays
+from dllab.checks.tools import gradients
 from labs.lab02_cnn.checks import norm_layer
 
 
@@ -21,7 +22,7 @@ def conv_gradients_probe(lab: ModuleType, given: Arrays) -> Arrays:
     """Differentiate a weighted sum of the learner's convolution."""
     leaves = {name: given[name].requires_grad_() for name in ("x", "weight", "bias")}
     (lab.conv2d(*leaves.values(), stride=2, padding=1) * given["pull"]).sum().backward()
-    return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in leaves.items()}
+    return gradients(leaves)
 
 
 def eval_mode_probe(lab: ModuleType, given: Arrays) -> Arrays:

@@ -1,0 +1,44 @@
+"""What probes of many labs need: gradients with no gaps, a short training without a word."""
+
+import logging
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dllab.checks.arrays import Arrays
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
+
+
+def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
+    """The gradient that each of the tensors holds, by name; zeros where there is none."""
+    return {
+        name: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        for name, leaf in leaves.items()
+    }
+
+
+def fit(model: "LightningModule", batches: Iterable[Arrays], epochs: int = 1) -> None:
+    """Let Lightning train a model on the CPU: no validation, no files, nothing printed."""
+    from lightning import Trainer  # slow to import, and the scorer needs none
+
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            trainer = Trainer(max_epochs=epochs, accelerator="cpu", limit_val_batches=0, **quiet)
+            trainer.fit(model, batches, batches)
+    finally:
+        log.setLevel(level)
