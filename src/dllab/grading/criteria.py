@@ -70,7 +70,7 @@ def _predicted(
     label = source.labels(lab.spec.arms[criterion.arm].data)
     if narrow := _too_narrow(prediction.scores, label):
         return replace(_blank(criterion), message=narrow)
-    return METRICS[criterion.metric](prediction.scores, label)
+    return METRICS[criterion.metric](prediction.scores, {"label": label})
 
 
 def _too_narrow(scores: Tensor, label: Tensor) -> str:

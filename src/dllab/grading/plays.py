@@ -1,6 +1,5 @@
 """Criteria that are played: the scorer owns the world, the model in the sandbox answers."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,8 +12,7 @@ from dllab.grading.predictions import weights_of
 from dllab.grading.seeds import derive, generator
 from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
-from dllab.metrics import METRICS, Measured, normal
-from dllab.metrics.intervals import Z_ONE_SIDED, Z_TWO_SIDED
+from dllab.metrics import METRICS, Measured, bounds_of_mean
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.session import Failure, Reply, Session
 
@@ -74,15 +72,14 @@ def _play(
 
 
 def measure(numbers: Tensor, criterion: Criterion) -> Measured:
-    """The mean of `[N]` numbers, and what chance leaves open: mean ± z · sd / √N."""
-    values = numbers.double()
-    n, mean = len(values), float(values.mean())
-    error = float(values.std()) / math.sqrt(n)
+    """The mean of `[N]` numbers, and what chance leaves open."""
+    bounds = bounds_of_mean(numbers)
+    mean = float(numbers.double().mean())
     return Measured(
         mean,
-        n,
-        normal(mean, error, Z_TWO_SIDED),
-        normal(mean, error, Z_ONE_SIDED),
+        len(numbers),
+        bounds.ci95,
+        bounds.one_sided,
         direction="max" if criterion.target > criterion.floor else "min",
     )
 

@@ -7,13 +7,18 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Z_TWO_SIDED = 1.959963984540054  # standard normal quantile of 0.975
 Z_ONE_SIDED = 1.6448536269514722  # of 0.95
 RESAMPLES = 2000
+CELLS = 1 << 21  # weights held at a time, 16 MiB of them: resamples come in portions
 
+Direction = Literal["max", "min"]
 Counts = NDArray[np.int64]
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Weights = NDArray[np.float64]  # [R, N]: how often each of R resamples has drawn each item
+Values = NDArray[np.float64]
+Statistic = Callable[[Weights], Values]  # a value for each row of weights, [R]
 
 
 class Interval(NamedTuple):
@@ -36,7 +41,15 @@ class Measured:
     ci95: Interval
     one_sided: Interval
     unit: str = ""
-    direction: Literal["max", "min"] = "max"
+    direction: Direction = "max"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What chance leaves open of a value: the two-sided interval, and the one-sided bounds."""
+
+    ci95: Interval
+    one_sided: Interval
 
 
 def wilson(successes: int, n: int, z: float) -> Interval:
@@ -56,16 +69,70 @@ def normal(mean: float, standard_error: float, z: float) -> Interval:
     return Interval(mean - z * standard_error, mean + z * standard_error)
 
 
-def bootstrap(confusion: Counts, statistic: Statistic) -> tuple[Interval, Interval]:
-    """Percentile bootstrap of a statistic of the confusion matrix (Efron 1979, Ann. Stat. 7, 1-26).
+def bounds_of_mean(numbers: Tensor, groups: Tensor | None = None) -> Bounds:
+    """Of the mean of `[N]` numbers: Wilson's interval where they are bool, else the normal one.
 
-    Drawing n items with replacement and counting them is one multinomial draw over the cells, so
-    all resamples are made at once. `statistic` maps `[R, C, C]` counts (row: truth, column:
-    prediction) to `[R]`. The seed is fixed: the same counts give the same interval. Returns the
-    two-sided 95 % interval and the one-sided 95 % bounds.
+    `groups` int64 `[N]` names the group of each item. Items of a group (a speaker's recordings, a
+    user's ratings) resemble each other, so that groups are what varies: the standard error is then
+    √(G/(G-1) Σ_g (Σ_{i in g} (x_i - mean))²) / N (Liang and Zeger 1986, Biometrika 73, 13-22).
+    With one item or group nothing can be told, and the interval is infinite.
     """
-    n, classes = int(confusion.sum()), len(confusion)
-    draws = np.random.default_rng(0).multinomial(n, confusion.ravel() / n, size=RESAMPLES)
-    values = statistic(draws.reshape(-1, classes, classes).astype(np.float64))
-    low, low_one, high_one, high = np.quantile(values, [0.025, 0.05, 0.95, 0.975]).tolist()
-    return Interval(low, high), Interval(low_one, high_one)
+    n, mean = len(numbers), float(numbers.double().mean())
+    if groups is None and not numbers.is_floating_point():
+        hits = int(numbers.sum())
+        return Bounds(wilson(hits, n, Z_TWO_SIDED), wilson(hits, n, Z_ONE_SIDED))
+    centred = (numbers.double() - mean).numpy()
+    if groups is not None:
+        centred = np.bincount(_numbered(groups.numpy()), weights=centred)
+    g = len(centred)
+    error = math.sqrt(g / (g - 1) * float(np.square(centred).sum())) / n if g > 1 else math.inf
+    return Bounds(normal(mean, error, Z_TWO_SIDED), normal(mean, error, Z_ONE_SIDED))
+
+
+def bootstrap(
+    statistic: Statistic,
+    counts: Counts,
+    groups: Counts | None = None,
+    resamples: int = RESAMPLES,
+    width: int = 0,
+) -> Bounds:
+    """Percentile bootstrap of a statistic of weighted units (Efron 1979, Ann. Stat. 7, 1-26).
+
+    A unit is an item, or several that are alike in all that the statistic sees: `counts` `[N]` says
+    how many. `statistic` maps weights `[R, N]`, how many items of each unit each of R resamples has
+    drawn, to values `[R]`. With `groups` `[N]` whole groups are drawn (Davison and Hinkley 1997,
+    Bootstrap Methods and their Application, 3.8). The seed is fixed: the same items give the same
+    interval. Memory is bounded, however many units there are; `width` is how many numbers the
+    statistic holds for a resample, where that is more.
+    """
+    rng = np.random.default_rng(0)
+    if groups is None:
+        drawn = counts
+    else:
+        of_unit = _numbered(groups)
+        drawn = np.ones(int(of_unit.max()) + 1, dtype=np.int64)
+    portion, values = max(1, CELLS // max(len(counts), width)), []
+    for done in range(0, resamples, portion):
+        weights = _draw(rng, drawn, min(portion, resamples - done))
+        values.append(statistic(weights if groups is None else weights[:, of_unit] * counts))
+    every = np.concatenate(values)
+    every = every[np.isfinite(every)]  # a draw may lack what the statistic needs, such as a class
+    if not len(every):
+        return Bounds(Interval(-math.inf, math.inf), Interval(-math.inf, math.inf))
+    low, low_one, high_one, high = np.quantile(every, [0.025, 0.05, 0.95, 0.975]).tolist()
+    return Bounds(Interval(low, high), Interval(low_one, high_one))
+
+
+def _draw(rng: np.random.Generator, counts: Counts, rows: int) -> Weights:
+    """As many items as there are, drawn with replacement: how many of each unit, [R, N]."""
+    n, total = len(counts), int(counts.sum())
+    if total > n:
+        return rng.multinomial(total, counts / total, size=rows).astype(np.float64)
+    flat = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
+    return np.bincount(flat.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _numbered(groups: Counts) -> Counts:
+    """Groups as numbers from 0 without gaps."""
+    numbers: Counts = np.unique(groups, return_inverse=True)[1]
+    return numbers
