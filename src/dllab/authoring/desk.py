@@ -2,6 +2,7 @@
 
     desk = Desk("03")
     lab = desk.load()            # lab.py as it is now, as a module
+    desk.look("reviews")         # some items of a data set
     desk.check("lstm-cell")      # its visible checks
     run = desk.train("trainer.max_epochs=1")
 
@@ -11,8 +12,11 @@ Mistakes in lab.py are shown and not raised, so a notebook runs on to its end.
 import atexit
 import sys
 from collections.abc import Sequence
+from html import escape
 from types import ModuleType
 
+from dllab import data
+from dllab.data.kinds import Shown, item_at, kind_of
 from dllab.errors import LabError, LearnerError
 from dllab.grading.code_checks import check_code, load_checks
 from dllab.grading.rows import Row
@@ -45,6 +49,16 @@ class Desk:
             _show(error)
             return None
 
+    def look(self, name: str, count: int = 8) -> "Gallery":
+        """The first items of a data set's training split, with their labels."""
+        dataset, items = data.find(name), data.items(name, "train")
+        kind, label = kind_of(dataset), items.get("label")
+        of = [""] * count
+        if label is not None and label.dim() == 1:
+            of = [_named(dataset.classes, value) for value in label[:count].tolist()]
+        shown = [kind.show(dataset, item_at(dataset, items, i)) for i in range(count)]
+        return Gallery(list(zip(of, shown, strict=True)))
+
     def check(self, *tasks: str, seed: int = 0) -> None:
         """Run the visible checks of these tasks (default: all) on lab.py as it is now."""
         checks = [c for c in load_checks(self.lab, hidden=False) if c.id in self.lab.spec.visible]
@@ -65,6 +79,36 @@ class Desk:
         except LabError as error:
             _show(error)
             return None
+
+
+class Gallery:
+    """Items with what they are, as a notebook shows them."""
+
+    def __init__(self, items: Sequence[tuple[str, Shown]]) -> None:
+        self.items = items
+
+    def _repr_html_(self) -> str:
+        """What Jupyter asks for."""
+        return "".join(
+            f'<figure style="display: inline-block; max-width: 30em">{_drawn(shown)}'
+            f"<figcaption>{escape(of)}</figcaption></figure>"
+            for of, shown in self.items
+        )
+
+
+def _drawn(shown: Shown) -> str:
+    if shown.image:
+        return f'<img src="{shown.image}" width="112" style="image-rendering: pixelated">'
+    lines = "".join(
+        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="0.5"/>'
+        for line in shown.lines
+    )
+    drawing = f'<svg viewBox="0 0 100 40" width="300">{lines}</svg>' if lines else ""
+    return drawing + escape(shown.text)
+
+
+def _named(classes: Sequence[str], label: float) -> str:
+    return classes[int(label)] if classes else f"{label:g}"
 
 
 def _print_rows(rows: Sequence[Row]) -> None:

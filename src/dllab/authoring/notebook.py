@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dllab.data import catalog
+from dllab.data import find
 from dllab.lab.find import Lab
 from dllab.lab.starter import starter_text
 from dllab.lab.todo import PREFIX
@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from dllab.authoring.desk import Desk
-from dllab.data import catalog, load, vocabulary
+from dllab.data import load
 
 desk = Desk("{number}")
 lab = desk.load()  # your lab.py; run this cell again after an edit
@@ -34,30 +34,6 @@ lab"""
 _LOOK = """\
 train = load("{name}", "train")
 {{name: (list(value.shape), value.dtype) for name, value in train.items()}}"""
-
-_PICTURES = {
-    "image": """\
-names = catalog()["{name}"].classes
-figure, axes = plt.subplots(2, 8, figsize=(12, 3.6), layout="constrained")
-for axis, image, label in zip(axes.flat, train["image"], train["label"]):
-    axis.imshow(image.permute(1, 2, 0), cmap="gray")
-    axis.set_title(names[label] if names else int(label), fontsize=8)
-    axis.axis("off")
-plt.show()""",
-    "series": """\
-figure, axes = plt.subplots(1, 4, figsize=(12, 2.6), sharey=True, layout="constrained")
-for axis, series, length, label in zip(axes, train["series"], train["lengths"], train["label"]):
-    axis.plot(series[:length])
-    axis.set_title(f"class {{int(label)}}, {{int(length)}} steps", fontsize=9)
-plt.show()""",
-    "text": """\
-words = vocabulary("{name}")
-for tokens, length, label in zip(train["tokens"][:4], train["lengths"], train["label"]):
-    print(int(label), " ".join(words[token] for token in tokens[:length]), end="\\n\\n")""",
-    "stream": """\
-letters = vocabulary("{name}")
-print("".join(letters[token] for token in train["tokens"][:400]))""",
-}
 
 _TRAIN = """\
 run = desk.train({overrides})
@@ -143,10 +119,9 @@ def _sections(markdown: str) -> list[str]:
 
 def _task_cells(lab: Lab) -> Iterator[Cell]:
     for name in dict.fromkeys(arm.data for arm in lab.spec.arms.values() if arm.data):
-        data = catalog()[name]
-        yield Cell("markdown", f"## The data: {data.title}")
+        yield Cell("markdown", f"## The data: {find(name).title}")
         yield Cell("code", _LOOK.format(name=name))
-        yield Cell("code", _PICTURES[data.kind].format(name=name))
+        yield Cell("code", f'desk.look("{name}")')
     yield Cell("markdown", f"## Task by task\n\nWrite in `{lab.folder.name}/lab.py`, then run.")
     for task, text in _tasks(starter_text(lab)):
         hint = f"Stuck? `dllab hint {lab.number} {task}`"

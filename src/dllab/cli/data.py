@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
-    """Register the command and its three actions."""
-    parser = subparsers.add_parser("data", help="the data sets: list, fetch, verify")
+    """Register the command and its actions."""
+    parser = subparsers.add_parser("data", help="the data sets: list, fetch, verify, build")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="what there is, and what is at hand")
     listing.add_argument("--json", action="store_true", help="everything, for programs")
@@ -21,10 +21,13 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     get.set_defaults(run=run_get)
     check = actions.add_parser("verify", help="hash every data file again")
     check.set_defaults(run=run_verify)
+    make = actions.add_parser("build", help="for authors: divide a set, write its files and sums")
+    make.add_argument("name", metavar="NAME")
+    make.set_defaults(run=run_build)
 
 
 def run_list(args: argparse.Namespace) -> int:
-    """Print the catalog as a table or as JSON."""
+    """Print all sets as a table or as JSON."""
     from dllab.data import catalog
 
     entries = {name: _entry(dataset) for name, dataset in catalog().items()}
@@ -37,8 +40,8 @@ def run_list(args: argparse.Namespace) -> int:
 
 def run_get(args: argparse.Namespace) -> int:
     """Fetch the original source of a set, and decode all splits into the cache; or weights."""
-    from dllab.data import load, pretrained
-    from dllab.data.catalog import RELEASED, find
+    from dllab.data import find, load, pretrained
+    from dllab.data.description import RELEASED
     from dllab.data.fetch import source_rows
     from dllab.data.weights import all_weights
 
@@ -70,22 +73,33 @@ def run_verify(_: argparse.Namespace) -> int:
     return 0
 
 
-def _entry(dataset: "DataSet") -> dict[str, Any]:
-    from dllab.data.fetch import is_downloaded
+def run_build(args: argparse.Namespace) -> int:
+    """Make a set's files anew from its source, and record what was found in its dataset.yaml."""
+    from dllab.data import find
+    from dllab.data.build import build
 
-    fetched = any(is_downloaded(dataset, source) for source in dataset.sources)
-    smallest = min(source.bytes for source in dataset.sources if source.bytes)
+    built = build(find(args.name))
+    parts = ", ".join(f"{count:,} {part}" for part, count in built.parts.items())
+    print(f"{args.name}  {built.rows:,} rows: {parts}")
+    return 0
+
+
+def _entry(dataset: "DataSet") -> dict[str, Any]:
+    from dllab.data.fetch import is_at_hand
+
+    about = dataset.about
     return {
-        "title": dataset.title,
-        "kind": dataset.kind,
-        "licence": dataset.licence,
-        "parts": dict(dataset.parts),
-        "shapes": dict(dataset.shapes),
+        "title": about.title,
+        "kind": about.kind,
+        "licence": about.licence,
+        "parts": dict(dataset.built.parts),
+        "columns": {name: str(column) for name, column in about.columns.items()},
         "classes": list(dataset.classes),
-        "committed": dataset.committed,
-        "fetched": fetched,
-        "download_bytes": smallest,
-        "origin": dataset.origin,
+        "committed": about.committed,
+        "fetched": any(is_at_hand(dataset, source) for source in about.sources),
+        "download_bytes": min((s.bytes for s in about.sources if s.bytes), default=0),
+        "origin": about.origin,
+        "folder": str(dataset.folder),
     }
 
 

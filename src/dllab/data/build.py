@@ -1,124 +1,104 @@
-"""Make everything under data/ from the original sources; the same sources give the same rows.
+"""Make the files of a set from its original source; the same source gives the same rows.
 
-    python -m dllab.data.build [NAME …]
-
-Writes each set's partition, its committed splits as parquet and its vocabulary, and enters their
-checksums in data/catalog.yaml. Only for those who maintain the data: a changed partition makes all
-recorded thresholds void.
+Writes its partition, its committed splits as parquet and its vocabulary, and `built` at the end of
+its dataset.yaml. A changed partition makes all recorded thresholds void.
 """
 
-import io
 import json
-import re
-import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
+import yaml
+from safetensors.torch import save_file
 from torch import Tensor
 
-from dllab.data.catalog import PARTS, RELEASED, DataSet, catalog, data_folder
+from dllab.data.catalog import DATASET, PARTITION, SHARED, VOCABULARY, DataSet
+from dllab.data.description import PARTS, RELEASED, Built
 from dllab.data.fetch import source_rows
 from dllab.data.files import atomic, sha256_of
-from dllab.data.formats import Rows, content_sha256, pick, read_parquet
+from dllab.data.kinds import kind_of
+from dllab.data.parquet import write_parquet
 from dllab.data.partition import partition
-from dllab.data.text import build_vocabulary, words
+from dllab.data.rows import Rows, content_sha256, pick
 
-MIN_COUNT = {"text": 3, "stream": 1}
+HEAD = "# What `dllab data build` found; nothing from here on is written by hand.\n"
 
 
-def build(dataset: DataSet) -> None:
-    """Write the partition, the committed splits and the vocabulary of one set."""
-    rows = source_rows(dataset)
+def build(dataset: DataSet) -> Built:
+    """Write the files of one set, decode its released rows to see that they fit, and record both.
+
+    Raises:
+        DataError: no source delivers, or the rows do not fit the description.
+
+    """
+    rows, kind = source_rows(dataset), kind_of(dataset)
     parts = partition(dataset, rows)
-    _write_partition(dataset, parts)
-    for split in RELEASED if dataset.committed else ():
-        ids = torch.tensor([i for i, part in enumerate(parts) if part == split])
-        write_split(
-            data_folder() / dataset.name / f"{split}.parquet", dataset, pick(rows, ids), ids
-        )
-    if dataset.kind in MIN_COUNT:
-        train = pick(rows, torch.tensor([i for i, part in enumerate(parts) if part == "train"]))
-        _write_vocabulary(dataset, [str(text) for text in train["text"]])
-    for path in dataset.files:
-        _enter(path, sha256_of(data_folder() / path))
-    print(dataset.name, {part: parts.count(part) for part in PARTS})
+    released = {split: _of(dataset, rows, parts, split) for split in RELEASED}
+    files = [_write_partition(dataset, parts)]
+    if dataset.about.committed:
+        files += [_write_split(dataset, split, *released[split]) for split in RELEASED]
+        files += _write_shared(dataset, rows)
+    if vocabulary := kind.vocabulary(released["train"][0]):
+        files.append(_write_vocabulary(dataset, vocabulary))
+    built = Built(
+        rows=len(parts),
+        content=content_sha256(rows),
+        parts={part: parts.count(part) for part in PARTS if part in parts},  # type: ignore[misc]
+        files={path.name: sha256_of(path) for path in files},
+    )
+    done = replace(dataset, about=dataset.about.model_copy(update={"built": built}))
+    for split in RELEASED:
+        kind.decode(done, released[split][0])
+    _record(dataset, built)
+    return built
 
 
-def write_split(path: Path, dataset: DataSet, rows: Rows, ids: Tensor) -> None:
-    """One split as parquet that `datasets.load_dataset` understands; read back to be sure."""
-    columns: dict[str, Any] = {"id": ids.tolist()}
-    features = {"id": datasets.Value("int32")}
-    for name, values in rows.items():
-        columns[name], features[name] = _encoded(name, values, dataset)
-    schema = datasets.Features(features).arrow_schema  # carries what `datasets` wants to know
-    with atomic(path) as unfinished:
-        pq.write_table(pa.table(columns, schema=schema), unfinished, compression="zstd")
-        back = {name: column for name, column in read_parquet(unfinished).items() if name in rows}
-        assert content_sha256(back) == content_sha256(rows), f"{path} does not read back"
+def _of(dataset: DataSet, rows: Rows, parts: list[str], split: str) -> tuple[Rows, Tensor]:
+    ids = torch.tensor([i for i, part in enumerate(parts) if part == split])
+    return pick(rows, ids, dataset.shared), ids
 
 
-def _encoded(name: str, values: Any, dataset: DataSet) -> tuple[list[Any], Any]:
-    if name == "image":
-        return [{"bytes": _png(image), "path": None} for image in values], datasets.Image()
-    if name == "label":
-        return values.tolist(), datasets.ClassLabel(names=list(dataset.classes))
-    if name == "series":
-        step = datasets.List(datasets.Value("float32"))
-        return [series.tolist() for series in values], datasets.List(step)
-    return list(values), datasets.Value("string")
-
-
-def _png(image: Tensor) -> bytes:
-    buffer = io.BytesIO()
-    pixels = image.squeeze(0) if image.shape[0] == 1 else image.permute(1, 2, 0)
-    Image.fromarray(pixels.numpy()).save(buffer, format="png", optimize=True)
-    return buffer.getvalue()
-
-
-def _write_partition(dataset: DataSet, parts: list[str]) -> None:
-    path = data_folder() / "partition" / f"{dataset.name}.parquet"
+def _write_partition(dataset: DataSet, parts: list[str]) -> Path:
+    path = dataset.folder / PARTITION
     with atomic(path) as unfinished:
         column = pa.array(parts).dictionary_encode()
         pq.write_table(pa.table({"part": column}), unfinished, compression="zstd")
-    _enter(f"partition of {dataset.name}", sha256_of(path))
+    return path
 
 
-def _write_vocabulary(dataset: DataSet, texts: list[str]) -> None:
-    tokens = [
-        token for text in texts for token in (words(text) if dataset.kind == "text" else text)
-    ]
-    entries = build_vocabulary(tokens, MIN_COUNT[dataset.kind])
-    with atomic(data_folder() / dataset.name / "vocabulary.json") as unfinished:
-        text = json.dumps(entries, ensure_ascii=False, indent=0)
-        unfinished.write_text(text + "\n", encoding="utf-8")
+def _write_split(dataset: DataSet, split: str, rows: Rows, ids: Tensor) -> Path:
+    path = dataset.folder / f"{split}.parquet"
+    own = {name: values for name, values in rows.items() if name not in dataset.shared}
+    write_parquet(path, dataset, own, ids)
+    return path
 
 
-def _enter(what: str, sha256: str) -> None:
-    """Put a checksum into the catalog, leaving its comments and layout alone."""
-    path = data_folder() / "catalog.yaml"
-    text = path.read_text(encoding="utf-8")
-    if what.startswith("partition of "):
-        name = what.removeprefix("partition of ")
-        pattern = rf'(?ms)(^{name}:.*?^  partition: )("?[0-9a-f]*"?)$'
-    else:
-        pattern = rf'(?m)(^    {re.escape(what)}: )("?[0-9a-f]*"?)$'
-    text, found = re.subn(pattern, rf'\g<1>"{sha256}"', text, count=1)
-    assert found == 1, f"{path} has no entry for the {what}"
+def _write_shared(dataset: DataSet, rows: Rows) -> list[Path]:
+    """What all items share, once, beside the splits."""
+    if not dataset.shared:
+        return []
+    path = dataset.folder / SHARED
+    whole = {name: torch.as_tensor(rows[name]).contiguous() for name in dataset.shared}
     with atomic(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        save_file(whole, unfinished)
+    return [path]
 
 
-def main(names: list[str]) -> None:
-    """Build the named sets, or all."""
-    for dataset in catalog().values():
-        if not names or dataset.name in names:
-            build(dataset)
+def _write_vocabulary(dataset: DataSet, vocabulary: list[str]) -> Path:
+    path = dataset.folder / VOCABULARY
+    with atomic(path) as unfinished:
+        text = json.dumps(vocabulary, ensure_ascii=False, indent=0)
+        unfinished.write_text(text + "\n", encoding="utf-8")
+    return path
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _record(dataset: DataSet, built: Built) -> None:
+    """Put `built` at the end of dataset.yaml; what the author wrote stays as it is."""
+    path = dataset.folder / DATASET
+    text = path.read_text(encoding="utf-8").partition(HEAD)[0]
+    found = yaml.safe_dump({"built": built.model_dump()}, sort_keys=False, width=100)
+    with atomic(path) as unfinished:
+        unfinished.write_text(f"{text.rstrip()}\n\n{HEAD}{found}", encoding="utf-8")

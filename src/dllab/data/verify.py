@@ -1,14 +1,15 @@
 """Hash everything again: committed files, partitions, downloads and decoded caches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dllab.data.cache import read
-from dllab.data.catalog import RESTORE, DataSet, cache_folder, catalog, data_folder
-from dllab.data.fetch import download_folder
+from dllab.data.catalog import RESTORE, cache_folder, catalog
+from dllab.data.description import Source
+from dllab.data.fetch import Wanted, download_folder
 from dllab.data.files import DataError, check_sha256
-from dllab.data.weights import Weights, all_weights
+from dllab.data.weights import all_weights
 
 
 @dataclass(frozen=True)
@@ -28,24 +29,19 @@ class Finding:
 def verify() -> Iterator[Finding]:
     """One finding per file, as they are checked."""
     for dataset in catalog().values():
-        yield _check(_partition_file(dataset), dataset.partition, RESTORE)
-        for path, sha256 in dataset.files.items():
-            yield _check(data_folder() / path, sha256, RESTORE)
-        yield from _downloads(dataset)
+        for file, sha256 in dataset.built.files.items():
+            yield _check(dataset.folder / file, sha256, RESTORE)
+        yield from _downloads(dataset, dataset.about.sources)
     for weights in all_weights().values():
-        yield from _downloads(weights)
+        yield from _downloads(weights, weights.about.sources)
     for cache in sorted(cache_folder().glob("*.safetensors")):
         damaged = read(cache) is None
         problem = f"{cache} is damaged" if damaged else ""
         yield Finding(cache, problem, "delete it: it is made anew when needed" if damaged else "")
 
 
-def _partition_file(dataset: DataSet) -> Path:
-    return data_folder() / "partition" / f"{dataset.name}.parquet"
-
-
-def _downloads(wanted: DataSet | Weights) -> Iterator[Finding]:
-    for source in wanted.sources:
+def _downloads(wanted: Wanted, sources: Iterable[Source]) -> Iterator[Finding]:
+    for source in sources:
         for file, sha256 in source.files.items():
             path = download_folder(wanted) / file
             if sha256 and path.is_file():

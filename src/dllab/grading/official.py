@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dllab.data.catalog import data_folders
 from dllab.errors import LabError, Ungradable, legible
 from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
@@ -48,7 +49,7 @@ def require_sound(terms: Terms) -> None:
     if terms.hidden is None:
         return
     hidden, lab = terms.hidden.resolve(), find_lab(terms.root, about(terms.hidden)["lab"])
-    for shown in (lab.folder, terms.root / "data", Path(sys.prefix), Path(sys.base_prefix)):
+    for shown in (lab.folder, *data_folders(terms.root), Path(sys.prefix), Path(sys.base_prefix)):
         if hidden.is_relative_to(shown.resolve()):
             raise LabError(
                 f"{terms.hidden} lies in {shown}, which learner code can read",

@@ -1,38 +1,31 @@
 """What a model got wrong: the confusion matrix, and the worst mistakes as one can see them."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
 from dllab import data
+from dllab.data import DataSet
+from dllab.data.kinds import Shown, item_at, kind_of
 from dllab.errors import LabError
 from dllab.rundir.run import ArmFolder
 
 SHOWN = 12  # worst mistakes on a page
 MATRIX_MAX = 20  # classes beyond which a matrix cannot be read; the pairs then stand alone
-WORDS_MAX = 60
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong item. Exactly one of `image` (a PNG data URI), `text` and `lines` is filled.
-
-    `lines` are polylines for an SVG of 100 by 40, one for each dimension of a series.
-    """
+    """One wrong item: what it is, what the model said, and how much it believed in either."""
 
     truth: str
     said: str
     p_truth: float
     p_said: float
-    image: str = ""
-    text: str = ""
-    lines: tuple[str, ...] = ()
+    item: Shown
 
 
 @dataclass(frozen=True)
@@ -55,35 +48,45 @@ class Mistakes:
 
 
 def read_mistakes(arm: ArmFolder, dataset: str) -> Mistakes | None:
-    """What an arm got wrong on the validation split; None where predictions or data are missing."""
+    """What an arm got wrong on the validation split.
+
+    None where predictions or data are missing, and where the answers are no classes.
+    """
     if not dataset or not arm.predictions.is_file():
         return None
     arrays = load_file(arm.predictions)
     scores, label = arrays.get("scores"), arrays.get("label")
-    if scores is None or label is None or scores.dim() != 2 or len(scores) != len(label):
+    if scores is None or label is None or not _is_classes(scores, label):
         return None
     try:
-        items, classes = data.items(dataset, "val"), _class_names(dataset)
+        items, about = data.items(dataset, "val"), data.find(dataset)
     except LabError:
         return None
-    if len(items["label"]) != len(label) or not torch.equal(items["label"], label):
+    if "label" not in items or not torch.equal(items["label"], label):
         return None  # the data has changed since: pictures of other items would mislead
-    return Mistakes(
-        _confusion(scores, label, classes), _worst(scores, label, items, classes, dataset)
-    )
+    names = _class_names(about, max(scores.shape[1], int(label.max()) + 1))
+    return Mistakes(_confusion(scores, label, names), _worst(scores, label, items, names, about))
 
 
-def _class_names(dataset: str) -> list[str]:
-    return data.class_names(dataset) or [_visible(token) for token in data.vocabulary(dataset)]
+def _is_classes(scores: Tensor, label: Tensor) -> bool:
+    """Whether these are scores of classes [N, C] and their numbers, int64 [N]."""
+    return scores.dim() == 2 and label.dtype == torch.int64 and label.shape == scores.shape[:1]
 
 
-def _confusion(scores: Tensor, label: Tensor, classes: Sequence[str]) -> Confusion:
+def _class_names(about: DataSet, count: int) -> list[str]:
+    """Names of `count` classes; of a stream, its tokens; numbers for those without a name."""
+    names = list(about.classes)
+    if not names and kind_of(about).cuts:
+        names = [_visible(token) for token in about.vocabulary()]
+    return [names[i] if i < len(names) else str(i) for i in range(count)]
+
+
+def _confusion(scores: Tensor, label: Tensor, names: Sequence[str]) -> Confusion:
     """Counts from scores float [N, C] and label int64 [N]."""
-    count = max(scores.shape[1], int(label.max()) + 1)
+    count = len(names)
     flat = torch.bincount(label * count + scores.argmax(1), minlength=count * count)
     table = flat.reshape(count, count)
     wrong = table.clone().fill_diagonal_(0).flatten()
-    names = _named(classes, count)
     pairs = [
         (names[i // count], names[i % count], int(wrong[i]))
         for i in wrong.argsort(descending=True)[:5].tolist()
@@ -99,12 +102,12 @@ def _confusion(scores: Tensor, label: Tensor, classes: Sequence[str]) -> Confusi
     )
 
 
-def _named(classes: Sequence[str], count: int) -> list[str]:
-    return [classes[i] if i < len(classes) else str(i) for i in range(count)]
-
-
 def _worst(
-    scores: Tensor, label: Tensor, items: Mapping[str, Tensor], classes: Sequence[str], dataset: str
+    scores: Tensor,
+    label: Tensor,
+    items: Mapping[str, Tensor],
+    names: Sequence[str],
+    about: DataSet,
 ) -> tuple[Mistake, ...]:
     """Wrong items in which the model believed least in the truth."""
     chances = scores.double().softmax(1)
@@ -112,49 +115,16 @@ def _worst(
     p_truth = chances.gather(1, label[:, None]).squeeze(1)
     wrong = torch.where(said != label)[0]
     order = wrong[p_truth[wrong].argsort(stable=True)][:SHOWN]
-    names = _named(classes, scores.shape[1])
+    kind = kind_of(about)
     return tuple(
-        _picture(
-            {name: tensor[i] for name, tensor in items.items()},
-            dataset,
-            (names[int(label[i])], names[int(said[i])], float(p_truth[i]), float(chances[i].max())),
+        Mistake(
+            names[int(label[i])],
+            names[int(said[i])],
+            float(p_truth[i]),
+            float(chances[i].max()),
+            kind.show(about, item_at(about, items, i)),
         )
         for i in order.tolist()
-    )
-
-
-def _picture(
-    item: Mapping[str, Tensor], dataset: str, said: tuple[str, str, float, float]
-) -> Mistake:
-    if "image" in item:
-        return Mistake(*said, image=_png(item["image"]))
-    if "series" in item:
-        return Mistake(*said, lines=_polylines(item["series"][: int(item["lengths"])]))
-    length = int(item["lengths"]) if "lengths" in item else len(item["tokens"])
-    vocabulary = data.vocabulary(dataset)
-    tokens = [vocabulary[i] for i in item["tokens"][:length].tolist()]
-    if all(len(token) <= 1 for token in vocabulary[2:]):
-        return Mistake(*said, text="".join(tokens[-200:]))
-    return Mistake(*said, text=" ".join(tokens[:WORDS_MAX]) + (" …" * (length > WORDS_MAX)))
-
-
-def _png(image: Tensor) -> str:
-    """A uint8 image `[C, H, W]` with 1 or 3 channels as a data URI."""
-    grey = image.shape[0] == 1
-    pixels = image[0] if grey else image.permute(1, 2, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.contiguous().numpy()).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _polylines(series: Tensor) -> tuple[str, ...]:
-    """A series `[T, D]` as D polylines, all on one scale."""
-    low, high = float(series.min()), float(series.max())
-    scaled = 38 - 36 * (series - low) / max(high - low, 1e-9)
-    width = 100 / max(len(series) - 1, 1)
-    return tuple(
-        " ".join(f"{t * width:.1f},{y:.1f}" for t, y in enumerate(line))
-        for line in scaled.T.tolist()
     )
 
 

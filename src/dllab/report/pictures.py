@@ -59,13 +59,14 @@ def _gallery(worst: tuple[Mistake, ...]) -> Picture:
 
 
 def _show(axes: Axes, mistake: Mistake) -> None:
-    if mistake.image:
-        content = base64.b64decode(mistake.image.partition(",")[2])
+    item = mistake.item
+    if item.image:
+        content = base64.b64decode(item.image.partition(",")[2])
         axes.imshow(np.asarray(Image.open(io.BytesIO(content))), cmap="gray")
-    for line in mistake.lines:
+    for line in item.lines:
         points = [point.split(",") for point in line.split()]
         axes.plot([float(x) for x, _ in points], [-float(y) for _, y in points], linewidth=0.8)
-    text = textwrap.fill(mistake.text, 34, max_lines=10, placeholder=" …", replace_whitespace=True)
+    text = textwrap.fill(item.text, 34, max_lines=10, placeholder=" …", replace_whitespace=True)
     axes.text(0, 1, text, va="top", fontsize=8, parse_math=False, transform=axes.transAxes)
 
 

@@ -22,8 +22,8 @@ from torch import Tensor
 import dllab
 from dllab.errors import InfraError, legible
 from dllab.lab.find import Lab
-from dllab.lab.spec import load_yaml
 from dllab.sandbox.channel import Channel, LostError
+from dllab.sandbox.datasets import view_of
 from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.job import Backend, Child, Job
 from dllab.sandbox.limits import Limits
@@ -274,12 +274,13 @@ class Session:
 
     def _job(self) -> Job:
         labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
-        author, data = self._lab.folder / "_author", self._lab.root / "data"
-        rows = () if self._released else tuple(data.glob("*/*.parquet"))
-        weights = _pretrained(self._lab.root) if self._released else ()
+        author = self._lab.folder / "_author"
+        data = view_of(self._lab.root, released=self._released)
         return Job(
             command=WORKER,
-            environment=_environment(self._scratch, source, self._lab.root, self._limits),
+            environment=_environment(
+                self._scratch, source, self._lab.root, data.labs, self._limits
+            ),
             scratch=self._scratch,
             readable=(
                 Path(sys.prefix),
@@ -289,13 +290,12 @@ class Session:
                 self._lab.folder,
                 author / "probes.py",
                 self._lab.root / "pyproject.toml",
-                data,
-                *weights,
+                *data.readable,
                 self._code,
             ),
             # behind a link as well: what is readable is so at its real place too
             hidden=tuple(
-                dict.fromkeys(p for path in (author, *rows) for p in (path, path.resolve()))
+                dict.fromkeys(p for path in (author, *data.hidden) for p in (path, path.resolve()))
             ),
             searched=(source, labs),
             limits=self._limits,
@@ -313,14 +313,9 @@ def open_session(
     return Session(lab, code, backend, limits, released=released)
 
 
-def _pretrained(root: Path) -> tuple[Path, ...]:
-    """What was fetched of pretrained weights. The folders beside hold rows that are reserved."""
-    known = root / "data" / "weights.yaml"
-    names = load_yaml(known) if known.is_file() else ()
-    return tuple(root / ".cache" / "downloads" / name for name in names)
-
-
-def _environment(scratch: Path, source: Path, root: Path, limits: Limits) -> dict[str, str]:
+def _environment(
+    scratch: Path, source: Path, root: Path, labs: str, limits: Limits
+) -> dict[str, str]:
     """Nothing of the grader's own environment but the language: no tokens, no proxies, no paths."""
     return {
         "PATH": "/usr/bin:/bin",
@@ -331,6 +326,7 @@ def _environment(scratch: Path, source: Path, root: Path, limits: Limits) -> dic
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "DLLAB_ROOT": str(root),
+        "DLLAB_LABS": labs,
         "OMP_NUM_THREADS": str(limits.threads),
         "MKL_NUM_THREADS": str(limits.threads),
     }
