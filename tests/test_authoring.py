@@ -18,7 +18,7 @@ from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.leaks import secrets_of
-from dllab.authoring.mutants import load_mutants
+from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.mutation import generate, sample
 from dllab.authoring.record import write_record
 from dllab.authoring.rules import FAST
@@ -26,11 +26,12 @@ from dllab.authoring.rules_training import thresholds
 from dllab.authoring.scaffold import scaffold
 from dllab.authoring.thresholds import Spread, pass_threshold, recipe_of, rounded
 from dllab.authoring.trial import Trial
+from dllab.checks.mutants import Mutant
 from dllab.cli.main import main
 from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.spec import load_spec
-from dllab.lab.starter import make_starter
+from dllab.lab.starter import make_starter, solution_regions
 
 REPO = Path(__file__).resolve().parent.parent
 SOLUTION = """
@@ -47,6 +48,27 @@ def outside(x):
 
 
 # --- generated mutants ----------------------------------------------------------------------------
+
+
+def test_a_mutant_is_planted_by_edits_or_by_the_code_of_a_task():
+    by_edit = Mutant("a", catches="c", why="w", edits=[("return x + 1", "return x + 2")])
+    assert plant(by_edit, SOLUTION) == SOLUTION.replace("return x + 1", "return x + 2")
+    task = next(iter(solution_regions(SOLUTION)))
+    by_code = Mutant("b", catches="c", why="w", code={task: "\nif x:\n    pass\nreturn None\n"})
+    planted = plant(by_code, SOLUTION)
+    first, last = solution_regions(planted)[task]
+    assert planted.splitlines()[first - 1 : last] == [
+        "    if x:",
+        "        pass",
+        "    return None",
+    ]
+    for bad, words in (
+        (Mutant("a", catches="c", why="w", edits=[("no such text", "")]), "0 times"),
+        (Mutant("a", catches="c", why="w", code={"none": "pass"}), "there is no task 'none'"),
+        (Mutant("a", catches="c", why="w"), "changes nothing"),
+    ):
+        with pytest.raises(LabError, match=words):
+            plant(bad, SOLUTION)
 
 
 def test_mutants_are_of_every_kind_and_stay_inside_the_region():
@@ -226,7 +248,8 @@ def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
 def test_trials_are_kept_until_they_are_written(scratch, capsys):
     lab = scaffold(scratch, "12", "augment")
     metric = {"value": 0.8, "ci95": [0.79, 0.81], "n": 2000}
-    for source in (None, *(mutant.source for mutant in load_mutants(lab))):
+    solution = lab.solution.read_text()
+    for source in (None, *(plant(mutant, solution) for mutant in load_mutants(lab))):
         for seed in range(5):
             trial = Trial(seed, 0, metrics={"accuracy": {**metric, "value": 0.9 + seed / 1000}})
             KeptTrials(lab).get_or_run(source, seed, lambda trial=trial: trial)

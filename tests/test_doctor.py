@@ -45,6 +45,10 @@ def test_a_lab_of_every_kind_is_sound(root):
         assert diagnosis.faults == (), diagnosis.lab.id
 
 
+def mutants(folder: Path) -> Path:
+    return folder / "_author/mutants.py"
+
+
 # What is done to a sound lab, and the one rule that must speak of it.
 BREAKS = {
     "loads": lambda f: (f / "_author/solution.py").unlink(),
@@ -64,8 +68,9 @@ BREAKS = {
     "judges": lambda f: edit(
         f / "checks.py", 'close(got["push"]', 'close(1 / int(got["push"].max() < 1) * got["push"]'
     ),
-    "mutants": lambda f: edit(f / "_author/mutants/unsquashed.py", '"act"', '"cost"'),
-    "every-check": lambda f: (f / "_author/mutants/unsquashed.py").unlink(),
+    "mutants": lambda f: edit(mutants(f), 'catches="act"', 'catches="cost"'),
+    "says": lambda f: edit(mutants(f), 'catches="act"', 'catches="act", says="no such word"'),
+    "every-check": lambda f: edit(mutants(f), 'catches="act"', 'catches="rest"'),
     "kill-rate": lambda f: edit(f / "checks.py", 'got["cost"], total', "total, total"),
     "equivalent": lambda f: (f / "_author/equivalent.yaml").write_text(
         "- {before: a, after: b, reason: none}"
@@ -126,7 +131,7 @@ def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
 
 def test_code_that_ends_the_process_is_caught(root):
     lab = write_kind(root, "control")
-    edit(lab.folder / "_author/mutants/unsquashed.py", ', "self.', ', "exit() or self.')
+    edit(mutants(lab.folder), ', "self.', ', "exit() or self.')
     assert faults(lab) == {}
 
 

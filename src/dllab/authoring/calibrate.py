@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dllab.authoring.kept import KeptTrials
-from dllab.authoring.mutants import Mutant, load_mutants
+from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.thresholds import (
     LEAST_SEEDS,
     Spread,
@@ -19,6 +19,7 @@ from dllab.authoring.thresholds import (
     rounded,
 )
 from dllab.authoring.trial import Trial, run_trial
+from dllab.checks.mutants import Mutant
 from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
@@ -102,6 +103,7 @@ def calibrate(
     if seeds < LEAST_SEEDS:
         raise LabError(f"{seeds} seeds are too few", f"use at least {LEAST_SEEDS}")
     planted = [mutant for mutant in load_mutants(lab) if mutant.catches in criteria]
+    solution = lab.solution.read_text(encoding="utf-8")
     threads = 1 if jobs > 1 else 0
     kept = KeptTrials(lab)
     plan: list[tuple[Mutant | None, int]] = [(None, seed) for seed in range(seeds)]
@@ -109,7 +111,7 @@ def calibrate(
 
     def one(job: tuple[Mutant | None, int]) -> Trial:
         mutant, seed = job
-        source = mutant.source if mutant else None
+        source = plant(mutant, solution) if mutant else None
         trial = kept.get_or_run(
             source, seed, lambda: run_trial(lab, seed=seed, source=source, threads=threads)
         )

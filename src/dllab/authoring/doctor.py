@@ -11,7 +11,7 @@ import torch
 
 from dllab.authoring import rules_proof, rules_text, rules_training
 from dllab.authoring.forks import Done, Limits, run_forked
-from dllab.authoring.mutants import load_mutants
+from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.mutation import sample
 from dllab.authoring.proof import Finding, checks_of, examine, import_libraries
 from dllab.authoring.rules import ALL, Case, Equivalent, Fault, Needs, Rule
@@ -136,7 +136,7 @@ def _jobs(case: Case) -> Iterator[Job]:
     for mutant in case.mutants:
         if mutant.catches in case.checks:
             ids = [mutant.catches, *case.checks[mutant.catches].depends_on]
-            task = partial(examine, lab, mutant.source, ids)
+            task = partial(examine, lab, plant(mutant, case.solution), ids)
             yield task, ids[:1], partial(case.of_mutant.__setitem__, mutant.name)
     for number, generated in enumerate(case.generated):
         task = partial(examine, lab, generated.source, stop_at_failure=True)

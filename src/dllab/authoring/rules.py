@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dllab.authoring.mutants import Mutant
 from dllab.authoring.mutation import Generated
 from dllab.authoring.proof import Finding
 from dllab.authoring.trial import Trial
 from dllab.checks import Check
+from dllab.checks.mutants import Mutant
 from dllab.lab.find import Lab
 
 Needs = Literal["text", "proof", "mutation", "training"]

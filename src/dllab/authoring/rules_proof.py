@@ -49,7 +49,9 @@ def judges(case: Case) -> Iterator[str]:
         yield f"{finding.check} breaks: {finding.message}"
 
 
-@rule("mutants", "strengthen the check, or let CATCHES name the one that catches it", needs="proof")
+@rule(
+    "mutants", "strengthen the check, or let `catches` name the one that catches it", needs="proof"
+)
 def mutants(case: Case) -> Iterator[str]:
     """Every mutant is caught by the check that it names, and by none which that depends on."""
     criteria = {criterion.id for criterion in case.lab.spec.criteria}
@@ -67,7 +69,20 @@ def mutants(case: Case) -> Iterator[str]:
                 yield f"{mutant.name} fails {id} first, so {mutant.catches} never runs"
 
 
-@rule("every-check", "plant the mistake that the check is there for, in _author/mutants/")
+@rule(
+    "says",
+    "let the check's `mistakes` name it, or mend `says` in _author/mutants.py",
+    needs="proof",
+)
+def says(case: Case) -> Iterator[str]:
+    """A caught mutant's message holds the words that the mutant says."""
+    for mutant in case.mutants:
+        for told in case.of_mutant.get(mutant.name, []):
+            if told.check == mutant.catches and mutant.says not in told.message:
+                yield f"{mutant.name}: {told.check} does not say {mutant.says!r}: {told.message}"
+
+
+@rule("every-check", "plant the mistake that the check is there for, in _author/mutants.py")
 def every_check(case: Case) -> Iterator[str]:
     """Every check is failed by at least one mutant."""
     caught = {mutant.catches for mutant in case.mutants}

@@ -41,7 +41,7 @@ FILES = (
     "_author/checks.py",
     "_author/equivalent.yaml",
     "_author/calibration.svg",
-    "_author/mutants/*.py",
+    "_author/mutants.py",
 )
 IGNORED = ("*/__pycache__/*", "__pycache__/*", "*.bak", "*.pyc", ".*", "*/.*")
 MIN_HINTS = 2

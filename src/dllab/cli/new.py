@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     print(
         f"{lab.folder} is written: a small lab that runs. Make it yours:\n"
         f"  1. _author/solution.py, then `dllab strip {nn}` generates lab.py\n"
-        f"  2. checks.py, _author/probes.py and checks.py, _author/mutants/\n"
+        f"  2. checks.py, _author/probes.py and checks.py, _author/mutants.py\n"
         f"  3. README.md and lab.yaml: every `WRITE:` asks for a text\n"
         f"  4. `dllab calibrate {nn} --write` sets the thresholds\n"
         f"`dllab doctor {nn} --fast` says what is missing; docs/authors.md tells how."

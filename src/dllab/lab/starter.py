@@ -8,6 +8,7 @@ code of the reference
 
 import hashlib
 import re
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +61,21 @@ def solution_texts(solution: str) -> dict[str, str]:
     """Task → the first line of its TODO, in the order of the file."""
     found = (_BEGIN.fullmatch(line) for line in solution.splitlines())
     return {begin[2]: begin[3] for begin in found if begin}
+
+
+def solve(solution: str, task: str, code: str, who: str) -> str:
+    """The solution with other code for one task, indented as the region is.
+
+    Raises LabError, in the name of `who` wrote the code, when there is no such task.
+    """
+    regions = solution_regions(solution)
+    if task not in regions:
+        raise LabError(f"{who}: there is no task {task!r}", f"the tasks: {', '.join(regions)}")
+    first, last = regions[task]
+    lines = solution.splitlines(keepends=True)
+    indent = lines[last][: -len(lines[last].lstrip())]  # that of the END line
+    body = textwrap.indent(textwrap.dedent(code).strip("\n"), indent)
+    return "".join([*lines[: first - 1], body + "\n", *lines[last:]])
 
 
 def starter_text(lab: Lab) -> str:

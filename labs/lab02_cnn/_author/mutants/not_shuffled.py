@@ -1,3 +1,0 @@
-CATCHES = "train-loader"
-WHY = "Every epoch shows the images in the same order."
-EDITS = [("shuffle=True, ", "")]

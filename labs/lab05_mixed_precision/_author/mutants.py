@@ -1,0 +1,168 @@
+"""Classic mistakes, each with the check or criterion that catches it."""
+
+from dllab.checks.mutants import Mutant
+
+MUTANTS = [
+    Mutant("always_bfloat16", catches="keep-list",
+        why="The lower precision is always bfloat16, whatever was asked for.",
+        edits=[("        return low\n", "        return torch.bfloat16\n")]),
+    Mutant("everything_else_low", catches="keep-list",
+        why="Whatever is not on the list is cast down, also what must not lose precision.",
+        edits=[('| {"cross_entropy", "nll_loss", "mse_loss"} else None',
+                '| {"cross_entropy", "nll_loss", "mse_loss"} else low')]),
+    Mutant("loss_in_sixteen_bits", catches="keep-list",
+        why="The loss computes in 16 bits: small differences of the logits vanish.",
+        edits=[('kept | {"cross_entropy", "nll_loss", "mse_loss"}', "kept")]),
+    Mutant("norms_in_sixteen_bits", catches="keep-list",
+        why="Layer norm computes in 16 bits: sums of many squares lose their low bits, or overflow.",
+        edits=[('"layer_norm", "batch_norm", "exp"', '"batch_norm", "exp"')]),
+    Mutant("softmax_in_sixteen_bits", catches="keep-list",
+        why="Softmax computes in 16 bits: its exponentials overflow in float16.",
+        edits=[('kept = {"softmax", "log_softmax", ', "kept = {")]),
+    Mutant("stays_float32", catches="keep-list",
+        why="Matrix products are kept in float32: mixed precision by name only.",
+        edits=[("        return low\n", "        return torch.float32\n")]),
+
+    Mutant("all_cast_low", catches="autocast",
+        why="Every operation computes in the lower precision, the keep-list is not asked.",
+        edits=[("        dtype = precision_of(name, self.dtype)\n",
+                "        dtype = self.dtype if precision_of(name, self.dtype) else None\n")]),
+    Mutant("keywords_forgotten", catches="autocast",
+        why="Tensors passed by keyword are not cast, and the operation meets two dtypes.",
+        edits=[("            kwargs = {key: cast(value, dtype) for key, value in kwargs.items()}\n",
+                "")]),
+    Mutant("nothing_cast", catches="autocast",
+        why="The mode asks for the precision and then calls the operation with what came.",
+        edits=[("            args = cast(args, dtype)\n"
+                 "            kwargs = {key: cast(value, dtype) for key, value in kwargs.items()}\n",
+                "            pass\n")]),
+
+    Mutant("loss_outside", catches="region",
+        why="The loss stands behind the block: it computes in bfloat16.",
+        edits=[("        return F.cross_entropy(net(x_BD), label_B)",
+                "        logits_BC = net(x_BD)\n    return F.cross_entropy(logits_BC, label_B)")]),
+    Mutant("network_outside", catches="region",
+        why="Only the loss is in the block: the network stays float32.",
+        edits=[("    with Autocast(dtype):\n        return F.cross_entropy(net(x_BD), label_B)",
+                "    logits_BC = net(x_BD)\n"
+                "    with Autocast(dtype):\n"
+                "        return F.cross_entropy(logits_BC, label_B)")]),
+    Mutant("weights_cast_for_good", catches="region",
+        why="The network itself is cast: there are no float32 weights left to learn small steps.",
+        edits=[("    with Autocast(dtype):\n        return F.cross_entropy(net(x_BD), label_B)",
+                "    net.to(dtype)\n"
+                "    return F.cross_entropy(net(x_BD.to(dtype)).float(), label_B)")]),
+
+    Mutant("any_finite", catches="unscale",
+        why="One finite number is taken for all of them.",
+        edits=[("gradient.isfinite().all()) for", "gradient.isfinite().any()) for")]),
+    Mutant("first_gradient_only", catches="unscale",
+        why="Only the first gradient is looked at.",
+        edits=[("for gradient in gradients)", "for gradient in gradients[:1])")]),
+    Mutant("multiplied_again", catches="unscale",
+        why="Gradients are multiplied by the scale a second time.",
+        edits=[("gradient.div_(self.scale)", "gradient.mul_(self.scale)")]),
+    Mutant("not_in_place", catches="unscale",
+        why="The quotient is thrown away: gradients stay as large as they were.",
+        edits=[("gradient.div_(self.scale)", "gradient.div(self.scale)")]),
+    Mutant("only_nan", catches="unscale",
+        why="Only nan is looked for: an inf goes through.",
+        edits=[("gradient.isfinite().all()) for", "not gradient.isnan().any()) for")]),
+
+    Mutant("never_backs_off", catches="update",
+        why="An overflow leaves the scale as it is: the next step overflows, too.",
+        edits=[("            self.scale *= self.backoff", "            self.good_steps = 0")]),
+    Mutant("never_grows", catches="update",
+        why="The scale only ever falls: after a few unlucky steps small gradients are lost again.",
+        edits=[("            self.scale *= self.growth\n", "")]),
+    Mutant("one_step_late", catches="update",
+        why="The scale grows one good step late.",
+        edits=[("elif self.good_steps == self.interval", "elif self.good_steps > self.interval")]),
+    Mutant("row_goes_on", catches="update",
+        why="An overflow does not end the row of good steps: the scale grows too early.",
+        edits=[("self.good_steps + 1 if finite else 0", "self.good_steps + finite")]),
+    Mutant("row_never_ends", catches="update",
+        why="The count is not reset when the scale grows: it grows once and never again.",
+        edits=[("            self.scale *= self.growth\n            self.good_steps = 0",
+                "            self.scale *= self.growth")]),
+
+    Mutant("not_unscaled", catches="step",
+        why="The optimiser sees the gradients of the scaled loss.",
+        edits=[("    finite = scaler.unscale(parameters)\n",
+                "    finite = all(bool(p.grad.isfinite().all()) for p in parameters)\n")]),
+    Mutant("overflow_taken", catches="step",
+        why="A step with infinite gradients is taken: the weights are nan from then on.",
+        edits=[("    if finite:\n        nn.utils", "    if True:\n        nn.utils")]),
+    Mutant("says_always_true", catches="step",
+        why="A skipped step is reported as taken.",
+        edits=[("    scaler.update(finite)\n    return finite",
+                "    scaler.update(finite)\n    return True")]),
+    Mutant("scaler_not_told", catches="step",
+        why="The scaler never learns of an overflow.",
+        edits=[("    scaler.update(finite)\n", "")]),
+
+    Mutant("copies_in_sixteen_bits", catches="master-copies",
+        why="The copies are as narrow as the parameters: nothing is gained.",
+        edits=[("p.detach().float().clone()", "p.detach().clone()")]),
+    Mutant("copies_with_history", catches="master-copies",
+        why="The copies hang on the graph of the parameters: no optimiser takes them.",
+        edits=[("p.detach().float().clone()", "p.float().clone()")]),
+    Mutant("shared_memory", catches="master-copies",
+        why="A float32 parameter and its copy share their memory.",
+        edits=[("p.detach().float().clone()", "p.detach().float()")]),
+
+    Mutant("copies_refreshed", catches="master-step",
+        why="The copies are made anew from the rounded parameters: what was rounded away is lost each time.",
+        edits=[("            high.grad = None",
+                "            high.copy_(low)\n            high.grad = None")]),
+    Mutant("never_written_back", catches="master-step",
+        why="The copies move, the parameters never hear of it.",
+        edits=[("            low.copy_(high)", "            high.grad = None")]),
+    Mutant("parameters_stepped", catches="master-step",
+        why="The parameters are moved directly, the copies only follow: small steps vanish.",
+        edits=[("        self.optimizer.step()\n        for low",
+                "        for low in self.low:\n"
+                "            if low.grad is not None:\n"
+                "                low.sub_(1e-3 * low.grad)\n"
+                "        for low"),
+               ("            low.copy_(high)", "            high.copy_(low)")]),
+
+    Mutant("penalty_in_the_loss", catches="saved-bytes",
+        why="A penalty inside of the loss keeps every weight in float32 for the backward pass.",
+        edits=[("        return F.cross_entropy(net(x_BD), label_B)",
+                "        penalty = sum((p * p).mean() for p in net.parameters())\n"
+                "        return F.cross_entropy(net(x_BD), label_B) + 1e-6 * penalty")]),
+
+    Mutant("always_by_two", catches="long-history",
+        why="Growth and back-off are 2 and 1/2, whatever the scaler was told.",
+        edits=[("self.scale *= self.backoff", "self.scale /= 2"),
+               ("self.scale *= self.growth", "self.scale *= 2")]),
+
+    Mutant("clip_scaled", catches="clipped",
+        why="The threshold is scaled and the gradients are not: clipping never bites.",
+        edits=[("(parameters, max_norm)\n        optimizer",
+                "(parameters, max_norm * scaler.scale)\n        optimizer")]),
+    Mutant("clipped_before_unscaling", catches="clipped",
+        why="Clipping before unscaling: the clipped gradients are divided once more, and hardly move.",
+        edits=[("    finite = scaler.unscale(parameters)\n"
+                 "    if finite:\n"
+                 "        nn.utils.clip_grad_norm_(parameters, max_norm)\n",
+                "    nn.utils.clip_grad_norm_(parameters, max_norm)\n"
+                "    finite = scaler.unscale(parameters)\n"
+                "    if finite:\n")]),
+    Mutant("not_clipped", catches="clipped",
+        why="Gradients are not clipped.",
+        edits=[("        nn.utils.clip_grad_norm_(parameters, max_norm)\n", "")]),
+
+    Mutant("never_scaled", catches="underflow",
+        why="The loss is not scaled, nor the gradients unscaled: small gradients underflow.",
+        edits=[("    (loss * scaler.scale).backward()\n"
+                 "    finite = scaler.unscale(parameters)\n",
+                "    loss.backward()\n"
+                "    finite = all(bool(p.grad.isfinite().all()) for p in parameters)\n")]),
+
+    Mutant("every_other_step", catches="hundred-steps",
+        why="Growing counts as a skipped step: every time the scale moves, a step is lost.",
+        edits=[("    if finite:\n        nn.utils",
+                "    if finite and scaler.good_steps + 1 < 20:\n        nn.utils")]),
+]

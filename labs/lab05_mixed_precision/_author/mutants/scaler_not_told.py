@@ -1,3 +1,0 @@
-CATCHES = "step"
-WHY = "The scaler never learns of an overflow."
-EDITS = [("    scaler.update(finite)\n", "")]

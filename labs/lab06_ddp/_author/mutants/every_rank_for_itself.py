@@ -1,3 +1,0 @@
-CATCHES = "all-reduce"
-WHY = "Gradients are divided but never exchanged: the replicas drift apart."
-EDITS = [("        dist.all_reduce(p.grad)\n", "")]

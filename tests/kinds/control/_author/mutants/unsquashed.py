@@ -1,3 +1,0 @@
-CATCHES = "act"
-WHY = "A push without bounds."
-EDITS = [("torch.tanh(self.policy(observations))", "self.policy(observations)")]

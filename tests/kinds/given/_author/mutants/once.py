@@ -1,3 +1,0 @@
-CATCHES = "quadruple"
-WHY = "Once is not twice."
-EDITS = [("double(double(x))", "double(x)")]
