@@ -30,7 +30,7 @@ from dllab.checks.mutants import Mutant
 from dllab.cli.main import main
 from dllab.errors import LabError
 from dllab.lab.find import Lab
-from dllab.lab.spec import load_spec
+from dllab.lab.read import load_spec
 from dllab.lab.starter import make_starter, solution_regions
 
 REPO = Path(__file__).resolve().parent.parent
@@ -177,12 +177,12 @@ def scratch(tmp_path: Path, monkeypatch) -> Path:
 def test_a_record_is_written_into_the_lines_that_it_concerns(scratch):
     lab = scaffold(scratch, "12", "augment")
     before = (lab.folder / "lab.yaml").read_text().splitlines()
-    [criterion] = lab.spec.criteria
+    [criterion] = lab.spec.criteria.values()
     values = (0.80, 0.81, 0.82, 0.81, 0.80)
     found = Calibrated(criterion, tuple(range(5)), values, {"wrong": (0.61,) * 5}, 2000, 0.014)
     write_record(lab, [found])
     after = (lab.folder / "lab.yaml").read_text().splitlines()
-    [now] = load_spec(lab.folder).criteria
+    [now] = load_spec(lab.folder).criteria.values()
     assert (now.target, now.floor) == (0.78, 0.61)
     changed = [line for line in before if line not in after]
     assert len(changed) == len([line for line in changed if re.match(r"    |  accuracy: \{", line)])
@@ -199,14 +199,14 @@ def test_a_number_that_stays_is_left_as_it_is_written(scratch):
         "metric: acc", "arm: accuracy, metric: acc"
     )
     path.write_text(text)
-    [criterion] = load_spec(lab.folder).criteria
+    [criterion] = load_spec(lab.folder).criteria.values()
     values = (0.80, 0.81, 0.82, 0.81, 0.80)
     write_record(lab, [Calibrated(criterion, tuple(range(5)), values, {}, 2000, 0.014)])
     assert "pass: 0.78, floor: 0.60" in path.read_text()
 
 
 def test_spread_wider_than_the_way_to_a_mutant_is_told(scratch):
-    [criterion] = scaffold(scratch, "12", "augment").spec.criteria
+    [criterion] = scaffold(scratch, "12", "augment").spec.criteria.values()
     values = (0.70, 0.80, 0.90, 0.75, 0.85)
     wide = Calibrated(criterion, tuple(range(5)), values, {"wrong": (0.69,) * 5}, 2000, 0.014)
     assert wide.is_narrow

@@ -60,7 +60,7 @@ def assert_passes_officially(root: Path, run: RunFolder) -> None:
     shutil.copy(run.code, lab.code)
     write_json(run.card, run.read_card() | {"impl": "mine"})
     hidden = root.parent / f"hidden-{lab.number}"
-    for name in dict.fromkeys(lab.spec.arms[one.arm].data for one in lab.spec.criteria):
+    for name in dict.fromkeys(lab.spec.arms[one.arm].data for one in lab.spec.criteria.values()):
         write_hidden(hidden, data.items(name, "test"), lab.id, name)
     assert main(["submit", lab.number, "-o", "ada.zip"]) == 0
     terms = ("--official", "--hidden", str(hidden), "--json", "official.json")
@@ -68,7 +68,7 @@ def assert_passes_officially(root: Path, run: RunFolder) -> None:
     result = json.loads((root / "official.json").read_text())
     assert (result["verdict"], result["passed"]) == ("graded", True)
     assert (result["evaluated_on"], result["impl"]) == ("hidden", "mine")
-    assert {metric["name"] for metric in result["metrics"]} == {c.id for c in lab.spec.criteria}
+    assert {metric["name"] for metric in result["metrics"]} == set(lab.spec.criteria)
 
 
 def test_a_wrong_key_is_named_with_the_right_one(clone: Path, dllab: Here) -> None:

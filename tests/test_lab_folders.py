@@ -1,5 +1,7 @@
 """Labs from several folders: what is wrong with one is said plainly, and stops no other."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from authoring_labs import make_root, write_kind
 from dllab.cli import main
 from dllab.errors import LabError
 from dllab.lab.find import find_lab
-from dllab.lab.spec import load_spec
+from dllab.lab.read import load_spec
 
 
 @pytest.fixture
@@ -85,6 +87,11 @@ def test_broken_yaml_is_named_with_its_line_and_stops_no_other_lab(root, course,
     assert main(["show", "90"]) == 0
 
 
+REPO = Path(__file__).parents[1]
+FOLDERS = sorted(
+    file.parent for place in ("labs", "tests/kinds") for file in REPO.glob(f"{place}/*/lab.yaml")
+)
+
 # A value of a wrong form, and the key that the error names.
 FORMS = [
     ({"topics": "tiny"}, "topics"),
@@ -100,6 +107,9 @@ FORMS = [
     ({"budgets": {"train_s": "long"}}, "budgets.train_s"),
     ({"pass_score": "most"}, "pass_score"),
     ({"level": "easy"}, "level"),
+    ({"pass_score": "0.7"}, "pass_score"),
+    ({"arms": {"main": {"budget_s": True}}}, "arms.main.budget_s"),
+    ({"budgets": {"memory_mb": 10.5}}, "budgets.memory_mb"),
 ]
 
 
@@ -109,4 +119,59 @@ def test_a_value_of_the_wrong_form_is_named(root, wrong, key):
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | wrong))
     with pytest.raises(LabError) as error:
         load_spec(path.parent)
-    assert f"{path}: {key} " in error.value.what
+    assert f"{path}: {key} must be " in error.value.what
+
+
+def test_unknown_and_missing_keys_are_named(root):
+    path = root / "labs/lab90_code_only/lab.yaml"
+    right = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(right | {"budgets": {"train_min": 3}}))
+    with pytest.raises(LabError, match=r"lab.yaml: unknown key budgets\.train_min$") as error:
+        load_spec(path.parent)
+    assert error.value.hint.startswith("known keys: train_s, memory_mb")
+    criterion = {"title": "A", "metric": "accuracy", "points": 1, "floor": 0.1}
+    path.write_text(yaml.safe_dump(right | {"criteria": {"a": criterion}}))
+    with pytest.raises(LabError, match=r"lab.yaml: missing key criteria\.a\.pass$"):
+        load_spec(path.parent)
+    del right["level"]
+    path.write_text(yaml.safe_dump(right))
+    with pytest.raises(LabError, match=r"lab.yaml: missing key level$"):
+        load_spec(path.parent)
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_what_was_checked_before_is_read_as_it_was_checked(folder, tmp_path):
+    checked = load_spec(folder, tmp_path)
+    assert load_spec(folder, tmp_path) == checked == load_spec(folder)
+    (kept,) = tmp_path.iterdir()
+    kept.write_text('{"key": 3')
+    assert load_spec(folder, tmp_path) == checked
+
+
+def test_an_edit_of_lab_yaml_is_checked_and_seen(root, tmp_path):
+    path = root / "labs/lab90_code_only/lab.yaml"
+    load_spec(path.parent, tmp_path)
+    before = path.read_text()
+    path.write_text(before.replace("pass_score: ", "pass_score: x"))
+    with pytest.raises(LabError, match="pass_score must be a number"):
+        load_spec(path.parent, tmp_path)
+    path.write_text(before.replace("pass_score: ", "pass_score: -"))
+    assert load_spec(path.parent, tmp_path).pass_score < 0
+
+
+@pytest.mark.parametrize("command", ["--help", "list", "progress", "show 90", "runs"])
+def test_light_commands_do_not_import_pydantic(root, command):
+    """It would take half of their time."""
+    main(["list"])
+    code = f"""if True:
+        import sys
+        from dllab.cli import main
+        try:
+            main({command.split()})
+        finally:
+            print(*sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "dllab.cli" in done.stdout
+    assert "pydantic" not in done.stdout

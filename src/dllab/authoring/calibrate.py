@@ -97,7 +97,7 @@ def calibrate(
     when the same is asked again. Raises LabError when the lab has no criteria or a run of the
     reference gives no value.
     """
-    criteria = {criterion.id: criterion for criterion in lab.spec.criteria}
+    criteria = lab.spec.criteria
     if not criteria:
         raise LabError(f"{lab.id} has no criteria", "there is nothing to calibrate")
     if seeds < LEAST_SEEDS:

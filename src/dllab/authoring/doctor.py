@@ -19,7 +19,7 @@ from dllab.authoring.trial import run_trial
 from dllab.checklist.topics import load_checklist
 from dllab.errors import LabError
 from dllab.lab.find import Lab
-from dllab.lab.spec import load_yaml
+from dllab.lab.read import load_yaml
 from dllab.lab.starter import make_starter
 
 RULES: tuple[Rule, ...] = tuple(

@@ -10,7 +10,7 @@ from dllab.authoring.calibrate import Calibrated
 from dllab.authoring.thresholds import recipe_of
 from dllab.errors import LabError
 from dllab.lab.find import Lab
-from dllab.lab.spec import load_spec
+from dllab.lab.read import load_spec
 
 
 def write_record(lab: Lab, found: Sequence[Calibrated]) -> None:
@@ -26,7 +26,7 @@ def write_record(lab: Lab, found: Sequence[Calibrated]) -> None:
     records = {one.criterion.id: one.record(recipe) for one in found}
     path.write_text(_set_block(text, records), encoding="utf-8")
     try:
-        written = {criterion.id: criterion for criterion in load_spec(lab.folder).criteria}
+        written = load_spec(lab.folder).criteria
         missed = [one for one in found if written[one.criterion.id].target != one.target]
     except LabError:
         path.write_text(before, encoding="utf-8")

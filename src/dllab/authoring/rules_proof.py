@@ -54,7 +54,7 @@ def judges(case: Case) -> Iterator[str]:
 )
 def mutants(case: Case) -> Iterator[str]:
     """Every mutant is caught by the check that it names, and by none which that depends on."""
-    criteria = {criterion.id for criterion in case.lab.spec.criteria}
+    criteria = set(case.lab.spec.criteria)
     for mutant in case.mutants:
         if mutant.catches in criteria:
             continue

@@ -60,7 +60,7 @@ def points(case: Case) -> Iterator[str]:
     hidden = {id for id, c in case.checks.items() if c.module.endswith("_author.checks")}
     if hidden != set(spec.hidden):
         yield f"hidden in the code: {sorted(hidden)}; in lab.yaml: {sorted(spec.hidden)}"
-    total = sum(spec.checks.values()) + sum(criterion.points for criterion in spec.criteria)
+    total = spec.total
     if total != 100:
         yield f"the points of checks and criteria add up to {total:g}, not 100"
 

@@ -1,8 +1,7 @@
 """What must hold of a lab's training: its recorded runs, and one run of the reference now."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from dllab.authoring.rules import Case, rule
 from dllab.authoring.thresholds import (
@@ -14,39 +13,39 @@ from dllab.authoring.thresholds import (
     pass_threshold,
     recipe_of,
 )
-from dllab.lab.spec import Criterion
+from dllab.lab.spec import Calibration, Criterion
 
 
 @rule("thresholds", "dllab calibrate NN --write")
 def thresholds(case: Case) -> Iterator[str]:
     """Thresholds follow from recorded runs of this reference, and metric mutants miss the floor."""
     recipe = recipe_of(case.lab)
-    for criterion in case.lab.spec.criteria:
+    for criterion in case.lab.spec.criteria.values():
         record = case.lab.spec.calibration.get(criterion.id)
         if not record:
             yield f"{criterion.id} has no recorded runs"
             continue
         yield from (f"{criterion.id}: {fault}" for fault in _faults(criterion, record))
-        if record.get("recipe", recipe) != recipe:
+        if record.recipe not in ("", recipe):
             yield f"{criterion.id}: the reference or its config has changed since the runs"
         names = {mutant.name for mutant in case.mutants if mutant.catches == criterion.id}
-        known = record.get("mutants", {})
-        if isinstance(known, dict):
-            for name in sorted(names - set(known)):
+        if not isinstance(record.mutants, float):
+            for name in sorted(names - set(record.mutants)):
                 yield f"{criterion.id}: there are no runs of the mutant {name}"
 
 
-def _faults(criterion: Criterion, record: Mapping[str, Any]) -> Iterator[str]:
-    seeds, values = record.get("seeds", []), record.get("values", [])
+def _faults(criterion: Criterion, record: Calibration) -> Iterator[str]:
+    seeds, values = record.seeds, record.values
     if len(set(seeds)) < LEAST_SEEDS or len(seeds) != len(values):
         yield f"{len(values)} values for {len(set(seeds))} seeds, at least {LEAST_SEEDS} are wanted"
         return
     spread = Spread.of(values)
-    written = (record.get("mean", math.nan), record.get("sd", math.nan))
+    written = (record.mean, record.sd)
     if not all(map(_close, written, (spread.mean, spread.sd))):
         yield f"mean and sd are {spread.mean:.4f} and {spread.sd:.4f}, not {written}"
-    yield from _target_faults(criterion, spread, record.get("reserved", spread.mean))
-    yield from _mutant_faults(criterion, record.get("mutants", {}))
+    reserved = spread.mean if record.reserved is None else record.reserved
+    yield from _target_faults(criterion, spread, reserved)
+    yield from _mutant_faults(criterion, record.mutants)
 
 
 def _target_faults(criterion: Criterion, spread: Spread, reserved: float) -> Iterator[str]:
@@ -63,19 +62,22 @@ def _target_faults(criterion: Criterion, spread: Spread, reserved: float) -> Ite
         yield f"pass is {criterion.target:g}, the runs say {target:g}"
 
 
-def _mutant_faults(criterion: Criterion, recorded: Any) -> Iterator[str]:
+def _mutant_faults(
+    criterion: Criterion, recorded: Mapping[str, Sequence[float]] | float
+) -> Iterator[str]:
     """`recorded` holds the values of each mutant's runs, or only the best of them all."""
     up = bigger_is_better(criterion)
-    by_name = recorded if isinstance(recorded, dict) else {"with the best score": [recorded]}
+    best_only = isinstance(recorded, float)
+    by_name = {"with the best score": [recorded]} if isinstance(recorded, float) else recorded
     for name, values in by_name.items():
-        if isinstance(recorded, dict) and len(values) < LEAST_SEEDS:
+        if not best_only and len(values) < LEAST_SEEDS:
             yield f"the mutant {name} has {len(values)} runs, {LEAST_SEEDS} are wanted"
         if any(beats(value, criterion.floor, up=up) for value in values):
             yield f"the mutant {name} beats the floor of {criterion.floor:g}: {values}"
 
 
-def _close(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=1e-3, abs_tol=2e-4)
+def _close(one: float | None, other: float) -> bool:
+    return one is not None and math.isclose(one, other, rel_tol=1e-3, abs_tol=2e-4)
 
 
 @rule("trains", "mend what the log says; dllab train NN impl=reference shows it", needs="training")

@@ -35,10 +35,10 @@ def rubric_table(lab: Lab) -> str:
             f"{criterion.floor:g}",
             f"{criterion.points:g}",
         )
-        for criterion in spec.criteria
+        for criterion in spec.criteria.values()
     ]
     rows += list(_check_rows(lab))
-    total = sum(spec.checks.values()) + sum(criterion.points for criterion in spec.criteria)
+    total = spec.total
     rows.append(("**all**", f"{100 * spec.pass_score:g} % pass", "", "", f"**{total:g}**"))
     return _table(("what", "asked", "strong", "worth nothing", "points"), rows)
 

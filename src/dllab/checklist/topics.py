@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from dllab.errors import LabError
-from dllab.lab.spec import LEVELS, load_yaml
+from dllab.lab.read import load_yaml
+from dllab.lab.spec import LEVELS
 
 HANDS_ON = ("yes", "partly", "no")
 # YAML 1.1 reads a bare yes and no as booleans.

@@ -145,7 +145,7 @@ def _mutation(case: "Case | None") -> dict[str, int]:
     if case is None:
         names = ("mutants", "caught", "by_score", "generated", "killed", "equivalent")
         return dict.fromkeys(names, 0)
-    criteria = {criterion.id for criterion in case.lab.spec.criteria}
+    criteria = set(case.lab.spec.criteria)
     caught = [mutant for mutant in case.mutants if case.is_caught(mutant)]
     survivors = case.survivors
     return {

@@ -49,7 +49,7 @@ def _content(lab: "Lab", standing: "Standing") -> dict[str, Any]:
         "state": standing.state,
         "best": standing.best,
         "tasks": _tasks(lab, standing),
-        "criteria": [asdict(criterion) for criterion in spec.criteria],
+        "criteria": [asdict(criterion) for criterion in spec.criteria.values()],
         "checks": [
             {"id": id, "points": points, "hidden": id in spec.hidden}
             for id, points in spec.checks.items()
@@ -88,7 +88,7 @@ def _parts(lab: "Lab", standing: "Standing") -> list[str]:
             c.arm,
             f"{c.points:g}",
         )
-        for c in spec.criteria
+        for c in spec.criteria.values()
     ]
     checks = [
         (id, "hidden" if id in spec.hidden else "", f"{points:g}")
@@ -133,7 +133,7 @@ def _titled(title: str, body: str) -> str:
 
 def _terms(lab: "Lab") -> str:
     spec, budgets = lab.spec, lab.spec.budgets
-    total = sum(spec.checks.values()) + sum(criterion.points for criterion in spec.criteria)
+    total = spec.total
     return (
         f"A pass needs {100 * spec.pass_score:g} % of the points ({total:g} in official grading).\n"
         f"Budgets: {budgets.train_s:g} s of training, {budgets.memory_mb} MB of memory, "

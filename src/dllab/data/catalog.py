@@ -25,7 +25,7 @@ from torch import Tensor
 from dllab.data.description import Built, Column, Described, Description
 from dllab.data.files import DataError, check_sha256
 from dllab.lab.project import find_root, lab_roots
-from dllab.lab.spec import load_yaml
+from dllab.lab.read import load_yaml
 
 Model = TypeVar("Model", bound=Described)
 

@@ -38,7 +38,7 @@ def score_criteria(
 ) -> Scored:
     """Open the labels and score: a row for each criterion, and one for each arm's integrity."""
     scored = Scored([_integrity(arm, one) for arm, one in predictions.items()], [])
-    for criterion in lab.spec.criteria:
+    for criterion in lab.spec.criteria.values():
         if criterion.id in played:
             found = _played(criterion, played[criterion.id])
         else:

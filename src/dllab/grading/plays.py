@@ -32,7 +32,7 @@ def play_criteria(session: Session, lab: Lab, run: RunFolder, seed: int) -> dict
 
     Raises InfraError for a metric that nobody has written, or a play that broke by itself.
     """
-    criteria = [one for one in lab.spec.criteria if one.metric not in METRICS]
+    criteria = [one for one in lab.spec.criteria.values() if one.metric not in METRICS]
     plays = load_plays(lab) if criteria else {}
     return {
         criterion.id: _play(session, run, criterion, plays, derive(seed, "play", criterion.id))

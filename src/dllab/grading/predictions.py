@@ -68,7 +68,8 @@ class Scorer:
 
 def scored_arms(lab: Lab) -> list[str]:
     """The arms whose predictions criteria score, in that order."""
-    return list(dict.fromkeys(one.arm for one in lab.spec.criteria if one.metric in METRICS))
+    criteria = lab.spec.criteria.values()
+    return list(dict.fromkeys(one.arm for one in criteria if one.metric in METRICS))
 
 
 def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]:

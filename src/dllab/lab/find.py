@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dllab.errors import LabError
 from dllab.lab.project import lab_roots
-from dllab.lab.spec import LabSpec, load_spec
+from dllab.lab.read import load_spec
+from dllab.lab.spec import LabSpec
 
 _FOLDER = re.compile(r"lab(\d\d)_(\w+)")
 
@@ -54,7 +55,7 @@ class Lab:
     @cached_property
     def spec(self) -> LabSpec:
         """lab.yaml, read on first use."""
-        return load_spec(self.folder)
+        return load_spec(self.folder, kept=self.root / ".cache" / "labs")
 
 
 def all_labs(root: Path) -> list[Lab]:

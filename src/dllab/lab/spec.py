@@ -1,81 +1,151 @@
-"""lab.yaml as dataclasses: read once, checked once, plain values after that."""
+"""What lab.yaml says, as typed models: checked by pydantic, plain frozen values after that.
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+The models are dataclasses, so that a command which shows what was checked before need not import
+pydantic. dllab.lab.read makes them.
+"""
 
-import yaml
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field
+from typing import Any, ClassVar, Literal, get_args
 
-from dllab.errors import LabError
+Level = Literal["beginner", "intermediate", "advanced"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
-T = TypeVar("T")
 
-LEVELS = ("beginner", "intermediate", "advanced")
+class _Checked:
+    """How pydantic reads the models: no unknown keys, no texts for numbers, docs in the schema."""
+
+    __pydantic_config__: ClassVar[Mapping[str, bool | str]] = {
+        "extra": "forbid",
+        "strict": True,
+        "use_attribute_docstrings": True,
+    }
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One training. `data` names the set whose items score the arm; `budget_s` is wall seconds.
+class Arm(_Checked):
+    """One training."""
 
-    `on_purpose` names rules of the curve doctor that this arm breaks because it should.
-    """
-
-    name: str
+    name: str = field(metadata={"from_key": True})
+    """The key under `arms`."""
     overrides: tuple[str, ...] = ()
+    """Hydra overrides that make this arm."""
     budget_s: float = 180.0
+    """Wall seconds."""
     data: str = ""
+    """The data set whose items score the arm."""
     on_purpose: tuple[str, ...] = ()
+    """Rules of the curve doctor that this arm breaks because it should."""
+    independent: bool = True
+    """Whether the items are independent: a score of one does not depend on its neighbours."""
 
 
 @dataclass(frozen=True)
-class Criterion:
+class Criterion(_Checked):
     """A metric with a target (`pass`), the published level (`strong`) and a floor worth nothing."""
 
-    id: str
+    id: str = field(metadata={"from_key": True})
+    """The key under `criteria`."""
     title: str
     metric: str
+    """A metric of dllab.metrics, or a play of the lab's checks.py."""
     points: float
-    target: float
+    target: float = field(metadata={"alias": "pass"})
     floor: float
     strong: float | None = None
     arm: str = "main"
     required: bool = False
+    kind: str = "metric"
+    """What is judged, and so who judges it."""
 
 
 @dataclass(frozen=True)
-class Budgets:
-    """What a lab may use, in wall seconds, MiB and bytes, and what its sandbox grants."""
+class Budgets(_Checked):
+    """What a lab may use, and what its sandbox grants."""
 
     train_s: float = 180.0
+    """Wall seconds of all arms together."""
     memory_mb: int = 4096
+    """MiB."""
     artifact_bytes: int = 16_000_000
     probe_s: float = 60.0
+    """Wall seconds of one check."""
     processes: int = 64
     sockets: bool = False
     gpu: bool = False
 
 
 @dataclass(frozen=True)
-class LabSpec:
+class Artifact(_Checked):
+    """A file beyond the weights that a submission carries, opened only in the sandbox."""
+
+    max_bytes: int
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Calibration(_Checked):
+    """The recorded runs of the reference that a criterion's numbers follow from."""
+
+    seeds: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    """What the criterion's metric was, by seed."""
+    mean: float | None = None
+    sd: float | None = None
+    n: int = 0
+    """Scored items."""
+    slack: float | None = None
+    """How far below the target the interval rule still gives full points at `n` items."""
+    reserved: float | None = None
+    """The mean of the same runs on all reserved rows, where hidden sets are drawn from."""
+    mutants: Mapping[str, tuple[float, ...]] | float = field(default_factory=dict)
+    """What the metric's mutants reached, by seed; or only the best of them all."""
+    recipe: str = ""
+    """A hash of what ran: the reference and its config."""
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class LabSpec(_Checked):
     """Everything lab.yaml says; the scorer reads its own copy, never a submitted one."""
 
     title: str
     summary: str
-    level: str
-    topics: tuple[str, ...]
-    checks: Mapping[str, float]
-    hints: Mapping[str, tuple[str, ...]]
+    """One sentence that `dllab list` shows."""
+    level: Level
     pass_score: float
-    starter_sha256: str
+    """The share of all points that passes."""
+    topics: tuple[str, ...] = ()
+    """Ids of labs/checklist.yaml."""
+    checks: Mapping[str, float] = field(default_factory=dict)
+    """Points by check, visible and hidden, in the order of the tasks: every one must report."""
+    hints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By task: a nudge, more, nearly the answer."""
+    starter_sha256: str = ""
+    """Of lab.py as generated: an untouched one is known by it."""
     version: str = "1"
     exports: tuple[str, ...] = ("Model", "Data")
+    """What lab.py must define."""
     arms: Mapping[str, Arm] = field(default_factory=dict)
-    criteria: tuple[Criterion, ...] = ()
+    """By name; a lab that exports a Model has one called `main` by default."""
+    criteria: Mapping[str, Criterion] = field(default_factory=dict)
+    """By id."""
     hidden: tuple[str, ...] = ()
-    artifacts: tuple[str, ...] = ()
+    """The checks that stand in _author/checks.py and run in official grading only."""
+    requires: tuple[str, ...] = ()
+    """Numbers of the labs to do before this one."""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    """By file name: what a submission carries beside code, config and weights."""
     budgets: Budgets = field(default_factory=Budgets)
-    calibration: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
+    """By criterion; written by `dllab calibrate`."""
+    experiments: Mapping[str, Any] = field(default_factory=dict)
+    """Runs that the README tells of, by name; filled by `dllab calibrate --experiments`."""
+
+    @property
+    def total(self) -> float:
+        """The points of all checks and criteria."""
+        return sum(self.checks.values()) + sum(one.points for one in self.criteria.values())
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -85,156 +155,14 @@ class LabSpec:
     def manifest(self, *, official: bool) -> tuple[str, ...]:
         """Ids of every check and criterion that must report in this mode."""
         checks = tuple(self.checks) if official else self.visible
-        return (*checks, *(criterion.id for criterion in self.criteria))
+        return (*checks, *self.criteria)
 
 
-def load_yaml(path: Path) -> Any:
-    """Plain YAML through libyaml's safe loader, which is ten times as fast as the Python one."""
-    return parse_yaml(path.read_bytes())
+def key_of(one: Field[Any]) -> str:
+    """The name of a model's field in lab.yaml."""
+    return str(one.metadata.get("alias", one.name))
 
 
-def parse_yaml(content: bytes) -> Any:
-    """The same for bytes. Deep nesting overflows libyaml's stack: look at strangers' first."""
-    return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-
-
-def load_spec(folder: Path) -> LabSpec:
-    """Read and check a lab's lab.yaml; every mistake is a LabError that names file and key."""
-    path = folder / "lab.yaml"
-    try:
-        raw = load_yaml(path)
-    except FileNotFoundError:
-        raise LabError(f"{path} is missing", "every lab folder needs a lab.yaml") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise LabError(
-            f"{path}:{line} is not valid YAML: {error.problem}", "mend this line or the one above"
-        ) from None
-    except yaml.YAMLError as error:
-        raise LabError(f"{path} is not valid YAML: {error}", "write plain UTF-8 text") from None
-    if not isinstance(raw, dict):
-        raise LabError(f"{path} must hold a mapping", "see docs/architecture.md for its keys")
-    _check_form(raw, path)
-    return _spec(raw, path)
-
-
-def _check_form(raw: dict[str, Any], path: Path) -> None:
-    """Raise LabError for the first value that is no list, mapping or number where it must be."""
-    for key, value, fits, wanted in _forms(raw):
-        if not fits(value):
-            raise LabError(f"{path}: {key} must be {wanted}, not {value!r}", "mend its value")
-
-
-def _forms(raw: dict[str, Any]) -> Iterator[tuple[str, Any, Callable[[Any], bool], str]]:
-    """Key, value, and what it must be. Outer keys come first: the inner ones rely on them."""
-    for key in ("topics", "exports", "hidden", "artifacts"):
-        yield key, raw.get(key, []), _is_texts, "a list of names"
-    for key in ("checks", "hints", "arms", "criteria", "budgets", "calibration"):
-        yield key, raw.get(key, {}), _is_mapping, "a mapping"
-    for id, points in raw.get("checks", {}).items():
-        yield f"checks.{id}", points, _is_number, "a number of points"
-    for task, steps in raw.get("hints", {}).items():
-        yield f"hints.{task}", steps, _is_texts, "a list of texts"
-    for key in ("criteria", "arms"):
-        for name, entry in raw.get(key, {}).items():
-            yield f"{key}.{name}", entry, _is_mapping, "a mapping"
-    for name, arm in raw.get("arms", {}).items():
-        for key in ("overrides", "on_purpose"):
-            yield f"arms.{name}.{key}", arm.get(key, []), _is_texts, "a list of texts"
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(part, str) for part in value)
-
-
-def _is_mapping(value: object) -> bool:
-    return isinstance(value, dict)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _spec(raw: dict[str, Any], path: Path) -> LabSpec:
-    values = dict(raw)
-    exports = tuple(values.pop("exports", ("Model", "Data")))
-    trains = "Model" in exports
-    arms = values.pop("arms", {"main": {}} if trains else {})
-    spec = _build(
-        LabSpec,
-        path,
-        "",
-        {
-            **values,
-            "exports": exports,
-            "topics": tuple(values.get("topics", ())),
-            "hidden": tuple(values.get("hidden", ())),
-            "artifacts": tuple(values.get("artifacts", ())),
-            "checks": {str(id): float(points) for id, points in values.get("checks", {}).items()},
-            "hints": {task: tuple(steps) for task, steps in values.get("hints", {}).items()},
-            "starter_sha256": str(values.get("starter_sha256", "")),
-            "version": str(values.get("version", "1")),
-            "budgets": _build(Budgets, path, "budgets.", values.get("budgets", {})),
-            "arms": {name: _arm(name, arm, path) for name, arm in arms.items()},
-            "criteria": tuple(
-                _criterion(id, entry, path) for id, entry in values.get("criteria", {}).items()
-            ),
-        },
-    )
-    _cross_check(spec, path)
-    return spec
-
-
-def _arm(name: str, raw: dict[str, Any], path: Path) -> Arm:
-    lists = {key: tuple(raw.get(key, ())) for key in ("overrides", "on_purpose")}
-    values = {**raw, "name": name, **lists}
-    return _build(Arm, path, f"arms.{name}.", values)
-
-
-def _criterion(id: str, raw: dict[str, Any], path: Path) -> Criterion:
-    values = {**raw, "id": id}
-    if "pass" in values:
-        values["target"] = values.pop("pass")
-    return _build(Criterion, path, f"criteria.{id}.", values)
-
-
-def _build(kind: type[T], path: Path, prefix: str, values: dict[str, Any]) -> T:
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            raise LabError(f"{path}: unknown key {prefix}{key}", f"known keys: {', '.join(known)}")
-    try:
-        built = kind(**values)
-    except TypeError as error:
-        missing = str(error).rpartition(": ")[2]
-        raise LabError(
-            f"{path}: missing key {prefix}{missing}", "see docs/architecture.md"
-        ) from None
-    for name, hint in get_type_hints(kind).items():
-        if hint in (str, float, int, bool) and not _fits(getattr(built, name), hint):
-            value = getattr(built, name)
-            raise LabError(
-                f"{path}: {prefix}{name} must be a {hint.__name__}, not {value!r}", "mend its value"
-            )
-    return built
-
-
-def _fits(value: object, hint: type) -> bool:
-    if hint is float:
-        return _is_number(value)
-    return isinstance(value, hint)
-
-
-def _cross_check(spec: LabSpec, path: Path) -> None:
-    if spec.level not in LEVELS:
-        raise LabError(f"{path}: level {spec.level!r} is not one of {', '.join(LEVELS)}")
-    unknown = [id for id in spec.hidden if id not in spec.checks]
-    if unknown:
-        raise LabError(f"{path}: hidden names {unknown}, which checks does not list")
-    for criterion in spec.criteria:
-        if criterion.arm not in spec.arms:
-            raise LabError(
-                f"{path}: criteria.{criterion.id}.arm: there is no arm {criterion.arm!r}"
-            )
-        if criterion.target == criterion.floor:
-            raise LabError(f"{path}: criteria.{criterion.id}: pass and floor are the same")
+def is_from_key(one: Field[Any]) -> bool:
+    """Whether a field repeats the key that its entry stands under: no one writes it."""
+    return bool(one.metadata.get("from_key"))

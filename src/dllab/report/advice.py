@@ -91,7 +91,7 @@ def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterato
     if not rubric.passed:
         return
     yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
-    for criterion in lab.spec.criteria:
+    for criterion in lab.spec.criteria.values():
         metric = find_metric(result, criterion)
         if metric is None or criterion.strong is None:
             continue

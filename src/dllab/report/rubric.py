@@ -98,7 +98,7 @@ def points(value: float) -> str:
 
 
 def _row(check: dict[str, Any], result: Result, lab: Lab) -> Row:
-    criterion = next((c for c in lab.spec.criteria if c.id == check.get("id")), None)
+    criterion = lab.spec.criteria.get(str(check.get("id")))
     metric = find_metric(result, criterion) if criterion else None
     return Row(
         id=str(check.get("id", "")),

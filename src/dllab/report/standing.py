@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dllab.lab.find import Lab
-from dllab.lab.spec import Criterion
+from dllab.lab.spec import Calibration, Criterion
 from dllab.report.rubric import Result, find_metric, number
 
 
@@ -35,20 +35,21 @@ class Standing:
 
 def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[Standing]:
     """A strip for each criterion that was measured."""
-    measured = ((criterion, find_metric(result, criterion)) for criterion in lab.spec.criteria)
-    return [
-        _standing(criterion, metric, lab.spec.calibration.get(criterion.id) or {}, previous)
-        for criterion, metric in measured
-        if metric and metric.get("value") is not None
-    ]
+    standings = []
+    for id, criterion in lab.spec.criteria.items():
+        metric = find_metric(result, criterion)
+        if metric and metric.get("value") is not None:
+            record = lab.spec.calibration.get(id, Calibration())
+            standings.append(_standing(criterion, metric, record, previous))
+    return standings
 
 
 def _standing(
-    criterion: Criterion, metric: dict[str, Any], calibration: Any, previous: Result | None
+    criterion: Criterion, metric: dict[str, Any], calibration: Calibration, previous: Result | None
 ) -> Standing:
     value = float(metric["value"])
     before = _before(criterion, previous)
-    values = [float(v) for v in calibration.get("values", ())]
+    values = list(calibration.values)
     target = float(metric.get("threshold") or criterion.target)
     named = [("reference", f"reference, seed {i}", v) for i, v in enumerate(values)]
     named.append(("target", "asked", target))
@@ -65,7 +66,7 @@ def _standing(
         value=number(value),
         marks=tuple(Mark(kind, name, v, scale.place(v)) for kind, name, v in named),
         interval=(scale.place(interval[0]), scale.place(interval[1])) if interval else None,
-        reference=_reference(calibration, len(values)),
+        reference=_reference(calibration),
         previous=_previous(value, before),
         better=None if before is None else (value > before) == (criterion.target > criterion.floor),
     )
@@ -88,11 +89,12 @@ def _before(criterion: Criterion, previous: Result | None) -> float | None:
     return float(metric["value"]) if metric and metric.get("value") is not None else None
 
 
-def _reference(calibration: Any, seeds: int) -> str:
-    if "mean" not in calibration:
+def _reference(calibration: Calibration) -> str:
+    if calibration.mean is None:
         return ""
-    spread = f" ± {number(float(calibration['sd']))}" if "sd" in calibration else ""
-    return f"{number(float(calibration['mean']))}{spread}" + (f" over {seeds} seeds" * (seeds > 1))
+    spread = "" if calibration.sd is None else f" ± {number(calibration.sd)}"
+    seeds = len(calibration.values)
+    return f"{number(calibration.mean)}{spread}" + (f" over {seeds} seeds" * (seeds > 1))
 
 
 def _previous(value: float, before: float | None) -> str:

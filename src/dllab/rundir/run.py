@@ -10,7 +10,7 @@ from typing import Any
 
 from dllab.errors import LabError
 from dllab.lab.find import find_lab
-from dllab.lab.spec import load_yaml
+from dllab.lab.read import load_yaml
 
 
 @dataclass(frozen=True)

@@ -38,15 +38,13 @@ def is_allowed(name: str) -> bool:
 
 
 def required_files(spec: LabSpec) -> list[str]:
-    """The files that a lab's submission must have: those of lab.yaml's `artifacts`."""
-    if spec.artifacts:
-        return [MANIFEST, *spec.artifacts]
+    """The files that a lab's submission must have, those of lab.yaml's `artifacts` among them."""
     arms = [
         str(PurePosixPath("arms", arm, name))
         for arm in spec.arms
         for name in ("weights.safetensors", "curve.jsonl")
     ]
-    return [MANIFEST, "lab.py", "config.yaml", *arms]
+    return [MANIFEST, "lab.py", "config.yaml", *arms, *spec.artifacts]
 
 
 def bad(what: str) -> Ungradable:

@@ -21,7 +21,7 @@ from torch import Tensor
 from dllab.config.compose import compose
 from dllab.errors import LabError
 from dllab.lab.find import Lab
-from dllab.lab.spec import load_yaml
+from dllab.lab.read import load_yaml
 from dllab.training.train import train
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
