@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dllab.grading.rule import apply_rule
+from dllab.grading.rule import apply_rule, is_incredible
 from dllab.lab.spec import Criterion
 from dllab.metrics import METRICS, bounds_of_mean, metric, metrics_of, wilson
 from dllab.metrics.classification import accuracy, balanced_accuracy, macro_f1, nats
@@ -279,8 +279,8 @@ def right(count, n=1000):
     return accuracy(scores, {"label": torch.zeros(n).long()})
 
 
-def criterion(target, floor):
-    return Criterion("a", "A", "accuracy", 10, target, floor)
+def criterion(target, floor, strong=None):
+    return Criterion("a", "A", "accuracy", 10, target, floor, strong)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +289,12 @@ def criterion(target, floor):
 )
 def test_points_are_full_unless_significantly_missed_then_linear(count, fraction):
     assert apply_rule(right(count), criterion(0.9, 0.7)).fraction == pytest.approx(fraction)
+
+
+@pytest.mark.parametrize(("count", "incredible"), [(890, False), (905, False), (930, True)])
+def test_only_a_value_far_above_the_published_one_is_looked_at(count, incredible):
+    assert is_incredible(right(count), criterion(0.7, 0.5, strong=0.8)) == incredible
+    assert not is_incredible(right(count), criterion(0.7, 0.5))
 
 
 def test_the_rule_works_in_both_directions():
@@ -301,6 +307,8 @@ def test_the_rule_works_in_both_directions():
     assert apply_rule(measured, criterion(value + 0.1, value + 1)).fraction == 1
     assert apply_rule(measured, criterion(value - 0.01, value + 1)).fraction == 1
     assert apply_rule(measured, criterion(value - 0.5, value + 0.5)).fraction == pytest.approx(0.5)
+    assert is_incredible(measured, criterion(value + 1, value + 2, value + 0.6))
+    assert not is_incredible(measured, criterion(value + 1, value + 2, value + 0.5))
     missed = apply_rule(measured, criterion(value - 2, value - 1))
     assert missed.fraction == 0
     assert "expected ≤" in missed.message

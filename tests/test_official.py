@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from official_lab import CHEATER, HONEST, WEIGHTS, Stage, make_stage
 
 from dllab.cli import main
@@ -59,6 +60,29 @@ def test_the_exit_code_says_whose_turn_it_is(
     assert main(command(stage, "absent.zip")) == 2
     assert main(["grade", str(broken), "--hidden", str(stage.hidden)]) == 2
     assert exit_code({"verdict": "needs_review", "passed": False}) == 5
+
+
+def test_what_is_too_good_is_for_a_person_to_look_at(stage: Stage) -> None:
+    archive = stage.submit("ada")
+    path = stage.lab.folder / "lab.yaml"
+    spec = yaml.safe_load(path.read_text())
+    spec["criteria"]["accuracy"] |= {"pass": 0.65, "strong": 0.7}
+    path.write_text(yaml.safe_dump(spec))
+    assert main(command(stage, archive, "--json", "out.json")) == 5
+    result = json.loads(Path("out.json").read_text())
+    assert (result["verdict"], result["passed"]) == ("needs_review", False)
+    assert result["score"] == result["max_score"]
+    assert "far better than the published 0.7" in result["reason"]
+
+    def full(files: dict[str, bytes]) -> None:
+        config = yaml.safe_load(files["config.yaml"])
+        config["arms"]["main"]["data"] = {"size": "full"}
+        files["config.yaml"] = yaml.safe_dump(config).encode()
+
+    assert main(command(stage, stage.rebuild(archive, full))) == 0, "it had more data"
+    del spec["criteria"]["accuracy"]["strong"]
+    path.write_text(yaml.safe_dump(spec))
+    assert main(command(stage, archive)) == 0
 
 
 def test_a_broken_check_is_our_fault_and_is_tried_again(stage: Stage) -> None:

@@ -207,7 +207,7 @@ def test_a_file_longer_than_it_says_is_refused(desk: Desk, archive: Path) -> Non
 def test_too_many_files_are_refused(desk: Desk, archive: Path) -> None:
     def many(files: dict[str, bytes]) -> None:
         for number in range(MAX_FILES):
-            files[f"arms/main/snapshots/{number}.safetensors"] = b""
+            files[f"arms/arm{number}/curve.jsonl"] = b""
 
     refuse(desk, rebuilt(archive, many), f"the cap is {MAX_FILES}")
 

@@ -107,7 +107,7 @@ def crowded_directory(stage: Stage) -> Path:
     archive = stage.submit("x")
     with zipfile.ZipFile(archive, "a") as made:
         for number in range(3000):
-            made.writestr(f"arms/main/snapshots/{number}.safetensors", b"")
+            made.writestr(f"arms/arm{number}/curve.jsonl", b"")
     return archive
 
 

@@ -39,9 +39,6 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--retrain", action="store_true", help="score the model that the code learns here anew"
     )
-    parser.add_argument(
-        "--replay", action="store_true", help="run segments of the recorded training again"
-    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="submissions at a time")
     parser.add_argument(
         "--out",
@@ -159,11 +156,9 @@ def _terms(root: Path, args: argparse.Namespace, backend: "Backend") -> "Terms":
     from dllab.grading.official import Terms
 
     mode: Mode = "official" if args.official else "practice"
-    if (args.hidden or args.retrain or args.replay) and not args.official:
-        raise LabError(
-            "--hidden, --retrain and --replay belong to official grading", "add --official"
-        )
-    return Terms(root, backend, mode, args.hidden, retrain=args.retrain, replay=args.replay)
+    if (args.hidden or args.retrain) and not args.official:
+        raise LabError("--hidden and --retrain belong to official grading", "add --official")
+    return Terms(root, backend, mode, args.hidden, retrain=args.retrain)
 
 
 def _hand_out(result: Any, json_file: str | None) -> bool:

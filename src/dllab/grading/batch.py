@@ -112,7 +112,6 @@ def _same_terms(earlier: Result, terms: Terms) -> bool:
         and grader.get("version") == __version__
         and grader.get("hidden") == hidden_id(terms.hidden)
         and grader.get("retrained") == terms.retrain
-        and grader.get("replayed") == terms.replay
     )
 
 

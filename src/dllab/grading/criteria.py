@@ -10,10 +10,11 @@ from dllab.grading.items import ItemSource
 from dllab.grading.plays import Played
 from dllab.grading.predictions import Prediction, scored_arms
 from dllab.grading.rows import Row, explain, status_of
-from dllab.grading.rule import RULE, apply_rule
+from dllab.grading.rule import RULE, apply_rule, is_incredible
 from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
 from dllab.metrics import METRICS, Measured
+from dllab.rundir.run import RunFolder
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ def integrity_ids(lab: Lab) -> tuple[str, ...]:
 
 def score_criteria(
     lab: Lab,
+    run: RunFolder,
     predictions: Mapping[str, Prediction],
     played: Mapping[str, Played],
     source: ItemSource,
+    *,
     seed: int,
 ) -> Scored:
     """Open the labels and score: a row for each criterion, and one for each arm's integrity."""
@@ -46,7 +49,10 @@ def score_criteria(
         if isinstance(found, Row):
             scored.rows.append(found)
             continue
-        scored.rows.append(_earned(criterion, found))
+        row = _earned(criterion, found)
+        if source.kind == "hidden" and not _had_more_data(run, criterion.arm):
+            row = _reviewed(row, criterion, found)
+        scored.rows.append(row)
         scored.metrics.append(_metric(criterion, found, seed))
     return scored
 
@@ -88,6 +94,21 @@ def _earned(criterion: Criterion, measured: Measured) -> Row:
         points=earned.fraction * criterion.points,
         message=earned.message,
     )
+
+
+def _reviewed(row: Row, criterion: Criterion, measured: Measured) -> Row:
+    """A person looks at what is too good for items that nobody could have seen before."""
+    if not is_incredible(measured, criterion):
+        return row
+    said = f"measured {measured.value:.4g}, far better than the published {criterion.strong:g}"
+    return replace(row, status="review", message=said)
+
+
+def _had_more_data(run: RunFolder, arm: str) -> bool:
+    """By its own config: with `data=full` the published level is no measure."""
+    config = run.read_config().get("arms", {}).get(arm)
+    data = config.get("data") if isinstance(config, dict) else None
+    return isinstance(data, dict) and data.get("size") == "full"
 
 
 def _unscored(criterion: Criterion, prediction: Prediction, *, secret: bool) -> Row:

@@ -85,7 +85,7 @@ def grade_run(
         predictions = predict_arms(session, lab, run, source, drawn)
         played = play_criteria(session, lab, run, drawn)
     # The sandbox is dead. Only now are labels opened.
-    scored = score_criteria(lab, predictions, played, source, drawn)
+    scored = score_criteria(lab, run, predictions, played, source, seed=drawn)
 
     terms = Terms(mode, backend.name, source.kind, drawn, session.nonce)
     weighed = weigh(lab, run)

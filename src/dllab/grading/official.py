@@ -15,7 +15,6 @@ from dllab.errors import LabError, Ungradable, legible
 from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
-from dllab.grading.replay import attach, replay_rows
 from dllab.grading.result import Mode, Result, Verdict
 from dllab.grading.signature import sign
 from dllab.lab.find import Lab, find_lab
@@ -36,7 +35,6 @@ class Terms:
     hidden: Path | None = None
     seed: int | None = None
     retrain: bool = False
-    replay: bool = False
 
 
 def require_sound(terms: Terms) -> None:
@@ -72,7 +70,6 @@ def grade_archive(archive: Path, terms: Terms) -> Result:
         "received_at": _received(archive),
     }
     result["grader"] |= {"hidden": hidden_id(terms.hidden), "retrained": terms.retrain}
-    result["grader"]["replayed"] = terms.replay
     result["graded_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     return sign(result)
 
@@ -121,7 +118,6 @@ def item_source(hidden: Path | None, lab: Lab) -> ItemSource:
 
 
 def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
-    replayed = replay_rows(lab, submission.run, terms.backend) if terms.replay else []
     if terms.retrain:
         # Imported on demand: the scorer loads no config machinery unless it trains.
         from dllab.grading.retrain import retrain
@@ -138,7 +134,6 @@ def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
     result = graded.result
     result["run"] = submission.manifest["run_id"]
     result["impl"] = "mine"
-    attach(result, replayed)
     claimed = submission.manifest["claimed"]
     for metric in result["metrics"]:
         metric["claimed_value"] = _finite(claimed.get(metric["name"]))

@@ -45,5 +45,18 @@ def apply_rule(measured: Measured, criterion: Criterion) -> Earned:
     )
 
 
+def is_incredible(measured: Measured, criterion: Criterion) -> bool:
+    """Whether a value is better than the published level by more than that is than the target.
+
+    Judged by the worse one-sided 95 % bound: few items make nobody suspicious.
+    """
+    if criterion.strong is None:
+        return False
+    bigger_is_better = criterion.target > criterion.floor
+    worst = measured.one_sided.low if bigger_is_better else measured.one_sided.high
+    limit = 2 * criterion.strong - criterion.target
+    return worst > limit if bigger_is_better else worst < limit
+
+
 def _reaches(value: float, target: float, bigger_is_better: bool) -> bool:
     return value >= target if bigger_is_better else value <= target

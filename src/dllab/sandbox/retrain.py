@@ -43,7 +43,7 @@ class KeepBest(Callback):
         value = trainer.callback_metrics.get(self._monitor)
         if value is not None and self._sign * float(value) < self._least:
             self._least = self._sign * float(value)
-            self.weights = copy_weights(pl_module)
+            self.weights = _copy_weights(pl_module)
 
 
 def fit(
@@ -60,15 +60,9 @@ def fit(
     L.seed_everything(seed, workers=True, verbose=False)
     best = KeepBest(trainer["monitor"], trainer["mode"])
     network, source = module.Model(**model), module.Data(**data)
-    bare_trainer({name: trainer[name] for name in PASSED_ON}, best).fit(network, source)
-    return best.weights or copy_weights(network)
-
-
-def bare_trainer(options: Mapping[str, Any], callback: Callback) -> L.Trainer:
-    """A Trainer with these options that writes and shows nothing."""
-    return L.Trainer(
-        **options,
-        callbacks=[callback],
+    bare = L.Trainer(
+        **{name: trainer[name] for name in PASSED_ON},
+        callbacks=[best],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -76,8 +70,10 @@ def bare_trainer(options: Mapping[str, Any], callback: Callback) -> L.Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+    bare.fit(network, source)
+    return best.weights or _copy_weights(network)
 
 
-def copy_weights(network: torch.nn.Module) -> dict[str, Tensor]:
+def _copy_weights(network: torch.nn.Module) -> dict[str, Tensor]:
     """The state dict as tensors of their own on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}

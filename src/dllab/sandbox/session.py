@@ -172,16 +172,6 @@ class Session:
         header = {"op": "retrain", "model": dict(model), "data": dict(data), "seed": seed}
         return self._ask({**header, "trainer": dict(trainer)})
 
-    def replay(
-        self, config: Mapping[str, Any], parameters: bytes, place: Mapping[str, Any]
-    ) -> Reply:
-        """Run a segment of a recorded training again; see `dllab.sandbox.replay`.
-
-        `config` is the arm's entry of config.yaml, `parameters` a snapshot, `place` where it is.
-        Wants the same kind of session as `retrain`.
-        """
-        return self._ask({"op": "replay", "config": config, "place": place}, parameters)
-
     def load(
         self, weights: bytes, model: Mapping[str, Any], *, seed: int = 0, device: str = "cpu"
     ) -> Reply:

@@ -82,7 +82,6 @@ class Worker:
             "probe": self._probe,
             "predict": self._predict,
             "retrain": self._retrain,
-            "replay": self._replay,
             "load": self._load,
             "sample": self._sample,
             "act": self._act,
@@ -124,14 +123,6 @@ class Worker:
         assert self._module is not None
         header = frame.header
         return fit(self._module, header["model"], header["data"], header["trainer"], header["seed"])
-
-    def _replay(self, frame: Frame) -> Arrays:
-        from dllab.rundir.snapshots import Place
-        from dllab.sandbox.replay import replay
-
-        assert self._module is not None
-        header, parameters = frame.header, unpack(frame.blobs[0])
-        return replay(self._module, header["config"], parameters, Place(**header["place"]))
 
     def _load(self, frame: Frame) -> Arrays:
         self._model = self._build(frame).to(frame.header["device"]).eval()

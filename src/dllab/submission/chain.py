@@ -1,7 +1,7 @@
 """A hash chain over a curve: a line changed, dropped or put in later breaks every link after it.
 
 The chain proves order and completeness of what was recorded, not that it is true: whoever makes up
-a whole curve can chain it too. That is what replay and retraining are for.
+a whole curve can chain it too. That is what retraining is for.
 """
 
 import hashlib

@@ -20,7 +20,7 @@ MAX_REASON = 400
 
 _ALLOWED = re.compile(
     r"manifest\.json|lab\.py|config\.yaml|environment\.json|starter\.diff"
-    r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl|snapshots/\d{1,9}\.safetensors)"
+    r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl)"
 )
 
 

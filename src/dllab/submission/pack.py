@@ -77,8 +77,6 @@ def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
         if arm.curve.is_file():
             linked = chain.link(arm.curve.read_text(encoding="utf-8"), run.id)
             files[f"{place}/curve.jsonl"] = linked.encode()
-        for snapshot in sorted((arm.path / "snapshots").glob("*.safetensors")):
-            files[f"{place}/snapshots/{snapshot.name}"] = snapshot.read_bytes()
     card = run.read_card()
     told = ("versions", "hardware", "threads", "seeds", "data", "started", "finished", "cost")
     files["environment.json"] = _json({key: card[key] for key in told if key in card})

@@ -16,7 +16,6 @@ from dllab.rundir.run import ArmFolder
 from dllab.training.checkpoints import checkpoint_callbacks
 from dllab.training.loggers import CurveLogger
 from dllab.training.profile import Profile
-from dllab.training.snapshots import Snapshots
 from dllab.training.together import Together
 
 
@@ -180,7 +179,6 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
         Movement(),
         *checkpoint_callbacks(folder, trainer, curve),
         NanGuard(trainer.log_every_n_steps),  # once the curve holds the step that failed
-        Snapshots(folder),
         PlainLines(),
     ]
     checkpoints = [one for one in callbacks if isinstance(one, Checkpoint)]  # Lightning knows them
