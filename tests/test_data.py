@@ -205,7 +205,7 @@ def test_fingerprints_differ_and_last(project: Path) -> None:
     prints = {name: fingerprint(name) for name in COMMITTED}
     assert len(set(prints.values())) == len(COMMITTED)
     path = project / "data" / "fashion_mnist" / "dataset.yaml"
-    path.write_text(path.read_text().replace('content: "9366', 'content: "0000'))
+    path.write_text(path.read_text().replace("content: 9366", "content: 0000"))
     assert {name for name in COMMITTED if fingerprint(name) != prints[name]} == {"fashion_mnist"}
 
 

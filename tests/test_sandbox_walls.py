@@ -9,9 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from data_sets import put_source, write_set
 from grading_lab import make_desk
 from test_sandbox import CODE, LIMITS, PROBES, call
 
+from dllab.cli import main
 from dllab.errors import InfraError
 from dllab.sandbox import attacks
 from dllab.sandbox.backends import NoWall, find_backend, official_backends
@@ -179,6 +181,68 @@ def test_one_that_hangs_does_not_delay_the_others(desk):
     assert [reply and reply.kind for reply, _ in ended] == [None, "died", None, "output", None]
     assert failure.kind == "timeout"
     assert all(moment < last for _, moment in ended)
+
+
+READER = """
+from pathlib import Path
+
+import torch
+
+from dllab.data import vocabulary
+
+Model = Data = None
+
+
+def opened(path):
+    try:
+        return len(path.read_bytes()) > 0
+    except OSError:
+        return False
+
+
+def digits():
+    from sklearn.datasets import load_digits
+    try:
+        return len(load_digits().data) > 0
+    except OSError:
+        return False
+
+
+def look():
+    folders = [Path("@ROOT@/data/toy"), Path("@COURSE@/data/notes")]
+    rows = [opened(folder / "train.parquet") for folder in folders]
+    return {
+        "rows": torch.tensor([*rows, digits()]),
+        "words": torch.tensor(len(vocabulary("notes"))),
+        "told": torch.tensor([opened(folder / "dataset.yaml") for folder in folders]),
+    }
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("released", [False, True])
+def test_rows_are_out_of_reach_unless_they_are_released(
+    wall, desk, tmp_path, monkeypatch, released
+):
+    """In the project and beside other labs; what scikit-learn brings along is never seen."""
+    course = tmp_path / "course"
+    for data, kind, name in (
+        (desk.root / "data", "image", "toy"),
+        (course / "data", "text", "notes"),
+    ):
+        write_set(data, kind, name)
+        put_source(desk.root, name)
+    monkeypatch.chdir(desk.root)
+    monkeypatch.setenv("DLLAB_LABS", str(course))
+    assert main(["data", "build", "toy"]) == main(["data", "build", "notes"]) == 0
+    code = READER.replace("@ROOT@", str(desk.root)).replace("@COURSE@", str(course))
+    limits = Limits(request_s=60)
+    with open_session(desk.lab, desk.write_code(code), wall, limits, released=released) as session:
+        reply = call(session, "look")
+    assert reply.failure is None, (reply.failure, reply.log)
+    assert reply.arrays["rows"].tolist() == [released, released, False]
+    assert reply.arrays["told"].tolist() == [True, True]
+    assert reply.arrays["words"] == 18
 
 
 def test_a_wall_that_cannot_give_sockets_names_the_one_that_can(desk):

@@ -202,7 +202,8 @@ def read_description(path: Path, model: type[Model]) -> Model:
 def _mistakes(error: ValidationError) -> Iterator[str]:
     for one in error.errors(include_url=False):
         key = ".".join(map(str, one["loc"]))
-        yield f"{key}: {one['msg']}" if key else one["msg"].removeprefix("Value error, ")
+        said = one["msg"].removeprefix("Value error, ")
+        yield f"{key}: {said}" if key else said
 
 
 def read_set(folder: Path) -> DataSet:

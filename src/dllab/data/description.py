@@ -88,6 +88,14 @@ class Division(Described):
     test_from: Count = 0
     sizes: Mapping[Literal["train", "val", "test", "reserved"], Annotated[int, Field(ge=1)]]
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if missing := [part for part in (*RELEASED, "reserved") if part not in self.sizes]:
+            raise ValueError(f"sizes has no {', '.join(missing)}")
+        if self.by == "time" and self.test_from:
+            raise ValueError("test_from: time alone says what is tested")
+        return self
+
 
 class Built(Described):
     """What `dllab data build` found: of the rows in the order of their ids, and of the files."""

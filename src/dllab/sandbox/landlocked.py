@@ -71,15 +71,17 @@ def _confinement(job: Job, uid: int | None) -> Confinement:
 def open_paths(job: Job) -> tuple[list[Path], list[Path]]:
     """Paths that may be read whole, and folders of which only the names may be seen.
 
-    Landlock can only add rights, so a folder with something hidden in it is taken apart.
+    Landlock can only add rights, so a folder with something hidden in it is taken apart. Rights are
+    those of a file and not of its name: a link's other name (a `lib64` beside `lib`) adds nothing.
     """
     readable: list[Path] = []
     listable = list(job.searched)
-    waiting = [*job.readable, *(path.resolve() for path in job.readable)]
+    waiting, met = list(job.readable), set(job.hidden)
     while waiting:
-        path = waiting.pop()
-        if path in job.hidden:
+        path = waiting.pop().resolve()
+        if path in met:
             continue
+        met.add(path)
         if any(path in hidden.parents for hidden in job.hidden):
             listable.append(path)
             waiting += path.iterdir()
