@@ -10,7 +10,7 @@ DLLAB  ?= $(VENV) -m dllab
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup setup-tpu gpu-check test test-all lint bench doctor release pin clean
+.PHONY: help setup setup-tpu test test-all lint bench-smoke bench gpu-check doctor release pin clean
 
 # --- learn ----------------------------------------------------------------------------------------
 
@@ -50,6 +50,9 @@ bench-smoke: setup  ## take each measurement once, only to see that it still wor
 bench: setup  ## measure speed side by side with plain PyTorch and Lightning
 	@$(VENV) -m bench $(_arguments)
 
+gpu-check: setup  ## measure what only a GPU can show; without one, say so
+	@$(VENV) -m bench.gpu $(_arguments)
+
 doctor: setup  ## prove that every lab is sound: starters fail, references pass
 	@$(DLLAB) doctor $(_arguments)
 
@@ -77,9 +80,6 @@ setup-tpu: setup  ## build .venv-tpu for hardware=tpu (7 GB; on a machine with a
 	@test -x .venv-tpu/bin/python || $(VENV) -m venv .venv-tpu
 	@.venv-tpu/bin/python -m pip install --quiet -r requirements-tpu.txt
 	@echo "Ready: PYTHONPATH=src .venv-tpu/bin/python -m dllab train 01 hardware=tpu"
-
-gpu-check: setup  ## measure what only a GPU can show; without one, say so
-	@$(DLLAB) gpu-check $(_arguments)
 
 clean:  ## remove caches and build leftovers; runs, data and .venv stay
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist

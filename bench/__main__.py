@@ -4,6 +4,7 @@
 
 Each script measures both of its sides in one interleaved run; goals.yaml says which script takes
 which figure, and what it should be. With --only, the other figures of the file stay as they are.
+What needs a GPU is measured by `python -m bench.gpu`.
 """
 
 import argparse
@@ -15,13 +16,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench.measure import ROOT, Result, aim, goals, spread
+from bench.measure import ROOT, Result, goals, table
 
 
 def scripts(only: Sequence[str]) -> list[str]:
     """The scripts that take the figures whose ids begin like one of `only`; all, without any."""
     asked = {id: goal for id, goal in goals().items() if not only or id.startswith(tuple(only))}
-    return list(dict.fromkeys(goal["script"] for goal in asked.values()))
+    found = dict.fromkeys(goal["script"] for goal in asked.values())
+    return [script for script in found if not script.startswith("gpu.")]
 
 
 def run(script: str, words: Sequence[str]) -> list[Result]:
@@ -31,17 +33,6 @@ def run(script: str, words: Sequence[str]) -> list[Result]:
         command = [sys.executable, "-m", f"bench.{script}", *words, f"--json={file}"]
         subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=True)
         return list(json.loads(file.read_text(encoding="utf-8"))["results"])
-
-
-def table(results: Sequence[Result]) -> str:
-    """The results as Markdown."""
-    head = "| id | what | value (range) | goal | met | |\n|---|---|---|---|---|---|"
-    rows = [
-        f"| {r['id']} | {goals()[r['id']]['what']} | {spread(r)} | {aim(goals()[r['id']])} "
-        f"| {'yes' if r['met'] else '**no**'} | {r['why']} |"
-        for r in results
-    ]
-    return "\n".join([head, *rows]) + "\n"
 
 
 def main() -> None:

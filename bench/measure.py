@@ -199,3 +199,14 @@ def aim(goal: Mapping[str, Any]) -> str:
     """`≤ 1.15 x`."""
     sign, number = ("≤", goal["most"]) if "most" in goal else ("≥", goal["least"])
     return f"{sign} {number:g} {goal['unit']}"
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results as Markdown."""
+    head = "| id | what | value (range) | goal | met | |\n|---|---|---|---|---|---|"
+    rows = [
+        f"| {r['id']} | {goals()[r['id']]['what']} | {spread(r)} | {aim(goals()[r['id']])} "
+        f"| {'yes' if r['met'] else '**no**'} | {r['why']} |"
+        for r in results
+    ]
+    return "\n".join([head, *rows]) + "\n"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 FIELDS = {"id", "goal", "value", "low", "high", "pairs", "met", "why"}
@@ -25,12 +26,16 @@ def check(results: list[dict], goals: dict[str, dict]) -> None:
 @pytest.fixture
 def goals(repo: Path) -> dict[str, dict]:
     scripts = yaml.safe_load((repo / "bench/goals.yaml").read_text())
-    assert all((repo / f"bench/{script}.py").is_file() for script in scripts)
+    assert all((repo / "bench" / f"{script.replace('.', '/')}.py").is_file() for script in scripts)
     return {
         id: {**goal, "script": script}
         for script, ids in scripts.items()
         for id, goal in ids.items()
     }
+
+
+def is_gpus(goal: dict) -> bool:
+    return goal["script"].startswith("gpu.")
 
 
 @pytest.mark.slow
@@ -42,7 +47,7 @@ def test_each_measurement_runs_once(repo: Path, tmp_path: Path, goals: dict[str,
     results = json.loads(out.read_text())["results"]
     check(results, goals)
     found = {result["id"] for result in results}
-    scripts = {goal["script"] for goal in goals.values()}
+    scripts = {goal["script"] for goal in goals.values() if not is_gpus(goal)}
     assert {goals[id]["script"] for id in found} == scripts, "one of each at least"
     assert out.with_suffix(".md").read_text() == done.stdout
 
@@ -60,3 +65,61 @@ def test_only_some_are_taken_and_the_others_kept(
     assert {"P4-help", "P3-raw"} <= set(found)
     assert found["P3-raw"]["why"] == "taken before"
     assert "taken before" in done.stdout
+
+
+@pytest.mark.slow
+def test_all_that_needs_a_gpu_runs_dry(repo: Path, tmp_path: Path, goals: dict[str, dict]) -> None:
+    """Tiny, on the processor: its numbers mean nothing there, its code and form do."""
+    out = tmp_path / "gpu.json"
+    command = [sys.executable, "-m", "bench.gpu", "--dry-run", "--out", str(out)]
+    done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads(out.read_text())
+    assert record["failed"] == {}
+    check(record["results"], goals)
+    found = {result["id"] for result in record["results"]}
+    assert found == {id for id, goal in goals.items() if is_gpus(goal)}
+    assert set(record["machine"]) >= {"gpu", "torch", "cuda"}
+    page = out.with_suffix(".md").read_text()
+    assert all(f"| {id} |" in page for id in found)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_nothing_is_claimed(repo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    command = [sys.executable, "-m", "bench.gpu", "--out", str(out)]
+    done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "nothing is claimed" in done.stdout
+    assert not out.exists()
+
+
+HANGS = """#!/bin/sh
+for word; do case $word in --json=*) echo '{"results": ["one"]}' > "${word#--json=}" ;; esac; done
+sleep 600
+"""
+
+
+def test_what_a_step_found_before_it_hung_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.gpu import __main__ as gpu
+
+    python = tmp_path / "python"
+    python.write_text(HANGS)
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    found, problem = gpu.run(["framework"], 5 - gpu.LEAST_S)
+    assert found == ["one"]
+    assert problem == f"did not end within {5 - gpu.LEAST_S} s"
+
+
+def test_flops_of_gpt2() -> None:
+    """124 million parameters but for the places; 6 N is 0.744 GFLOP a token, attention 0.113."""
+    from bench.gpu.gpt import GPT, Shape, flops_per_token
+
+    assert flops_per_token(Shape()) == pytest.approx(0.855e9, rel=0.01)
+    with torch.device("meta"):
+        net = GPT(Shape())
+    numbers = sum(p.numel() for p in net.parameters()) - net.place.weight.numel()
+    assert 6 * numbers == pytest.approx(0.741e9, rel=0.01)

@@ -31,7 +31,7 @@ ELSEWHERE = {
     "make setup": "test_setup.py",
     "make pin": "asks the package index for everything",
     "make bench": "measures for minutes; bench-smoke is tested",
-    "make gpu-check": "test_hardware.py",
+    "make gpu-check": "test_bench.py",
     "make submit": "test_submission.py: a reference run is refused",
     "make lab-01 hardware=ddp_cpu": "test_distributed.py",
     "make lab-02 hardware=fsdp": "test_distributed.py",

@@ -7,7 +7,7 @@ from grading_lab import make_desk
 
 from dllab.errors import InfraError
 from dllab.lab.spec import Budgets
-from dllab.sandbox import bubblewrap, identity, landlocked, room, session
+from dllab.sandbox import bubblewrap, identity, landlocked, room, session, zygote
 from dllab.sandbox.backends import NoWall, find_backend
 from dllab.sandbox.job import Job
 from dllab.sandbox.limits import Limits
@@ -45,6 +45,18 @@ def test_bubblewrap_binds_the_devices(job: Job) -> None:
 def test_landlock_opens_the_devices(job: Job) -> None:
     assert set(DEVICES) <= set(identity.confinement(job, None).devices)
     assert not set(DEVICES) & set(identity.confinement(without_gpu(job), None).devices)
+
+
+def test_the_driver_is_found_where_the_grader_finds_it(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/local/nvidia/lib64")
+    where = {"LD_LIBRARY_PATH": "/usr/local/nvidia/lib64"}
+    asked = session._environment(job.scratch, Path(), Path(), job.limits)
+    assert asked.items() >= where.items()
+    assert zygote._environment().items() >= where.items()
+    other = session._environment(job.scratch, Path(), Path(), without_gpu(job).limits)
+    assert "LD_LIBRARY_PATH" not in other
 
 
 def test_the_machine_may_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

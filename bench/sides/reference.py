@@ -1,5 +1,6 @@
 """The reference solution of a lab and its numbers, for sides that do without dllab's training."""
 
+from collections.abc import Sequence
 from types import ModuleType
 
 from dllab.config.compose import compose
@@ -9,7 +10,9 @@ from dllab.lab.find import find_lab
 from dllab.lab.project import find_root
 
 
-def reference(number: str, arm: str = "main") -> tuple[ModuleType, Config]:
+def reference(
+    number: str, arm: str = "main", overrides: Sequence[str] = ()
+) -> tuple[ModuleType, Config]:
     """The solution's module, and the config of one arm."""
     lab = find_lab(find_root(), number)
-    return import_lab(lab, lab.solution), compose(lab, [f"arm={arm}"])[arm]
+    return import_lab(lab, lab.solution), compose(lab, [f"arm={arm}", *overrides])[arm]

@@ -64,6 +64,7 @@ class BatchNorm2d(nn.Module):
     @torch.no_grad()
     def remember(self, mean_C: Tensor, var_C: Tensor, count: int) -> None:
         """Take a batch's statistics, over `count` numbers a channel, into the running averages."""
+        mean_C, var_C = mean_C.float(), var_C.float()  # mixed precision has them in 16 bits
         # TODO running-statistics: update both running buffers in place.
         # running ← (1 - momentum) · running + momentum · new. The new variance is the estimate for
         # unseen data, so it is corrected by count / (count - 1).

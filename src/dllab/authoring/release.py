@@ -124,7 +124,7 @@ def _copy_shared(root: Path, out: Path) -> None:
     ours, times = AUTHORS_PART.subn(lambda _: LEARNERS_PART, makefile)
     if times != 1:
         raise LabError("the Makefile has no part `work on dllab`", "mend dllab.authoring.release")
-    phony = ".PHONY: help setup setup-tpu gpu-check test clean"
+    phony = ".PHONY: help setup setup-tpu test clean"
     (out / "Makefile").write_text(re.sub(r"\.PHONY:.*", phony, ours), encoding="utf-8")
 
 

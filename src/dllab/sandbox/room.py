@@ -70,6 +70,12 @@ def gpu_devices() -> tuple[str, ...]:
     return tuple(str(path) for path in sorted(Path("/dev").glob("nvidia*")) if not path.is_dir())
 
 
+def driver_environment() -> dict[str, str]:
+    """Where the linker finds NVIDIA's driver, on machines that have it off the usual path."""
+    path = os.environ.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": path} if path and gpu_devices() else {}
+
+
 def _with_real_paths(paths: tuple[Path, ...]) -> Iterator[Path]:
     """An interpreter is often reached through a link to its folder: both names must be there."""
     for path in paths:

@@ -27,7 +27,7 @@ from dllab.sandbox.datasets import view_of
 from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.job import Backend, Child, Job
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.room import gpu_devices
+from dllab.sandbox.room import driver_environment, gpu_devices
 from dllab.sandbox.watch import Watch
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 
@@ -319,6 +319,7 @@ def _environment(
         "DLLAB_LABS": labs,
         "OMP_NUM_THREADS": str(limits.threads),
         "MKL_NUM_THREADS": str(limits.threads),
+        **(driver_environment() if limits.gpu else {}),
     }
 
 

@@ -26,7 +26,7 @@ from dllab.sandbox.enter import Confinement
 from dllab.sandbox.forking import ForkServer
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job
-from dllab.sandbox.room import Furnishing, Place
+from dllab.sandbox.room import Furnishing, Place, driver_environment
 
 MODULE = "dllab.sandbox.zygote_server"
 
@@ -98,6 +98,7 @@ def _environment() -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "WANDB_MODE": "disabled",
+        **driver_environment(),  # the linker reads it once, here
         **{f"{library}_NUM_THREADS": "1" for library in one_thread},
     }
 

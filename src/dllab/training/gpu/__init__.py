@@ -1,1 +1,0 @@
-"""What only a GPU can show, measured by one command: `dllab gpu-check`."""
