@@ -71,8 +71,7 @@ class Desk:
     def __init__(self, root: Path) -> None:
         folder = root / "labs" / "lab97_bench"
         folder.mkdir(parents=True)
-        for path in (root / "pyproject.toml", root / "labs/__init__.py", folder / "__init__.py"):
-            path.touch()
+        (root / "pyproject.toml").touch()
         (folder / "lab.yaml").write_text(LAB_YAML)
         (folder / "checks.py").write_text(CHECKS)
         self.lab = Lab(root, folder)

@@ -18,7 +18,6 @@ ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 def make_root(root: Path) -> Path:
     """An empty project with a checklist of one topic."""
     (root / "labs").mkdir(parents=True)
-    (root / "labs" / "__init__.py").touch()
     (root / "pyproject.toml").touch()
     (root / "configs").symlink_to(REPO / "configs")
     (root / "labs" / "checklist.yaml").write_text(
@@ -33,8 +32,6 @@ def write_kind(root: Path, kind: str, number: str = "90", parent: Path | None = 
     """A complete lab of one kind below `parent` (default: the project's labs)."""
     lab = Lab(root, (parent or root / "labs") / f"lab{number}_{kind}")
     shutil.copytree(HERE / kind, lab.folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "test_lab.py", "_author/__init__.py"):
-        (lab.folder / name).touch()
     trains = (lab.folder / "conf").is_dir()
     sections = (*SECTIONS, *(SECTIONS_OF_TRAINING if trains else ()))
     text = "".join(f"## {section}\n\n" for section in sections)

@@ -126,8 +126,6 @@ def make_desk(root: Path) -> Desk:
     folder = root / "labs" / "lab90_tiny"
     folder.mkdir(parents=True)
     (root / "pyproject.toml").touch()
-    (root / "labs" / "__init__.py").touch()
-    (folder / "__init__.py").touch()
     (folder / "lab.yaml").write_text(LAB_YAML)
     (folder / "checks.py").write_text(CHECKS)
     return Desk(root)

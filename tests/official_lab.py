@@ -114,7 +114,6 @@ def make_stage(folder: Path) -> Stage:
     (lab / "lab.yaml").write_text(yaml.safe_dump(spec))
     (lab / "starter.py").write_text("# TODO double\n")
     (lab / "_author").mkdir()
-    (lab / "_author" / "__init__.py").touch()
     (lab / "_author" / "probes.py").write_text(FAR_PROBE)
     (lab / "_author" / "checks.py").write_text(FAR_CHECK)
     (lab / "_author" / "solution.py").write_text(HONEST)

@@ -31,7 +31,7 @@ class Project:
         for name in ("data", "configs", "pyproject.toml", ".cache"):
             (root / name).symlink_to(repo / name)
         source = repo / "labs" / lab_id
-        for name in ("__init__.py", "lab.yaml", "conf", "checks.py"):
+        for name in ("lab.yaml", "conf", "checks.py"):
             (lab / name).symlink_to(source / name)
         self.code = lab / "lab.py"
         shutil.copyfile(source / "_author" / "solution.py", self.code)

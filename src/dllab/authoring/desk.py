@@ -19,6 +19,7 @@ from dllab import data
 from dllab.data.kinds import Shown, item_at, kind_of
 from dllab.errors import LabError, LearnerError
 from dllab.grading.code_checks import check_code, load_checks
+from dllab.grading.draws import Draws
 from dllab.grading.rows import Row
 from dllab.lab.code import import_lab
 from dllab.lab.find import find_lab
@@ -59,7 +60,7 @@ class Desk:
         shown = [kind.show(dataset, item_at(dataset, items, i)) for i in range(count)]
         return Gallery(list(zip(of, shown, strict=True)))
 
-    def check(self, *tasks: str, seed: int = 0) -> None:
+    def check(self, *tasks: str) -> None:
         """Run the visible checks of these tasks (default: all) on lab.py as it is now."""
         checks = [c for c in load_checks(self.lab, hidden=False) if c.id in self.lab.spec.visible]
         ids = [check.id for check in checks if not tasks or check.hint in tasks]
@@ -68,7 +69,7 @@ class Desk:
             if failure := session.open().failure:
                 print(failure.traceback or failure.message)
                 return
-            _print_rows(check_code(session, self.lab, ids, seed))
+            _print_rows(check_code(session, self.lab, ids, Draws.kept(self.lab)))
 
     def train(self, *overrides: str) -> RunFolder | None:
         """Train with these overrides into a run folder; None while a TODO is in the way."""

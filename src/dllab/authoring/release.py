@@ -26,7 +26,6 @@ FILES = (
     ".gitignore",
     ".gitattributes",
     ".editorconfig",
-    "labs/__init__.py",
     "labs/checklist.yaml",
 )
 FOLDERS = ("configs", "data", "src/dllab")

@@ -68,7 +68,6 @@ def make_project(root: Path, lab: Lab) -> None:
     """A project in `root` with a copy of the lab, and the shared parts of the lab's own project."""
     labs = root / "labs"
     labs.mkdir()
-    (labs / "__init__.py").touch()
     hidden = shutil.ignore_patterns("__pycache__", "*.bak")
     shutil.copytree(lab.folder, labs / lab.id, ignore=hidden)
     (lab.root / ".cache").mkdir(exist_ok=True)

@@ -35,8 +35,7 @@ def write_bundle(lab: Lab, folder: Path, *, hidden: Path | None = None) -> Path:
     project = folder / "project"
     for name in PROJECT:
         _copy(lab.root / name, project / name)
-    for file in ("__init__.py", "checklist.yaml"):
-        _copy(lab.root / "labs" / file, project / "labs" / file)
+    _copy(lab.root / "labs/checklist.yaml", project / "labs/checklist.yaml")
     _copy(lab.folder, project / "labs" / lab.id)
     if hidden:
         _copy(hidden, folder / "hidden")

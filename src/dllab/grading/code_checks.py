@@ -8,8 +8,9 @@ from types import ModuleType
 
 from dllab.checks import Check, Outcome, Play, collect, plays_of
 from dllab.errors import InfraError, LearnerError
+from dllab.grading.draws import Draws
 from dllab.grading.rows import UNGRADABLE, Row, explain, status_of
-from dllab.grading.seeds import derive, draw, generator
+from dllab.grading.seeds import derive, generator
 from dllab.lab.code import import_room
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import find_backend
@@ -22,17 +23,18 @@ def run_checks(
 ) -> list[Row]:
     """The visible checks (or those named) of one file, in one worker; for practice.
 
+    `seed` fixes what is drawn; without it the values of a check stay the same until it passes.
     Raises LearnerError with the learner's traceback when the file cannot be imported.
     """
     wanted = lab.spec.visible if ids is None else tuple(ids)
-    drawn = draw() if seed is None else seed
+    draws = Draws.kept(lab) if seed is None else Draws(seed)
     with open_session(lab, code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
         if failure := session.open().failure:
             raise LearnerError(failure.message, failure.traceback, "mend the import first")
-        return check_code(session, lab, wanted, drawn)
+        return check_code(session, lab, wanted, draws)
 
 
-def check_code(session: Session, lab: Lab, ids: Sequence[str], seed: int) -> list[Row]:
+def check_code(session: Session, lab: Lab, ids: Sequence[str], draws: Draws) -> list[Row]:
     """One row for each id, in the order in which the checks are written.
 
     A check behind a failed one is skipped. An id without a check is an `error` row: the lab is at
@@ -42,19 +44,24 @@ def check_code(session: Session, lab: Lab, ids: Sequence[str], seed: int) -> lis
     rows: dict[str, Row] = {}
     for check in checks:
         if check.id in ids:
-            rows[check.id] = check_one(session, lab, check, rows, derive(seed, "check", check.id))
+            rows[check.id] = check_one(session, lab, check, rows, draws)
     absent = [id for id in ids if id not in rows]
     return [*rows.values(), *(_absent(id, lab) for id in absent)]
 
 
-def check_one(session: Session, lab: Lab, check: Check, rows: Mapping[str, Row], seed: int) -> Row:
+def check_one(
+    session: Session, lab: Lab, check: Check, rows: Mapping[str, Row], draws: Draws
+) -> Row:
     """One check's row: skipped when `rows` holds a failed one that it depends on."""
     blockers = [id for id in check.depends_on if id in rows and _blocks(rows[id])]
     row = _blank(check, lab)
     if blockers:
         titles = ", ".join(rows[id].title for id in blockers)
         return replace(row, status="skip", message=f"needs {titles} first")
-    return _run(session, lab, check, row, seed)
+    seed = draws.seed(check.id)
+    row = _run(session, lab, check, row, seed)
+    draws.settle(check.id, seed, passed=row.status == "pass")
+    return row
 
 
 def load_checks(lab: Lab, *, hidden: bool) -> list[Check]:

@@ -11,6 +11,7 @@ from dllab.errors import InfraError, LabError
 from dllab.grading.budget import weigh, withhold
 from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
+from dllab.grading.draws import Draws
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.plays import play_criteria
 from dllab.grading.predictions import Prediction, predict_arms, scored_arms
@@ -73,7 +74,8 @@ def grade_run(
     """Grade a folder that lies like a run, by the grader's own copy of the lab; write nothing.
 
     Learner code runs in a worker behind `backend`; this process never imports it. `seed` fixes
-    what is drawn for the checks; without it every grading draws afresh.
+    what is drawn for the checks; without it an official grading draws afresh, and in practice what
+    a check that failed has seen comes again.
     """
     if mode == "official":
         require_wall(backend)
@@ -81,7 +83,8 @@ def grade_run(
     ids = tuple(lab.spec.checks) if mode == "official" else lab.spec.visible
 
     with open_session(lab, run.code, backend, Limits.of(lab.spec.budgets)) as session:
-        rows = check_code(session, lab, ids, drawn)
+        draws = Draws.kept(lab) if mode == "practice" and seed is None else Draws(drawn)
+        rows = check_code(session, lab, ids, draws)
         predictions = predict_arms(session, lab, run, source, drawn)
         played = play_criteria(session, lab, run, drawn)
     # The sandbox is dead. Only now are labels opened.

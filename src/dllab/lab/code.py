@@ -75,17 +75,20 @@ def import_room(lab: Lab) -> ModuleType:
     `labs` is made to look in this lab's own parent first: the working directory's clone wins over
     whatever an installed package or another clone would offer, and private folders join.
     """
-    import types
-
-    labs = sys.modules.setdefault("labs", types.ModuleType("labs"))
-    parent = str(lab.folder.parent)
+    labs = sys.modules.setdefault("labs", ModuleType("labs"))
+    folder, parent = str(lab.folder), str(lab.folder.parent)
     path = [p for p in getattr(labs, "__path__", []) if p != parent]
     labs.__path__ = [parent, *path]
     loaded = sys.modules.get(lab.package)
-    if loaded is not None and Path(str(loaded.__file__)).parent != lab.folder:
-        for name in [n for n in sys.modules if n == lab.package or n.startswith(lab.package + ".")]:
-            del sys.modules[name]
-    return importlib.import_module(lab.package)
+    if loaded is not None and list(loaded.__path__) == [folder]:
+        return loaded
+    for name in [n for n in sys.modules if n == lab.package or n.startswith(lab.package + ".")]:
+        del sys.modules[name]
+    # Made by hand: the import system would join all folders of this name to one package.
+    room = sys.modules[lab.package] = ModuleType(lab.package)
+    room.__path__ = [folder]
+    setattr(labs, lab.id, room)
+    return room
 
 
 def import_lab(lab: Lab, path: Path) -> ModuleType:

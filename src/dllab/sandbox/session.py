@@ -276,7 +276,6 @@ class Session:
                 Path(sys.prefix),
                 Path(sys.base_prefix),
                 source / "dllab",
-                labs / "__init__.py",
                 self._lab.folder,
                 author / "probes.py",
                 self._lab.root / "pyproject.toml",

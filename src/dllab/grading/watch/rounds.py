@@ -3,7 +3,6 @@
 A new save ends the round under way; what that one left undone is added to the next.
 """
 
-import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from queue import SimpleQueue
 from dllab.checks import Check
 from dllab.errors import LabError, LearnerError
 from dllab.grading.code_checks import check_one, load_checks
+from dllab.grading.draws import Draws
 from dllab.grading.rows import Row
 from dllab.grading.watch.affected import Unit, affected
 from dllab.lab.find import Lab
@@ -113,6 +113,7 @@ class _Round(threading.Thread):
         self._lab, self._backend, self._report = lab, backend, report
         self._checks, self._rows = tuple(checks), dict(rows)
         self._session = open_session(lab, lab.code, backend, Limits.of(lab.spec.budgets))
+        self._draws = Draws.kept(lab)
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -140,7 +141,7 @@ class _Round(threading.Thread):
             return
         self._report(Running(check.id))
         before = session.log
-        row = check_one(session, self._lab, check, self._rows, secrets.randbits(31))
+        row = check_one(session, self._lab, check, self._rows, self._draws)
         if not self._stopped.is_set():
             self._rows[check.id] = row
             self._report(Found(row, session.log.removeprefix(before)))

@@ -1,1 +1,0 @@
-"""Lab 01: a multilayer perceptron."""

@@ -1,1 +1,0 @@
-"""Lab 02: a convolutional network with residual blocks."""

@@ -1,1 +1,0 @@
-"""Lab 04: transfer learning with few labels."""

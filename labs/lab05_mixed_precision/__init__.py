@@ -1,1 +1,0 @@
-"""Lab 05: mixed precision, by hand."""

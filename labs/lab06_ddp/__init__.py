@@ -1,1 +1,0 @@
-"""Lab 06: data-parallel training, by hand."""
