@@ -129,7 +129,7 @@ class LabCheck(pytest.Item):
         lab, draws = self.file.lab, self.file.draws
         seed = draws.seed(self.name)
         outcome = run_here(self.check, import_lab(lab, lab.code), seed)
-        draws.settle(self.name, seed, passed=outcome.ok)
+        draws.settle(self.name, seed, failed=not outcome.ok)
         if not outcome.ok:
             raise NotPassedError(f"{outcome.message}\n\n{self.check.sentence}")
 

@@ -30,8 +30,8 @@ class Draws:
         """What a check's values are drawn from."""
         return self._read().get(id) or derive(self._secret, "check", id)
 
-    def settle(self, id: str, seed: int, *, passed: bool) -> None:
-        """Keep the seed of a check that failed with it; forget that of one that passed.
+    def settle(self, id: str, seed: int, *, failed: bool) -> None:
+        """Keep the seed of a check that failed with it; forget that of any other.
 
         A disk that cannot be written to costs only the memory.
         """
@@ -39,7 +39,7 @@ class Draws:
             return
         before = self._read()
         after = {name: kept for name, kept in before.items() if name != id}
-        if not passed:
+        if failed:
             after[id] = seed
         if after != before:
             with suppress(LabError, OSError):

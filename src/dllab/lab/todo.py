@@ -7,6 +7,7 @@ from pathlib import Path
 from dllab.errors import LearnerError
 
 PREFIX = "TODO "
+NOT_DONE = "not done yet: "  # how a check that ran into an open TODO begins
 
 
 @dataclass(frozen=True)

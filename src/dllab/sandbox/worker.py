@@ -24,7 +24,7 @@ from dllab.errors import LearnerError
 from dllab.lab.code import import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
-from dllab.lab.todo import PREFIX
+from dllab.lab.todo import NOT_DONE, PREFIX
 from dllab.sandbox.wire import Arrays, Decoder, Frame, WireError, pack, unpack
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Worker:
         if isinstance(error, UnusableError | ReturnedError):
             return text, ""
         if isinstance(error, NotImplementedError) and text.startswith(PREFIX):
-            return f"not done yet: {text.removeprefix(PREFIX)}", ""
+            return f"{NOT_DONE}{text.removeprefix(PREFIX)}", ""
         if isinstance(error, LearnerError):
             return error.what, error.traceback
         if is_learners(error, self._code):

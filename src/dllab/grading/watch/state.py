@@ -11,11 +11,10 @@ from dllab.checks import Check
 from dllab.errors import LabError, LearnerError
 from dllab.grading.rows import Row
 from dllab.lab.find import Lab
-from dllab.lab.todo import Todo, open_todos
+from dllab.lab.todo import NOT_DONE, Todo, open_todos
 
 # `todo` fails at a TODO that is still open; `wait` has not run yet.
 Mark = Literal["pass", "partial", "fail", "skip", "error", "todo", "wait"]
-NOT_DONE = "not done yet: "  # how a worker reports an open TODO
 
 
 @dataclass
