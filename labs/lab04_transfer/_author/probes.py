@@ -12,8 +12,8 @@ from dllab.data import BatchLoader
 from labs.lab04_transfer.checks import STAGES, learning, model, rates
 
 
-def other_labels_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Choose with two seeds, and with the first one again."""
+def other_labels(lab: ModuleType, given: Arrays) -> Arrays:
+    """Choose five of each class with two seeds, and with the first one again."""
     label, seed = given["label"], int(given["seed"])
     return {
         "first": lab.few_labels(label, 5, seed),
@@ -22,7 +22,7 @@ def other_labels_probe(lab: ModuleType, given: Arrays) -> Arrays:
     }
 
 
-def colour_probe(lab: ModuleType, given: Arrays) -> Arrays:
+def colour(lab: ModuleType, given: Arrays) -> Arrays:
     """Prepare colour images; note what the model remembers of its backbone."""
     net = model(lab)
     return {
@@ -32,7 +32,7 @@ def colour_probe(lab: ModuleType, given: Arrays) -> Arrays:
     }
 
 
-def all_or_none_probe(lab: ModuleType, _given: Arrays) -> Arrays:
+def all_or_none(lab: ModuleType, _given: Arrays) -> Arrays:
     """Let all stages learn, then none."""
     stages = nn.ModuleList(nn.Linear(2, 2) for _ in range(STAGES))
     lab.unfreeze_last(stages, STAGES)
@@ -41,9 +41,9 @@ def all_or_none_probe(lab: ModuleType, _given: Arrays) -> Arrays:
     return {"all": every_stage, "none": learning(stages)}
 
 
-def frozen_groups_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Build the groups while the stages are frozen."""
-    return rates(lab, given, frozen=True)
+def frozen_groups(lab: ModuleType, given: Arrays) -> Tensor:
+    """Build the groups of a backbone of four stages, all of them frozen."""
+    return rates(lab, given, frozen=4, count=4)
 
 
 def snapshot(net: nn.Module) -> list[Tensor]:
@@ -55,7 +55,7 @@ def snapshot(net: nn.Module) -> list[Tensor]:
     return [torch.cat([t.detach().flatten().clone() for t in part]) for part in parts]
 
 
-def two_epochs_probe(lab: ModuleType, given: Arrays) -> Arrays:
+def two_epochs(lab: ModuleType, given: Arrays) -> Arrays:
     """Train for an epoch as a probe and one with two stages thawed; see what each one changed."""
     net = model(lab, probe_epochs=1, thawed=2, lr=0.01)
     nn.init.normal_(net.head.weight)  # a head of zeros would pass no gradient on to the stages

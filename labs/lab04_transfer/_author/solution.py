@@ -24,8 +24,9 @@ def few_labels(label_N: Tensor, per_class: int, seed: int) -> Tensor:
     No item is chosen twice. Another seed chooses others, the same seed the same.
     """
     # BEGIN SOLUTION few-labels: return the numbers of the chosen items.
-    # Shuffle all numbers with torch.randperm and a torch.Generator of your own. The first
-    # `per_class` of each class in that order are a fair draw.
+    # The classes are all values that occur in label_N, at least `per_class` times each. Shuffle the
+    # numbers 0 … N-1 with torch.randperm and a torch.Generator of your own, seeded with `seed`; the
+    # first `per_class` of each class in that order are a fair draw. The order returned is yours.
     generator = torch.Generator().manual_seed(seed)
     order_N = torch.randperm(len(label_N), generator=generator)
     of_class = [order_N[label_N[order_N] == c] for c in label_N.unique()]
@@ -40,8 +41,9 @@ def preprocess(image_BCHW: Tensor, size: int, mean_3: Tensor, std_3: Tensor) -> 
     own training, in the units of the pixels: 0 to 255.
     """
     # BEGIN SOLUTION preprocess: return the prepared images, [B, 3, size, size].
-    # F.interpolate(…, mode="bilinear", align_corners=False) resizes float images. A grey pixel is
-    # one whose R, G and B are equal: expand the channel. Normalise each channel by its constants.
+    # F.interpolate(…, mode="bilinear", align_corners=False) resizes; make the image float before,
+    # since uint8 would be rounded without a word. A grey pixel is one whose R, G and B are equal:
+    # expand the channel. Then channel c becomes (x - mean_3[c]) / std_3[c].
     x_BCHW = F.interpolate(
         image_BCHW.float(), size=(size, size), mode="bilinear", align_corners=False
     )
@@ -67,8 +69,9 @@ def parameter_groups(
     nearer to the pixels, the more general the features, and the smaller the steps.
     """
     # BEGIN SOLUTION parameter-groups: return a list of groups, head first.
-    # Each is {"params": …, "lr": …}. Behind the head come the stages, from the last to the first.
-    # Take in those that are frozen now: an optimiser passes over them until they thaw.
+    # Each is {"params": a list of parameters, "lr": its rate}. Behind the head come the stages,
+    # from the last to the first, however many there are. Take in those that are frozen now: an
+    # optimiser passes over them until they thaw.
     groups = [{"params": list(head.parameters()), "lr": lr}]
     for depth, stage in enumerate(reversed(stages), start=1):
         groups.append({"params": list(stage.parameters()), "lr": lr * decay**depth})
@@ -183,8 +186,9 @@ class Model(LightningModule):
         """Switch to training mode (or evaluation mode), but leave frozen stages as they are."""
         super().train(mode)
         # BEGIN SOLUTION frozen-norm: put every frozen stage into evaluation mode.
-        # Freezing parameters does not stop batch norm from updating its running averages, nor from
-        # judging by the batch: only the mode does. Ask the stage's parameters for requires_grad.
+        # A stage is frozen when none of its parameters has requires_grad; one that learns in part
+        # is left as it is. Freezing parameters does not stop batch norm from updating its running
+        # averages, nor from judging by the batch: only the mode does.
         for stage in self.backbone.stages:
             if not any(p.requires_grad for p in stage.parameters()):
                 stage.eval()
