@@ -252,13 +252,16 @@ def test_a_vocabulary_knows_training_texts_only(root: Path) -> None:
     ("changes", "words"),
     [
         ({"kind": "imagery"}, "no kind 'imagery'"),
-        ({"colums": {}}, "colums: Extra inputs are not permitted"),
+        ({"colums": {}}, "unknown key colums"),
         ({"columns": {"label": {"dtype": "int64"}}}, "needs the columns image: uint8 [N,C,H,W]"),
         ({"columns": {"image": {"dtype": "float32", "shape": [1, 2, 2]}}}, "needs the columns"),
-        ({"columns": {"image": {"dtype": "int", "shape": [1]}}}, "columns.image.dtype: Input"),
+        (
+            {"columns": {"image": {"dtype": "int", "shape": [1]}}},
+            "columns.image.dtype must be 'bool', 'uint8'",
+        ),
         (
             {"columns": {"image": {"dtype": "uint8", "shape": [1, 2, 2], "lengths": "n"}}},
-            "column image: lengths: there is no column 'n'",
+            "columns.image.lengths: there is no column 'n'",
         ),
         ({"division": {"sizes": {"train": 1}}}, "division: sizes has no val, test, reserved"),
         ({"division": {"by": "time", "test_from": 3, "sizes": SIZES}}, "division: test_from"),

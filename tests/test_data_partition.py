@@ -13,6 +13,7 @@ from dllab.data import DataError, DataSet
 from dllab.data.description import Description
 from dllab.data.partition import partition
 from dllab.data.rows import Rows
+from dllab.lab.checked import checked
 
 PARTS = ("train", "val", "test", "reserved")
 DRAWS = range(12)
@@ -27,7 +28,7 @@ def table(division: dict[str, Any]) -> DataSet:
         "division": division,
         "sources": [],
     }
-    return DataSet(Path("toy"), Description.model_validate(about))
+    return DataSet(Path("toy"), checked(about, Description, Path("dataset.yaml")))
 
 
 def rows(count: int, **columns: Any) -> Rows:

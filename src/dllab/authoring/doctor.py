@@ -18,8 +18,8 @@ from dllab.authoring.rules import ALL, Case, Equivalent, Fault, Needs, Rule
 from dllab.authoring.trial import run_trial
 from dllab.checklist.topics import load_checklist
 from dllab.errors import LabError
+from dllab.lab.checked import load_yaml
 from dllab.lab.find import Lab
-from dllab.lab.read import load_yaml
 from dllab.lab.starter import make_starter
 
 RULES: tuple[Rule, ...] = tuple(

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from dllab.errors import LabError
-from dllab.lab.read import load_yaml
+from dllab.lab.checked import load_yaml
 from dllab.lab.spec import LEVELS
 
 HANDS_ON = ("yes", "partly", "no")

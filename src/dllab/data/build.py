@@ -5,7 +5,7 @@ its dataset.yaml. A changed partition makes all recorded thresholds void.
 """
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,10 +46,10 @@ def build(dataset: DataSet) -> Built:
     built = Built(
         rows=len(parts),
         content=content_sha256(rows),
-        parts={part: parts.count(part) for part in PARTS if part in parts},  # type: ignore[misc]
+        parts={part: parts.count(part) for part in PARTS if part in parts},
         files={path.name: sha256_of(path) for path in files},
     )
-    done = replace(dataset, about=dataset.about.model_copy(update={"built": built}))
+    done = replace(dataset, about=replace(dataset.about, built=built))
     for split in RELEASED:
         kind.decode(done, released[split][0])
     _record(dataset, built)
@@ -99,6 +99,6 @@ def _record(dataset: DataSet, built: Built) -> None:
     """Put `built` at the end of dataset.yaml; what the author wrote stays as it is."""
     path = dataset.folder / DATASET
     text = path.read_text(encoding="utf-8").partition(HEAD)[0]
-    found = yaml.safe_dump({"built": built.model_dump()}, sort_keys=False, width=100)
+    found = yaml.safe_dump({"built": asdict(built)}, sort_keys=False, width=100)
     with atomic(path) as unfinished:
         unfinished.write_text(f"{text.rstrip()}\n\n{HEAD}{found}", encoding="utf-8")

@@ -11,23 +11,22 @@ official test rows). partition.parquet gives each id one part, once and for all:
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-import yaml
-from pydantic import ValidationError
 from torch import Tensor
 
-from dllab.data.description import Built, Column, Described, Description
+from dllab.data.description import Built, Column, Description
 from dllab.data.files import DataError, check_sha256
+from dllab.errors import LabError
+from dllab.lab.checked import Checked, checked, parse_mapping, remembered
 from dllab.lab.project import find_root, lab_roots
-from dllab.lab.read import load_yaml
 
-Model = TypeVar("Model", bound=Described)
+Model = TypeVar("Model", bound=Checked)
 
 DATASET, PARTITION = "dataset.yaml", "partition.parquet"
 VOCABULARY, SHARED = "vocabulary.json", "shared.safetensors"
@@ -169,8 +168,8 @@ def vocabulary(name: str) -> list[str]:
 def fingerprint(name: str) -> str:
     """A sha256 over all that decides a set's tensors: rows, files, partition, columns."""
     dataset = find(name)
-    columns = {key: column.model_dump() for key, column in dataset.columns.items()}
-    facts = {"kind": dataset.about.kind, "columns": columns, **dataset.built.model_dump()}
+    columns = {key: asdict(column) for key, column in dataset.columns.items()}
+    facts = {"kind": dataset.about.kind, "columns": columns, **asdict(dataset.built)}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -183,27 +182,20 @@ def part_ids(dataset: DataSet, *parts: str) -> Tensor:
 
 
 def read_description(path: Path, model: type[Model]) -> Model:
-    """A YAML file as its model.
+    """A YAML file as its model; what was checked before is not checked again.
 
     Raises:
-        DataError: it is no YAML, or not what the model asks for; every mistake is named by its key.
+        DataError: it is no YAML, or not what the model asks for; the key is named.
 
     """
+    content = path.read_bytes()
+    kept = cache_folder() / "descriptions" / f"{path.parent.name}.json"
     try:
-        return model.model_validate(load_yaml(path))
-    except yaml.YAMLError as error:
-        raise DataError(f"{path} is not valid YAML: {error}", "mend it") from None
-    except ValidationError as error:
-        raise DataError(
-            f"{path}: " + "; ".join(_mistakes(error)), "see docs/authors.md, “A data set”"
-        ) from None
-
-
-def _mistakes(error: ValidationError) -> Iterator[str]:
-    for one in error.errors(include_url=False):
-        key = ".".join(map(str, one["loc"]))
-        said = one["msg"].removeprefix("Value error, ")
-        yield f"{key}: {said}" if key else said
+        return remembered(
+            kept, content, model, lambda: checked(parse_mapping(content, path), model, path)
+        )
+    except LabError as error:
+        raise DataError(error.what, error.hint or "see docs/authors.md") from None
 
 
 def read_set(folder: Path) -> DataSet:

