@@ -129,7 +129,10 @@ def folders_with(file: str) -> dict[str, Path]:
 
 def catalog() -> dict[str, DataSet]:
     """All data sets, by name."""
-    return {name: read_set(folder) for name, folder in folders_with(DATASET).items()}
+    return {
+        name: read_set(folder, kept_descriptions())
+        for name, folder in folders_with(DATASET).items()
+    }
 
 
 def find(name: str) -> DataSet:
@@ -142,7 +145,7 @@ def find(name: str) -> DataSet:
     folders = folders_with(DATASET)
     if name not in folders:
         raise DataError(f"there is no data set {name!r}", f"choose one of: {', '.join(folders)}")
-    return read_set(folders[name])
+    return read_set(folders[name], kept_descriptions())
 
 
 def cache_folder() -> Path:
@@ -181,29 +184,39 @@ def part_ids(dataset: DataSet, *parts: str) -> Tensor:
     return torch.tensor([i for i, part in enumerate(column) if part in parts], dtype=torch.int64)
 
 
-def read_description(path: Path, model: type[Model]) -> Model:
-    """A YAML file as its model; what was checked before is not checked again.
+def read_set(folder: Path, kept: Path | None = None) -> DataSet:
+    """The data set in a folder, in a project or not; DataError where its description is wrong."""
+    path = folder / DATASET
+    return _read(path, path.stat().st_mtime_ns, kept)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _mtime_ns: int, kept: Path | None) -> DataSet:
+    return DataSet(path.parent, read_description(path, Description, kept))
+
+
+def read_description(path: Path, model: type[Model], kept: Path | None) -> Model:
+    """A YAML file as its model; with a folder `kept`, what was checked before is read from there.
 
     Raises:
         DataError: it is no YAML, or not what the model asks for; the key is named.
 
     """
     content = path.read_bytes()
-    kept = cache_folder() / "descriptions" / f"{path.parent.name}.json"
+
+    def check() -> Model:
+        return checked(parse_mapping(content, path), model, path)
+
     try:
-        return remembered(
-            kept, content, model, lambda: checked(parse_mapping(content, path), model, path)
+        return (
+            remembered(kept / f"{path.parent.name}.json", content, model, check)
+            if kept
+            else check()
         )
     except LabError as error:
         raise DataError(error.what, error.hint or "see docs/authors.md") from None
 
 
-def read_set(folder: Path) -> DataSet:
-    """The data set in a folder; DataError where its description is wrong."""
-    path = folder / DATASET
-    return _read(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _read(path: Path, _mtime_ns: int) -> DataSet:
-    return DataSet(path.parent, read_description(path, Description))
+def kept_descriptions() -> Path:
+    """Where the project keeps descriptions that were found good."""
+    return find_root() / ".cache" / "descriptions"

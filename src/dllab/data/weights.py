@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dllab.data.catalog import cache_folder, folders_with, read_description
+from dllab.data.catalog import cache_folder, folders_with, kept_descriptions, read_description
 from dllab.data.description import WeightsDescription
 from dllab.data.fetch import package
 from dllab.data.files import DataError
@@ -43,7 +43,9 @@ class Weights:
 def all_weights() -> dict[str, Weights]:
     """All weights that packages hold, by name."""
     return {
-        name: Weights(folder, read_description(folder / WEIGHTS, WeightsDescription))
+        name: Weights(
+            folder, read_description(folder / WEIGHTS, WeightsDescription, kept_descriptions())
+        )
         for name, folder in folders_with(WEIGHTS).items()
     }
 
