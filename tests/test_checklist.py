@@ -27,7 +27,9 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def add_lab(root: Path, number: int, slug: str, topics: list[str], level: str = "beginner"):
+def add_lab(
+    root: Path, number: int, slug: str, topics: list[str], level: str = "beginner", **more: object
+):
     folder = root / "labs" / f"lab{number:02d}_{slug}"
     folder.mkdir()
     spec = {
@@ -40,6 +42,7 @@ def add_lab(root: Path, number: int, slug: str, topics: list[str], level: str = 
         "pass_score": 0.7,
         "starter_sha256": "",
         "exports": ["first"],
+        **more,
     }
     (folder / "lab.yaml").write_text(yaml.safe_dump(spec))
 

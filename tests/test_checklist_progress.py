@@ -249,3 +249,32 @@ def test_nothing_heavy_is_imported(shelf, command):
         [sys.executable, "-c", code, *command], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_path_follows_what_labs_require(project, capsys):  # noqa: F811
+    add_lab(project, 1, "one", ["dense-networks"], requires=["02", "77"])  # 77 is not here
+    add_lab(project, 2, "two", ["transfer-learning"], level="intermediate")
+    assert [step["lab"][3:5] for step in shown(capsys)["next"]] == ["02", "01"]
+    assert main(["show", "01"]) == 0
+    assert re.search(
+        r"Builds on\n  ○  lab 02  Two\n  ○  lab 77  not in this", capsys.readouterr().out
+    )
+    pass_lab(project, "lab02_two")
+    assert main(["show", "01"]) == 0
+    assert "✓  lab 02  Two" in capsys.readouterr().out
+    assert main(["list"]) == 0
+    assert "after 02, 77" in capsys.readouterr().out
+
+
+def test_labs_that_require_each_other_do_not_stop_the_path(project, capsys):  # noqa: F811
+    add_lab(project, 1, "one", ["dense-networks"], requires=["02"])
+    add_lab(project, 2, "two", ["dense-networks"], requires=["01"])
+    assert [step["lab"][3:5] for step in shown(capsys)["next"]] == ["01", "02"]
+
+
+def test_a_draft_is_on_nobodys_path_and_serves_no_topic(project, capsys):  # noqa: F811
+    add_lab(project, 1, "one", ["dense-networks"], draft=True)
+    assert shown(capsys)["next"] == []
+    assert shown(capsys)["topics"]["dense-networks"]["labs"] == []
+    assert main(["list"]) == 0
+    assert re.search(r"01  One .*, draft", capsys.readouterr().out)

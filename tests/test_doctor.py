@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from authoring_labs import KINDS, make_root, write_kind
 
+from dllab.authoring.cost import cost_of
 from dllab.authoring.doctor import RULES, diagnose
 from dllab.authoring.rules import FAST
 from dllab.authoring.strip import strip
@@ -60,6 +61,7 @@ BREAKS = {
     "tables": lambda f: edit(f / "README.md", "| 30 |", "| 31 |"),
     "leaks": lambda f: edit(f / "README.md", "# control", "place_B = place_B + 0.1 * speed_B"),
     "topics": lambda f: edit(f / "lab.yaml", "[tiny]", "[tinny]"),
+    "requires": lambda f: edit(f / "lab.yaml", "topics:", "requires: ['55']\ntopics:"),
     "apart": lambda f: hide_a_visible_probe(f),  # noqa: PLW0108 - defined below
     "files": lambda f: (f / "notes.txt").touch(),
     "texts": lambda f: edit(f / "README.md", "# control", "# WRITE: a title"),
@@ -76,6 +78,10 @@ BREAKS = {
         "- {before: a, after: b, reason: none}"
     ),
     "thresholds": lambda f: edit(f / "lab.yaml", "pass: 0.87", "pass: 0.99"),
+    "experiments": lambda f: (f / "lab.yaml").write_text(
+        (f / "lab.yaml").read_text() + "experiments: {still: {title: Still, seeds: [0], "
+        "measures: [rest], overrides: [model.lr=0]}}\n"
+    ),
     "trains": lambda f: edit(f / "conf/config.yaml", "lr: 0.05", "lr: 0.0"),
     "budget": lambda f: edit(f / "lab.yaml", "train_s: 60", "train_s: 0.01"),
 }  # fmt: skip
@@ -185,3 +191,42 @@ def test_a_private_lab_is_graded(root, tmp_path_factory, monkeypatch):
     assert main(["train", "96", "impl=reference"]) == 0
     assert main(["grade", "96"]) == 0
     assert run_dllab(root, "train", "96").returncode == 2  # without DLLAB_LABS it is not there
+
+
+def test_what_leads_back_to_a_lab_is_a_circle(root):
+    lab, other = write_kind(root, "control"), write_kind(root, "given", "91")
+    edit(lab.folder / "lab.yaml", "topics:", "requires: ['91']\ntopics:")
+    assert "requires" not in faults(lab)
+    edit(other.folder / "lab.yaml", "topics:", "requires: ['90']\ntopics:")
+    assert faults(lab)["requires"] == ["what it requires leads back to it"]
+
+
+def test_numbers_of_labs_may_be_written_as_numbers(root):
+    lab = write_kind(root, "control")
+    edit(lab.folder / "lab.yaml", "topics:", "requires: [07, 08, 1, 12]\ntopics:")
+    assert Lab(root, lab.folder).spec.requires == ("07", "08", "01", "12")
+
+
+def test_a_draft_may_lack_texts_and_is_called_so(root, capsys):
+    lab = write_kind(root, "control")
+    edit(lab.folder / "README.md", "# control", "# WRITE: a title")
+    assert faults(lab)["texts"] == ["README.md:1: a title"]
+    edit(lab.folder / "lab.yaml", "topics:", "draft: true\ntopics:")
+    assert main(["doctor", "90", "--fast"]) == 0
+    out = capsys.readouterr().out
+    assert "lab90_control is a draft. Still to write:\n    README.md:1: a title" in out
+    assert main(["release", "copy", "--labs", "90"]) == 2
+    assert "lab90_control is a draft" in capsys.readouterr().err
+
+
+def test_what_nothing_generates_is_counted_as_written_by_hand(root):
+    lab = write_kind(root, "control")
+    before = cost_of(lab)
+    lines = len((lab.folder / "lab.py").read_text().splitlines())
+    assert before.lines - before.by_hand > lines
+    with (lab.folder / "lab.py").open("a") as file:
+        file.write("# more\n")
+    edit(lab.folder / "lab.yaml", "    slack:", "    reserved: 0.9\n    slack:")
+    edit(lab.folder / "README.md", "# control", "# control\n\nOne line.")
+    after = cost_of(lab)
+    assert (after.files, after.by_hand) == (before.files, before.by_hand + 2)

@@ -93,7 +93,7 @@ def _open(lab: Lab, *, mutate: bool) -> Case | Fault:
             checks=checks_of(lab),
             mutants=tuple(load_mutants(lab)),
             equivalent=_equivalent(lab),
-            topics=frozenset(load_checklist(lab.root).topics),
+            checklist=load_checklist(lab.root),
             generated=tuple(sample(solution)) if mutate else (),
         )
     except LabError as error:

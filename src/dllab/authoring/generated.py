@@ -1,9 +1,13 @@
-"""Parts of Markdown pages that are generated, between two comments that no reader sees:
+"""Parts of Markdown pages that are generated, between two comments that no reader sees.
 
-<!-- generated: rubric -->
-| what | asked | points |
-…
-<!-- end -->
+A table stands by itself, a number in a line:
+
+    <!-- generated: rubric -->
+    | what | asked | points |
+    …
+    <!-- end -->
+
+    The network has <!-- value: parameters -->235,146<!-- end --> parameters.
 """
 
 import re
@@ -13,24 +17,33 @@ from functools import partial
 from pathlib import Path
 
 from dllab.authoring import tables
+from dllab.authoring.answers import answer
 from dllab.errors import LabError
-from dllab.lab.find import Lab, all_labs
+from dllab.lab.find import Lab, finished_labs
 
 _BEGIN = re.compile(r"^<!-- generated: ([\w-]+) -->$", re.MULTILINE)
 _PART = re.compile(rf"{_BEGIN.pattern}\n(?:(?!<!-- ).*\n)*<!-- end -->$", re.MULTILINE)
+_VALUE_BEGIN = re.compile(r"<!-- value: ([^>\n]+) -->")
+_VALUE = re.compile(rf"{_VALUE_BEGIN.pattern}[^<\n]*<!-- end -->")
 
 
 @dataclass(frozen=True)
 class Page:
-    """A Markdown file, and what makes each part that it may hold, by name."""
+    """A Markdown file, what makes each part that it may hold, and each value that it may state."""
 
     path: Path
     parts: Mapping[str, Callable[[], str]]
+    value: Callable[[str], str] | None = None
 
     @property
     def names(self) -> list[str]:
         """The parts that the file holds."""
         return _BEGIN.findall(self._read())
+
+    @property
+    def prose(self) -> str:
+        """The text without its generated parts."""
+        return _PART.sub("", self._read())
 
     @property
     def is_fresh(self) -> bool:
@@ -54,26 +67,42 @@ class Page:
                 f"{self.path}: nothing generates {unknown[0]!r}",
                 f"known parts: {', '.join(self.parts)}",
             )
-        fresh, closed = _PART.subn(lambda part: self._part(part[1]), text)
-        if closed < len(self.names):
+        text, parts = _PART.subn(lambda part: self._part(part[1]), text)
+        text, open_values = self._with_values(text)
+        if parts < len(self.names) or open_values:
             raise LabError(
-                f"{self.path}: a generated part is never closed", "add <!-- end --> below its table"
+                f"{self.path}: a generated part is never closed", "add <!-- end --> behind it"
             )
-        return fresh
+        return text
 
     def _part(self, name: str) -> str:
         return f"<!-- generated: {name} -->\n{self.parts[name]()}\n<!-- end -->"
 
+    def _with_values(self, text: str) -> tuple[str, int]:
+        """With each value stated anew; and how many are never closed."""
+        value = self.value
+        if value is None:
+            return text, 0
+        text, stated = _VALUE.subn(
+            lambda found: f"<!-- value: {found[1]} -->{value(found[1])}<!-- end -->", text
+        )
+        return text, len(_VALUE_BEGIN.findall(text)) - stated
+
 
 def lab_page(lab: Lab) -> Page:
     """A lab's README.md."""
-    parts = {"tasks": tables.task_table, "rubric": tables.rubric_table}
-    bound = {name: partial(make, lab) for name, make in parts.items()}
-    return Page(lab.folder / "README.md", bound)
+    makers = {
+        "card": tables.card,
+        "tasks": tables.task_table,
+        "experiments": tables.experiment_table,
+        "rubric": tables.rubric_table,
+    }
+    parts = {name: partial(make, lab) for name, make in makers.items()}
+    return Page(lab.folder / "README.md", parts, partial(answer, lab))
 
 
 def project_pages(root: Path) -> list[Page]:
-    """The pages of a project that may list its labs. Private labs are listed nowhere."""
-    labs = [lab for lab in all_labs(root) if lab.folder.parent == root / "labs"]
+    """The pages of a project that may list its labs. Private labs and drafts are listed nowhere."""
+    labs = [lab for lab in finished_labs(root) if lab.folder.parent == root / "labs"]
     paths = [path for path in (root / "README.md", *(root / "docs").glob("*.md")) if path.is_file()]
     return [Page(path, {"labs": partial(tables.labs_table, labs, path)}) for path in sorted(paths)]

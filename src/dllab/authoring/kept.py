@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from threading import Lock
 
@@ -13,32 +13,37 @@ from dllab.rundir.run import write_text
 
 
 class KeptTrials:
-    """The trials of one lab, by seed and by the code that was trained.
+    """The trials of one lab for one purpose, by seed and by the code and overrides that ran.
 
     The file's name holds the lab's recipe: where that changes, no old trial counts any more.
     """
 
-    def __init__(self, lab: Lab) -> None:
-        self._file = lab.root / ".cache" / "calibration" / f"{lab.id}-{recipe_of(lab)}.jsonl"
+    def __init__(self, lab: Lab, purpose: str = "calibration") -> None:
+        self._file = lab.root / ".cache" / purpose / f"{lab.id}-{recipe_of(lab)}.jsonl"
         self._lock = Lock()
         lines = self._file.read_text("utf-8").splitlines() if self._file.is_file() else []
         rows = map(json.loads, lines)
-        self._kept = {(row.pop("code_sha256"), row["seed"]): Trial(**row) for row in rows}
+        self._kept = {(row.pop("ran"), row["seed"]): Trial(**row) for row in rows}
 
-    def get_or_run(self, source: str | None, seed: int, run: Callable[[], Trial]) -> Trial:
-        """The kept trial of this code (None: the reference) and seed, or a new one, which is kept.
+    def get_or_run(
+        self,
+        source: str | None,
+        seed: int,
+        run: Callable[[], Trial],
+        overrides: Sequence[str] = (),
+    ) -> Trial:
+        """The kept trial of this code (None: the reference), overrides and seed, or a new one.
 
-        Safe to call from several threads.
+        A new one is kept. Safe to call from several threads.
         """
-        sha256 = "" if source is None else hashlib.sha256(source.encode()).hexdigest()
-        if kept := self._kept.get((sha256, seed)):
+        ran = hashlib.sha256(json.dumps([source, *overrides]).encode()).hexdigest()
+        if kept := self._kept.get((ran, seed)):
             return kept
         trial = run()
         with self._lock:
-            self._kept[sha256, seed] = trial
+            self._kept[ran, seed] = trial
             lines = (
-                json.dumps({"code_sha256": code, **asdict(each)})
-                for (code, _), each in self._kept.items()
+                json.dumps({"ran": key[0], **asdict(each)}) for key, each in self._kept.items()
             )
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_text(self._file, "".join(f"{line}\n" for line in lines))

@@ -66,6 +66,10 @@ def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = No
     """
     if out.exists() and any(out.iterdir()):
         raise LabError(f"{out} is not empty", "name a new folder for the learners' copy")
+    if drafts := [lab.id for lab in labs if lab.spec.draft]:
+        raise LabError(
+            f"{drafts[0]} is a draft", "release it when `draft: true` is gone from its lab.yaml"
+        )
     if not labs:
         raise LabError("there are no labs to release", "name some with --labs")
     if course is not None and not course.is_file():

@@ -11,6 +11,7 @@ from typing import Literal
 from dllab.authoring.mutation import Generated
 from dllab.authoring.proof import Finding
 from dllab.authoring.trial import Trial
+from dllab.checklist.topics import Checklist
 from dllab.checks import Check
 from dllab.checks.mutants import Mutant
 from dllab.lab.find import Lab
@@ -39,7 +40,7 @@ class Case:
     checks: Mapping[str, Check]
     mutants: tuple[Mutant, ...]
     equivalent: tuple[Equivalent, ...]
-    topics: frozenset[str]
+    checklist: Checklist
     generated: tuple[Generated, ...] = ()
     of_starter: list[Finding] = field(default_factory=list)
     of_reference: list[list[Finding]] = field(default_factory=list)

@@ -11,6 +11,7 @@ from pathlib import Path
 from dllab.authoring.generated import lab_page
 from dllab.authoring.leaks import leaks_of
 from dllab.authoring.rules import Case, rule
+from dllab.lab.find import Lab, all_labs
 from dllab.lab.starter import solution_regions
 
 UNWRITTEN = "WRITE:"
@@ -30,12 +31,14 @@ FILES = (
     "lab.py",
     "given.py",
     "checks.py",
+    "curves.svg",
     "conf/*.yaml",
     "figures/*.svg",
     "figures/*.png",
     "_author/solution.py",
     "_author/probes.py",
     "_author/checks.py",
+    "_author/answers.py",
     "_author/equivalent.yaml",
     "_author/calibration.svg",
     "_author/mutants.py",
@@ -152,8 +155,25 @@ def topics(case: Case) -> Iterator[str]:
     """The lab names topics, and all of them exist in the checklist."""
     if not case.lab.spec.topics:
         yield "lab.yaml names no topics"
-    for topic in [topic for topic in case.lab.spec.topics if topic not in case.topics]:
+    for topic in [topic for topic in case.lab.spec.topics if topic not in case.checklist.topics]:
         yield f"there is no topic {topic!r} in labs/checklist.yaml"
+
+
+@rule("requires", "name labs that exist, or numbers planned in labs/checklist.yaml; no circle")
+def requires(case: Case) -> Iterator[str]:
+    """The labs that this one builds on exist or are planned, and none of them builds on it."""
+    lab, shelf = case.lab, {other.number: other for other in all_labs(case.lab.root)}
+    for number in lab.spec.requires:
+        if number not in shelf and number not in case.checklist.planned:
+            yield f"it requires lab {number}, which neither exists nor is planned"
+    below, waiting = set[str](), list(lab.spec.requires)
+    while waiting:
+        number = waiting.pop()
+        if number in shelf and number not in below:
+            below.add(number)
+            waiting += shelf[number].spec.requires
+    if lab.number in below:
+        yield "what it requires leads back to it"
 
 
 @rule("apart", "move the hidden probes to _author/probes.py, which must not import the judges")
@@ -185,12 +205,18 @@ def files(case: Case) -> Iterator[str]:
 
 @rule("texts", f"replace `{UNWRITTEN} …` by the text that it asks for")
 def texts(case: Case) -> Iterator[str]:
-    """No text is left as `dllab new` wrote it."""
-    for path in _released(case.lab.folder):
+    """No text is left as `dllab new` wrote it, unless lab.yaml calls the lab a draft."""
+    if not case.lab.spec.draft:
+        yield from unwritten(case.lab)
+
+
+def unwritten(lab: Lab) -> Iterator[str]:
+    """Each place that still asks for a text, and what it asks for."""
+    for path in _released(lab.folder):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if UNWRITTEN in line:
                 what = line.partition(UNWRITTEN)[2].strip()
-                yield f"{path.relative_to(case.lab.folder)}:{number}: {what}"
+                yield f"{path.relative_to(lab.folder)}:{number}: {what}"
 
 
 def _released(folder: Path) -> list[Path]:

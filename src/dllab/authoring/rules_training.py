@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from dllab.authoring.curve_picture import PICTURE, is_picture_of
+from dllab.authoring.experiments import stale_experiments
 from dllab.authoring.rules import Case, rule
 from dllab.authoring.thresholds import (
     LEAST_SEEDS,
@@ -13,6 +15,8 @@ from dllab.authoring.thresholds import (
     pass_threshold,
     recipe_of,
 )
+from dllab.config.compose import compose
+from dllab.errors import LabError
 from dllab.lab.spec import Calibration, Criterion
 
 
@@ -32,6 +36,22 @@ def thresholds(case: Case) -> Iterator[str]:
         if not isinstance(record.mutants, float):
             for name in sorted(names - set(record.mutants)):
                 yield f"{criterion.id}: there are no runs of the mutant {name}"
+
+
+@rule("experiments", "dllab calibrate NN --experiments")
+def experiments(case: Case) -> Iterator[str]:
+    """What lab.yaml records of experiments are runs of this reference, and so is curves.svg."""
+    lab = case.lab
+    for one, why in stale_experiments(lab):
+        yield f"{one.name} {why}"
+    for one in lab.spec.experiments.values():
+        try:
+            compose(lab, one.overrides)
+        except LabError as error:
+            yield f"{one.name}: {error.what}"
+    drawn = [one for one in lab.spec.experiments.values() if one.curve]
+    if drawn and not is_picture_of(lab.folder / PICTURE, lab, drawn):
+        yield f"{PICTURE} is not drawn from these runs"
 
 
 def _faults(criterion: Criterion, record: Calibration) -> Iterator[str]:

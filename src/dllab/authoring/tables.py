@@ -4,13 +4,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from posixpath import relpath
 
+from dllab.authoring.answers import spread
 from dllab.authoring.tasks import tasks_of
-from dllab.lab.find import Lab
-from dllab.lab.spec import Criterion
+from dllab.checklist.topics import load_checklist
+from dllab.lab.find import Lab, all_labs
+from dllab.lab.spec import Criterion, Experiment
+
+
+def card(lab: Lab) -> str:
+    """What one wants to know before beginning: level, time, what it builds on, what it ticks."""
+    spec = lab.spec
+    topics = load_checklist(lab.root).topics
+    rows = [
+        ("your time", _hours(sum(spec.minutes.values()))),
+        ("training", f"at most {_time(spec.budgets.train_s)}" if spec.arms else ""),
+        ("builds on", ", ".join(_required(lab))),
+        ("ticks", ", ".join(topics[id].title for id in spec.topics if id in topics)),
+    ]
+    return _table(("level", spec.level), [row for row in rows if row[1]])
 
 
 def task_table(lab: Lab) -> str:
-    """A row for each task: what goes in, what comes out, what checks it, for how many points."""
+    """A row for each task: what goes in, what comes out, what checks it, points, minutes."""
+    minutes = lab.spec.minutes
     rows: list[tuple[str, ...]] = [
         (
             _code(task.name),
@@ -18,10 +34,28 @@ def task_table(lab: Lab) -> str:
             task.asks.removeprefix("return "),
             ", ".join(_check(lab, id) for id in task.checks),
             " + ".join(f"{points:g}" for points in task.checks.values()),
+            *([f"{minutes.get(task.name, '')}"] if minutes else []),
         )
         for task in tasks_of(lab)
     ]
-    return _table(("task", "what goes in", "what comes out", "checks", "points"), rows)
+    header = ("task", "what goes in", "what comes out", "checks", "points")
+    return _table((*header, "minutes") if minutes else header, rows)
+
+
+def experiment_table(lab: Lab) -> str:
+    """A row for each experiment: what is changed, and what its recorded runs gave."""
+    every = lab.spec.experiments.values()
+    measures = list(dict.fromkeys(measure for one in every for measure in one.measures))
+    rows: list[tuple[str, ...]] = [
+        (
+            one.title,
+            "a mistake in lab.py" if one.mutant else " ".join(map(_code, one.overrides)),
+            *(_given(one, measure) for measure in measures),
+            f"{len(one.seeds)}",
+        )
+        for one in every
+    ]
+    return _table(("run", "change", *map(_code, measures), "seeds"), rows)
 
 
 def rubric_table(lab: Lab) -> str:
@@ -45,8 +79,28 @@ def rubric_table(lab: Lab) -> str:
 
 def labs_table(labs: Sequence[Lab], page: Path) -> str:
     """A row for each lab, with a link from the folder of `page`."""
-    rows = [(_link(lab, page), lab.spec.summary.rstrip("."), lab.spec.level) for lab in labs]
-    return _table(("lab", "what you do", "level"), rows)
+    rows = [
+        (
+            _link(lab, page),
+            lab.spec.summary.rstrip("."),
+            lab.spec.level,
+            ", ".join(lab.spec.requires),
+        )
+        for lab in labs
+    ]
+    return _table(("lab", "what you do", "level", "builds on"), rows)
+
+
+def _required(lab: Lab) -> Iterator[str]:
+    shelf = {other.number: other for other in all_labs(lab.root)}
+    for number in lab.spec.requires:
+        known = shelf.get(number)
+        yield _link(known, lab.folder / "README.md") if known else f"lab {number}"
+
+
+def _given(experiment: Experiment, measure: str) -> str:
+    recorded = experiment.record.values if experiment.record else {}
+    return spread(recorded[measure]) if measure in recorded else ""
 
 
 def _check(lab: Lab, id: str) -> str:
@@ -62,6 +116,21 @@ def _check_rows(lab: Lab) -> Iterator[tuple[str, ...]]:
         if ids:
             points = sum(spec.checks[id] for id in ids)
             yield f"{len(ids)} {title}", "each passes", "", "", f"{points:g}"
+
+
+def _hours(minutes: float) -> str:
+    """In half hours, from one on."""
+    return (
+        f"about {max(1, round(minutes / 30) / 2):g} hours" if minutes > 45 else f"{minutes} minutes"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:g} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:g} seconds" if seconds <= 90 else f"{seconds / 60:.0f} minutes"
 
 
 def _sign(criterion: Criterion) -> str:

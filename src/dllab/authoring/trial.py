@@ -13,13 +13,17 @@ from typing import Any
 
 import dllab
 from dllab.lab.find import Lab
+from dllab.rundir.run import RunFolder
 
 TIME_LIMIT_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of a run. `metrics` holds result.json's rows by criterion."""
+    """What became of a run.
+
+    `metrics` holds result.json's rows by criterion, `curves` what was logged, by arm.
+    """
 
     seed: int
     code: int
@@ -32,6 +36,7 @@ class Trial:
     memory_mb: int = 0
     artifact_bytes: int = 0
     log: str = ""
+    curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -46,7 +51,14 @@ class Trial:
         return min(self.wall_s, self.cpu_s)
 
 
-def run_trial(lab: Lab, *, seed: int = 0, source: str | None = None, threads: int = 0) -> Trial:
+def run_trial(
+    lab: Lab,
+    *,
+    seed: int = 0,
+    source: str | None = None,
+    overrides: Sequence[str] = (),
+    threads: int = 0,
+) -> Trial:
     """Train and practice-grade the reference, or the code in `source`, with `dllab train`.
 
     The project of the run holds this one lab and is gone afterwards. `threads` fixes the thread
@@ -55,7 +67,7 @@ def run_trial(lab: Lab, *, seed: int = 0, source: str | None = None, threads: in
     with tempfile.TemporaryDirectory(prefix="dllab-trial-") as folder:
         root = Path(folder).resolve()
         make_project(root, lab)
-        words = [f"seed={seed}", f"impl={'reference' if source is None else 'mine'}"]
+        words = [f"impl={'reference' if source is None else 'mine'}", *overrides, f"seed={seed}"]
         if source is not None:
             (root / "labs" / lab.id / "lab.py").write_text(source, encoding="utf-8")
         if threads and lab.spec.arms:
@@ -116,4 +128,5 @@ def _read(root: Path, seed: int, done: "subprocess.CompletedProcess[str]") -> Tr
         cost.get("peak_memory_mb", 0),
         sum(path.stat().st_size for path in run.glob("arms/*/weights.safetensors")),
         log,
+        {arm.name: arm.read_curve() for arm in RunFolder(run).arms()},
     )

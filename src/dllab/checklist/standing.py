@@ -112,14 +112,20 @@ def _place(topic: Topic, coverage: Coverage, progress: Progress) -> Place:
 def _path(
     checklist: Checklist, coverage: Coverage, left: Sequence[Lab], done: set[str]
 ) -> tuple[Lab, ...]:
-    """All labs not yet passed, each after the labs that teach its prerequisites.
+    """All labs not yet passed, each after the labs it requires and those that teach what it needs.
 
-    A prerequisite that no lab teaches yet holds nobody up. Of the labs that are ready the
-    easiest level comes first, then the lowest number; where labs need each other, likewise.
+    A lab that is not here and a prerequisite that no lab teaches yet hold nobody up. Of the labs
+    that are ready the easiest level comes first, then the lowest number; where labs need each
+    other, likewise.
     """
     waiting, known, path = list(left), set(done), []
     while waiting:
-        ready = [lab for lab in waiting if not _needs(checklist, coverage, lab) - known]
+        ahead = {lab.number for lab in waiting}
+        ready = [
+            lab
+            for lab in waiting
+            if ahead.isdisjoint(lab.spec.requires) and not _needs(checklist, coverage, lab) - known
+        ]
         lab = min(ready or waiting, key=lambda lab: (LEVELS.index(lab.spec.level), lab.id))
         path.append(lab)
         waiting.remove(lab)

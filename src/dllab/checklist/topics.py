@@ -65,6 +65,12 @@ class Checklist:
     topics: Mapping[str, Topic]
     boxes: tuple[Box, ...]
 
+    @property
+    def planned(self) -> frozenset[str]:
+        """Numbers of the labs that some topic waits for, two digits each."""
+        hows = [topic.how for topic in self.topics.values() if topic.how]
+        return frozenset(how.value for how in hows if how.kind == "planned")
+
     def find(self, name: str) -> Topic:
         """The topic with this id; an unknown one is an error that suggests the nearest."""
         if name in self.topics:

@@ -23,11 +23,18 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="runs (default: 10)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs side by side")
     parser.add_argument("--write", action="store_true", help="write them into lab.yaml")
+    parser.add_argument(
+        "--experiments",
+        action="store_true",
+        help="run what lab.yaml lists as experiments and is stale; write records and curves.svg",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when honest runs spread wider than the distance to a classic mistake."""
+    if args.experiments:
+        return _run_experiments(args)
     import sys
 
     from dllab.authoring.calibrate import calibrate, draw_strips
@@ -53,6 +60,34 @@ def run(args: argparse.Namespace) -> int:
         print("\nnothing is written; --write puts pass, floor and the record in lab.yaml")
     KeptTrials(lab).forget()  # not before they are written
     return int(any(one.is_narrow for one in found))
+
+
+def _run_experiments(args: argparse.Namespace) -> int:
+    """Exit code 0 when every record is fresh."""
+    import sys
+
+    from dllab.authoring.curve_picture import PICTURE, draw_curves, is_picture_of
+    from dllab.authoring.experiments import run_experiments, stale_experiments
+    from dllab.authoring.record import write_experiments
+    from dllab.errors import LabError
+    from dllab.lab.find import find_lab
+    from dllab.lab.project import find_root
+
+    lab = find_lab(find_root(), args.lab)
+    every = list(lab.spec.experiments.values())
+    if not every:
+        raise LabError(f"{lab.folder / 'lab.yaml'} lists no experiments", "see docs/authors.md")
+    stale = [one for one, _ in stale_experiments(lab)]
+    drawn = [one for one in every if one.curve]
+    picture = lab.folder / PICTURE
+    redraw = bool(drawn) and not is_picture_of(picture, lab, drawn)
+    wanted = [one for one in every if one in stale or (redraw and one in drawn)]
+    ran = run_experiments(lab, wanted, args.jobs, lambda text: print(text, file=sys.stderr))
+    write_experiments(lab, [one for one in ran if one.experiment in stale])
+    if redraw:
+        picture.write_text(draw_curves(lab, [one for one in ran if one.experiment in drawn]))
+    print(f"{lab.id}: {len(stale)} of {len(every)} experiments written{', drawn anew' * redraw}")
+    return 0
 
 
 def _print(one: "Calibrated") -> None:

@@ -20,11 +20,11 @@ def run(args: argparse.Namespace) -> int:
     """Exit 0 when every topic and box is accounted for, else 1."""
     from dllab.checklist.coverage import cover, overdue
     from dllab.checklist.topics import load_checklist
-    from dllab.lab.find import all_labs
+    from dllab.lab.find import finished_labs
     from dllab.lab.project import find_root
 
     root = find_root()
-    checklist, labs = load_checklist(root), all_labs(root)
+    checklist, labs = load_checklist(root), finished_labs(root)
     coverage = cover(checklist, labs)
     counts = coverage.counts()
     if args.json:

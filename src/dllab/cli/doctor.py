@@ -80,8 +80,12 @@ def _try_walls(*, as_json: bool) -> int:
 def _print(found: "Sequence[Diagnosis]") -> None:
     from dllab.report.table import columns
 
-    header = ("lab", "sound", "checks", "mutants", "generated", "train", "memory", "lab.py", "read")
-    print(columns([_row(diagnosis) for diagnosis in found], header=header, right=range(2, 9)))
+    header = ["lab", "sound", "checks", "mutants", "generated", "train", "memory"]
+    header += ["lab.py", "read", "files", "by hand"]
+    rows = [_row(diagnosis) for diagnosis in found]
+    print(columns(rows, header=header, right=range(2, len(header))))
+    for diagnosis in [diagnosis for diagnosis in found if _is_draft(diagnosis)]:
+        _print_draft(diagnosis)
     for diagnosis in [diagnosis for diagnosis in found if diagnosis.faults]:
         print(f"\n{diagnosis.lab.id}")
         remedies = {(fault.rule, fault.remedy): [] for fault in diagnosis.faults}  # type: ignore[var-annotated]
@@ -93,14 +97,26 @@ def _print(found: "Sequence[Diagnosis]") -> None:
             print(f"    → {remedy}")
 
 
+def _is_draft(diagnosis: "Diagnosis") -> bool:
+    return diagnosis.case is not None and diagnosis.lab.spec.draft
+
+
+def _print_draft(diagnosis: "Diagnosis") -> None:
+    from dllab.authoring.rules_text import unwritten
+
+    print(f"\n{diagnosis.lab.id} is a draft. Still to write:")
+    print("\n".join(f"    {place}" for place in unwritten(diagnosis.lab)) or "    nothing")
+    print("    → take `draft: true` out of lab.yaml when it is done")
+
+
 def _row(diagnosis: "Diagnosis") -> tuple[str, ...]:
     m = measures(diagnosis)
-    sound = "yes" if diagnosis.sound else f"{len(diagnosis.faults)} faults"
+    sound = "draft" if _is_draft(diagnosis) else "yes"
     caught = f"{m['caught']}/{m['mutants'] - m['by_score']}"
     trained = "" if m["train_s"] is None else f"{m['train_s']:.0f} s"
     return (
         diagnosis.lab.id,
-        sound,
+        sound if diagnosis.sound else f"{len(diagnosis.faults)} faults",
         str(m["checks"]),
         caught,
         generated_text(m),
@@ -108,6 +124,8 @@ def _row(diagnosis: "Diagnosis") -> tuple[str, ...]:
         "" if m["memory_mb"] is None else f"{m['memory_mb']} MiB",
         f"{m['code_lines']} lines",
         f"{m['reading_minutes']} min",
+        str(m["files"]),
+        f"{m['lines_by_hand']} lines",
     )
 
 
@@ -127,14 +145,18 @@ def generated_text(m: dict[str, Any]) -> str:
 
 def measures(diagnosis: "Diagnosis") -> dict[str, Any]:
     """The numbers of a lab, for the table and for JSON."""
+    from dllab.authoring.cost import cost_of
     from dllab.authoring.doctor import code_lines, reading_minutes
 
     lab, case = diagnosis.lab, diagnosis.case
+    cost = cost_of(lab)
     trial = case.trial if case else None
     return {
         "checks": len(case.checks) if case else 0,
         "code_lines": code_lines(lab),
         "reading_minutes": reading_minutes(lab),
+        "files": cost.files,
+        "lines_by_hand": cost.by_hand,
         "train_s": trial.seconds if trial else None,
         "memory_mb": trial.memory_mb if trial else None,
         **_mutation(case),

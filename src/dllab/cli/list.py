@@ -3,6 +3,10 @@
 import argparse
 import json
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dllab.lab.find import Lab
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
                 "id": lab.id,
                 "title": lab.spec.title,
                 "level": lab.spec.level,
+                "requires": list(lab.spec.requires),
                 "summary": lab.spec.summary,
                 "state": standing.state,
                 "todos_left": len(standing.todos),
@@ -40,9 +45,22 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1))
         return 0
     table = columns(
-        [(lab.number, lab.spec.title, lab.spec.level, standing.text) for lab, standing in shelf]
+        [
+            (
+                lab.number,
+                lab.spec.title,
+                lab.spec.level,
+                _after(lab),
+                standing.text + ", draft" * lab.spec.draft,
+            )
+            for lab, standing in shelf
+        ]
     )
     for line, (lab, _) in zip(table.splitlines(), shelf, strict=True):
         print(line)
         print(textwrap.fill(lab.spec.summary, 80, initial_indent="    ", subsequent_indent="    "))
     return 0
+
+
+def _after(lab: "Lab") -> str:
+    return f"after {', '.join(lab.spec.requires)}" if lab.spec.requires else ""

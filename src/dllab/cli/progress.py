@@ -33,12 +33,12 @@ def run(args: argparse.Namespace) -> int:
     from dllab.checklist.progress import Progress
     from dllab.checklist.standing import take_stock
     from dllab.checklist.topics import load_checklist
-    from dllab.lab.find import all_labs
+    from dllab.lab.find import finished_labs
     from dllab.lab.project import find_root
 
     root = find_root()
     progress = Progress.load(root)
-    standing = take_stock(load_checklist(root), all_labs(root), progress)
+    standing = take_stock(load_checklist(root), finished_labs(root), progress)
     if args.json:
         print(json.dumps(_as_json(standing, progress), indent=2, ensure_ascii=False))
     elif args.html:

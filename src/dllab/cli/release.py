@@ -22,11 +22,11 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when the copy is written; 2 when it would show solutions."""
     from dllab.authoring.release import choose_labs, release, start_repository
-    from dllab.lab.find import all_labs
+    from dllab.lab.find import finished_labs
     from dllab.lab.project import find_root
 
     root = find_root()
-    labs = choose_labs(root, args.labs) if args.labs else all_labs(root)
+    labs = choose_labs(root, args.labs) if args.labs else finished_labs(root)
     release(root, labs, args.out, args.course)
     if args.git:
         start_repository(args.out)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dllab.checklist.progress import Progress
     from dllab.lab.find import Lab
     from dllab.lab.spec import Criterion
     from dllab.report.shelf import Standing
@@ -29,11 +30,12 @@ def run(args: argparse.Namespace) -> int:
 
     root = find_root()
     lab = find_lab(root, args.lab)
-    standing = stand(lab, Progress.load(root))
+    progress = Progress.load(root)
+    standing = stand(lab, progress)
     if args.json:
         print(json.dumps(_content(lab, standing), indent=1))
     else:
-        print("\n\n".join(part for part in _parts(lab, standing) if part))
+        print("\n\n".join(part for part in _parts(lab, standing, progress) if part))
     return 0
 
 
@@ -46,6 +48,7 @@ def _content(lab: "Lab", standing: "Standing") -> dict[str, Any]:
         "level": spec.level,
         "summary": spec.summary,
         "topics": list(spec.topics),
+        "requires": list(spec.requires),
         "state": standing.state,
         "best": standing.best,
         "tasks": _tasks(lab, standing),
@@ -76,7 +79,7 @@ def _tasks(lab: "Lab", standing: "Standing") -> list[dict[str, Any]]:
     ]
 
 
-def _parts(lab: "Lab", standing: "Standing") -> list[str]:
+def _parts(lab: "Lab", standing: "Standing", progress: "Progress") -> list[str]:
     from dllab.report.table import columns
 
     spec = lab.spec
@@ -102,6 +105,7 @@ def _parts(lab: "Lab", standing: "Standing") -> list[str]:
         _titled("Criteria, with points", columns(criteria, right=(4,))),
         _titled("Checks, with points", columns(checks, right=(2,))),
         _titled("Trainings, with their data and time", columns(arms, right=(2,))),
+        _titled("Builds on", _required(lab, progress)),
         _terms(lab),
         _places(lab),
     ]
@@ -139,6 +143,25 @@ def _terms(lab: "Lab") -> str:
         f"Budgets: {budgets.train_s:g} s of training, {budgets.memory_mb} MB of memory, "
         f"{budgets.artifact_bytes / 1e6:g} MB of weights."
     )
+
+
+def _required(lab: "Lab", progress: "Progress") -> str:
+    from dllab.lab.find import all_labs
+    from dllab.report.table import columns
+
+    shelf = {other.number: other for other in all_labs(lab.root)}
+    rows = []
+    for number in lab.spec.requires:
+        other = shelf.get(number)
+        passed = other is not None and other.id in progress.passed_labs
+        rows.append(
+            (
+                "✓" if passed else "○",
+                f"lab {number}",
+                other.spec.title if other else "not in this copy",
+            )
+        )
+    return columns(rows)
 
 
 def _places(lab: "Lab") -> str:

@@ -24,14 +24,14 @@ def run(args: argparse.Namespace) -> int:
     from dllab.checklist.coverage import serving_labs
     from dllab.checklist.progress import Progress
     from dllab.checklist.topics import load_checklist
-    from dllab.lab.find import all_labs
+    from dllab.lab.find import finished_labs
     from dllab.lab.project import find_root
 
     root = find_root()
     checklist = load_checklist(root)
     topic = checklist.find(args.topic)
     if topic.hands_on == "yes" and not args.undo:
-        _refuse(topic, serving_labs(checklist, all_labs(root))[topic.id])
+        _refuse(topic, serving_labs(checklist, finished_labs(root))[topic.id])
     progress = Progress.load(root)
     if args.undo:
         progress.untick(topic.id)

@@ -63,6 +63,11 @@ def all_labs(root: Path) -> list[Lab]:
     return [lab for lab in _rooms(root) if (lab.folder / "lab.yaml").is_file()]
 
 
+def finished_labs(root: Path) -> list[Lab]:
+    """Those that are no drafts: what learners are told of."""
+    return [lab for lab in all_labs(root) if not lab.spec.draft]
+
+
 def find_lab(root: Path, name: str) -> Lab:
     """The lab that `name` means; unknown and ambiguous names are errors that list the choices."""
     labs = all_labs(root)

@@ -38,7 +38,9 @@ def _named(raw: dict[str, Any]) -> dict[str, Any]:
     for key in ("version", "starter_sha256"):  # digits alone are a number in YAML
         if isinstance(named.get(key), int | float):
             named[key] = str(named[key])
-    for key, own in (("arms", "name"), ("criteria", "id")):
+    if isinstance(numbers := named.get("requires"), list):  # 08 is a text in YAML, 07 a number
+        named["requires"] = [f"{n:02}" if isinstance(n, int) else n for n in numbers]
+    for key, own in (("arms", "name"), ("criteria", "id"), ("experiments", "name")):
         if isinstance(entries := named.get(key), dict):
             named[key] = {
                 name: {**entry, own: str(name)} if isinstance(entry, dict) else entry
@@ -58,3 +60,8 @@ def _cross_check(spec: LabSpec, path: Path) -> None:
             )
         if criterion.target == criterion.floor:
             raise LabError(f"{path}: criteria.{criterion.id}: pass and floor are the same")
+    for one in spec.experiments.values():
+        if not one.seeds or not one.measures:
+            raise LabError(f"{path}: experiments.{one.name} needs seeds and measures")
+    if len({one.curve for one in spec.experiments.values() if one.curve}) > 1:
+        raise LabError(f"{path}: experiments: more than one `curve`", "draw one logged key")

@@ -6,7 +6,7 @@ pydantic. dllab.lab.read makes them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from dllab.lab.checked import Checked
 
@@ -98,6 +98,37 @@ class Calibration(Checked):
 
 
 @dataclass(frozen=True)
+class Recorded(Checked):
+    """What the runs of an experiment gave."""
+
+    values: Mapping[str, tuple[float, ...]]
+    """By measure, then by seed."""
+    recipe: str
+    """A hash of what ran: the reference, its config, and what was tried."""
+    date: str
+
+
+@dataclass(frozen=True)
+class Experiment(Checked):
+    """Runs that a lab's page tells of: the reference over seeds, with a change or a mistake."""
+
+    name: str = field(metadata={"from_key": True})
+    """The key under `experiments`."""
+    title: str
+    seeds: tuple[int, ...]
+    measures: tuple[str, ...]
+    """Ids of criteria, or logged keys: their last value; `first`, `min` or `max` may precede."""
+    overrides: tuple[str, ...] = ()
+    """What is changed on the command line."""
+    mutant: str = ""
+    """The planted mistake that is trained in place of the reference."""
+    curve: str = ""
+    """The logged key of which these runs are drawn in curves.svg; the reference comes first."""
+    record: Recorded | None = None
+    """Written by `dllab calibrate --experiments`."""
+
+
+@dataclass(frozen=True)
 class LabSpec(Checked):
     """Everything lab.yaml says; the scorer reads its own copy, never a submitted one."""
 
@@ -131,8 +162,12 @@ class LabSpec(Checked):
     budgets: Budgets = field(default_factory=Budgets)
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By criterion; written by `dllab calibrate`."""
-    experiments: Mapping[str, Any] = field(default_factory=dict)
+    experiments: Mapping[str, Experiment] = field(default_factory=dict)
     """Runs that the README tells of, by name; filled by `dllab calibrate --experiments`."""
+    minutes: Mapping[str, int] = field(default_factory=dict)
+    """What each task takes a learner."""
+    draft: bool = False
+    """Whether it is still being written: listed nowhere, served to no topic, never released."""
 
     @property
     def total(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dllab.lab.find import Lab, all_labs
+from dllab.lab.find import Lab, finished_labs
 from dllab.report.curve_rules import Finding
 from dllab.report.findings import run_findings
 from dllab.report.rubric import Result, Rubric, find_metric, number, read_rubric
@@ -102,7 +102,7 @@ def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterato
                 f"{number(float(metric['value']))}.",
                 f"dllab show {lab.number}",
             )
-    after = [other for other in all_labs(lab.root) if other.number > lab.number]
+    after = [other for other in finished_labs(lab.root) if other.number > lab.number]
     if after:
         yield Step(
             f"Go on to lab {after[0].number}, {after[0].spec.title}.",

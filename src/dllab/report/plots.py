@@ -15,11 +15,12 @@ from matplotlib.ticker import MaxNLocator
 from dllab.report.curves import Panel, Series
 
 # Drawn in colours that nothing else uses, then replaced by what the page's style sheet defines.
-_INK, _FAINT, _FINDING = "#010203", "#010204", "#010205"
-_LINES = {"train": "#020301", "val": "#020302"}
+INK, VALUE = "#010203", "#020302"
+_FAINT, _FINDING = "#010204", "#010205"
+_LINES = {"train": "#020301", "val": VALUE}
 ACCENT = "#020303"
 _STYLE_OF = {
-    _INK: "currentColor",
+    INK: "currentColor",
     _FAINT: "var(--rule)",
     _FINDING: "var(--warn)",
     _LINES["train"]: "var(--train)",
@@ -86,13 +87,13 @@ def _label(axes: Axes, panel: Panel) -> None:
     axes.grid(axis="y", color=_FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
     if len(panel.lines) > 1:
-        axes.legend(frameon=False, labelcolor=_INK, fontsize=9, loc="best")
+        axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="best")
 
 
 def _take_ink(axes: Axes) -> None:
     """No frame but a faint base line; text in the page's colour."""
-    axes.tick_params(which="both", colors=_INK, length=0)
-    axes.xaxis.label.set_color(_INK)
+    axes.tick_params(which="both", colors=INK, length=0)
+    axes.xaxis.label.set_color(INK)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(_FAINT)

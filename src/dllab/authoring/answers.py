@@ -1,0 +1,66 @@
+"""Numbers that a lab's page states: what the reference answers, and what runs recorded.
+
+`_author/answers.py` holds a function for each number that the page lets one guess:
+
+    def parameters(lab, config):  # the reference as a module; the first arm's config, or {}
+        return sum(p.numel() for p in lab.Model(**config["model"]).parameters())
+"""
+
+import math
+import runpy
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from dllab.authoring.proof import module_of
+from dllab.config.compose import compose
+from dllab.errors import LabError
+from dllab.lab.find import Lab
+
+
+def answer(lab: Lab, name: str) -> str:
+    """What stands for `NAME` of answers.py, or for `EXPERIMENT MEASURE` of lab.yaml.
+
+    Raises LabError for a name that neither holds.
+    """
+    experiment, _, measure = name.partition(" ")
+    if measure:
+        return _recorded(lab, experiment, measure)
+    path = lab.folder / "_author" / "answers.py"
+    functions = runpy.run_path(str(path)) if path.is_file() else {}
+    if name not in functions:
+        raise LabError(f"{lab.folder / 'README.md'}: {path} has no function {name!r}", "write it")
+    config = next(iter(compose(lab).values())).plain() if lab.spec.arms else {}
+    return shown(functions[name](module_of(lab, lab.solution.read_text("utf-8")), config))
+
+
+def shown(value: Any) -> str:
+    """A number as people write it: 235,146 or 2.3; a text as it is."""
+    match value:
+        case bool() | str():
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case _:
+            return f"{float(value):.3g}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation, to two digits of the latter; a single value alone."""
+    if len(values) < 2 or any(map(math.isnan, values)):
+        return shown(statistics.fmean(values))
+    mean, sd = statistics.fmean(values), statistics.stdev(values)
+    digits = max(0, 1 - math.floor(math.log10(sd))) if sd else 3
+    return f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def _recorded(lab: Lab, experiment: str, measure: str) -> str:
+    known = lab.spec.experiments.get(experiment)
+    if known is None or measure not in known.measures:
+        raise LabError(
+            f"{lab.folder / 'README.md'}: no experiment {experiment} measures {measure}",
+            "name an entry of `experiments:` and one of its measures",
+        )
+    if known.record is None or measure not in known.record.values:
+        return f"(not run yet: dllab calibrate {lab.number} --experiments)"
+    return shown(statistics.fmean(known.record.values[measure]))

@@ -1,0 +1,73 @@
+"""The picture of expected curves beside a lab's page: a band over seeds, a mistake laid over it."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from dllab.authoring.experiments import Ran, recipe_of_experiment
+from dllab.lab.find import Lab
+from dllab.lab.spec import Experiment
+from dllab.report.curves import Floats, Series
+from dllab.report.plots import ACCENT, INK, VALUE, draw
+
+PICTURE = "curves.svg"
+POINTS = 60
+# A picture by itself brings the ink that the page of a report would.
+_STYLE = """<style>
+svg{color:#333;--rule:#ccc;--val:#2b6cb0;--accent:#c05621;font-family:sans-serif}
+@media(prefers-color-scheme:dark){svg{color:#ccc;--rule:#555;--val:#7ab8f5;--accent:#f0a070}}
+</style>"""
+
+
+def draw_curves(lab: Lab, ran: Sequence[Ran]) -> str:
+    """A stand-alone SVG: of each experiment a line, and a band where it has several seeds.
+
+    The first is the reference. A comment says what was drawn; `is_picture_of` reads it.
+    """
+    key = ran[0].experiment.curve
+
+    def plot(axes: Axes) -> None:
+        for one, colour in zip(ran, (VALUE, *[ACCENT] * (len(ran) - 1)), strict=True):
+            _draw(axes, one, colour)
+        axes.set_xlabel("optimiser step")
+        axes.set_title(key, loc="left", fontsize=10, color=INK)
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+
+    svg = draw(f"{key} by optimiser step", plot, size=(6.4, 3.2))
+    start = '<svg xmlns:xlink="http://www.w3.org/1999/xlink" '
+    head, _, body = svg.replace("<svg ", start, 1).partition(">")
+    drawn = _digest(lab, [one.experiment for one in ran])
+    return f"{head}>\n<!-- drawn: {drawn} -->\n{_STYLE}\n{body}\n"
+
+
+def is_picture_of(path: Path, lab: Lab, drawn: Sequence[Experiment]) -> bool:
+    """Whether the file was drawn from runs of these experiments as they are now."""
+    return path.is_file() and f"<!-- drawn: {_digest(lab, drawn)} -->" in path.read_text("utf-8")
+
+
+def _digest(lab: Lab, drawn: Sequence[Experiment]) -> str:
+    parts = [(recipe_of_experiment(lab, one), one.title, one.curve, one.seeds) for one in drawn]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def _draw(axes: Axes, ran: Ran, colour: str) -> None:
+    steps, values = band_of(ran.curves())
+    seeds = len(values)
+    label = ran.experiment.title + f" ({seeds} seeds)" * (seeds > 1)
+    axes.plot(steps, values.mean(axis=0), color=colour, linewidth=1.6, label=label)
+    if seeds > 1:
+        axes.fill_between(
+            steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.25, linewidth=0
+        )
+
+
+def band_of(curves: Sequence[Series]) -> tuple[Floats, Floats]:
+    """Steps `[P]`, values `[seeds, P]`: as far as all curves go, means over at most 60 pieces."""
+    length = min(map(len, curves))
+    values = np.array([curve.values[:length] for curve in curves])
+    pieces = np.array_split(np.arange(length), min(POINTS, length))
+    steps = np.array([curves[0].steps[piece].mean() for piece in pieces])
+    return steps, np.stack([values[:, piece].mean(axis=1) for piece in pieces], axis=1)
