@@ -56,7 +56,7 @@ BREAKS = {
     "points": lambda f: edit(f / "lab.yaml", "act: 30", "act: 20"),
     "order": lambda f: edit(f / "checks.py", 'depends_on=("act",)', 'depends_on=("later",)'),
     "starter": lambda f: edit(f / "lab.py", "import torch\n", "import torch  # mine\n"),
-    "hints": lambda f: edit(f / "lab.yaml", "act: [think, think again]", "act: [think]"),
+    "hints": lambda f: edit(f / "lab.yaml", "act: [think, ", "act: ["),
     "readme": lambda f: edit(f / "README.md", "## Classic mistakes", "## Mistakes"),
     "tables": lambda f: edit(f / "README.md", "| 30 |", "| 31 |"),
     "leaks": lambda f: edit(f / "README.md", "# control", "place_B = place_B + 0.1 * speed_B"),
@@ -65,6 +65,7 @@ BREAKS = {
     "apart": lambda f: hide_a_visible_probe(f),  # noqa: PLW0108 - defined below
     "files": lambda f: (f / "notes.txt").touch(),
     "texts": lambda f: edit(f / "README.md", "# control", "# WRITE: a title"),
+    "hint-code": lambda f: edit(f / "lab.yaml", "torch.tanh(self", "torch.sin(self"),
     "starter-fails": lambda f: edit(f / "checks.py", "model.act(", "zeros_like("),
     "reference": lambda f: edit(f / "checks.py", 'close(got["push"]', 'close(1 + got["push"]'),
     "judges": lambda f: edit(
@@ -106,6 +107,33 @@ def test_a_broken_rule_is_named(root, rule):
     BREAKS[rule](lab.folder)
     found = faults(lab, ("text", "proof", NEEDS[rule]))
     assert rule in found, found
+
+
+def test_an_order_other_than_that_of_the_tasks_is_named(root):
+    lab = write_kind(root, "generative")
+    text = (lab.folder / "checks.py").read_text()
+    critic, generator, plays = (
+        text.index(mark) for mark in ("def critic_probe", "def generator_probe", "@play")
+    )
+    swapped = text[:critic] + text[generator:plays] + text[critic:generator] + text[plays:]
+    (lab.folder / "checks.py").write_text(swapped)
+    edit(lab.folder / "lab.yaml", "  generator: [think", "  critic: [a]\n  generator: [think")
+    edit(lab.folder / "lab.yaml", "hints:\n  critic:", "hints:\n  old:")
+    assert faults(lab)["order"] == [
+        "critic stands behind generator, but its task 'critic' comes before",
+        "lab.yaml lists the checks in another order than the code",
+    ]
+    edit(lab.folder / "lab.yaml", "  critic: [a]\n", "")
+    edit(lab.folder / "lab.yaml", "budgets:", "  critic: [a]\nbudgets:")
+    assert faults(lab)["order"][2:] == ["lab.yaml lists the hints in another order than the tasks"]
+
+
+def test_a_last_hint_that_does_not_work_is_told_with_what_the_check_says(root):
+    lab = write_kind(root, "control")
+    edit(lab.folder / "lab.yaml", "return torch.tanh(self.policy(", "take torch.tanh(self.policy(")
+    [message] = faults(lab)["hint-code"]
+    assert message.startswith("the last hint of act, pasted, fails act: ")
+    assert "SyntaxError: invalid syntax" in message
 
 
 def test_the_leaking_line_is_told_with_its_place(root):

@@ -216,45 +216,6 @@ def pixel_statistics(given: Arrays, got: Arrays) -> Outcome:
     )
 
 
-# standardize --------------------------------------------------------------------------------------
-
-
-def standardize_given(rng: torch.Generator) -> Arrays:
-    """Draw dark images to train on, bright ones for all else: a leak cannot hide."""
-    return {"train": images(rng, 60, high=100), "other": images(rng, 40, low=100)}
-
-
-def standardize_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Set up the learner's Data on toy splits."""
-
-    def load(_name: str, split: str, _size: str = "small") -> Arrays:
-        image = given["train" if split == "train" else "other"]
-        return {"image": image, "label": torch.arange(len(image)) % CLASSES}
-
-    data = lab.Data(load=load)
-    data.setup("fit")
-    return {"mean": data.mean, "std": data.std}
-
-
-@check(
-    "standardize",
-    "Statistics of the training split only",
-    given=standardize_given,
-    probe=standardize_probe,
-    returns={"mean": "float32 [12]", "std": "float32 [12]"},
-    depends_on=("pixel-statistics",),
-)
-def standardize(given: Arrays, got: Arrays) -> Outcome:
-    """Data.setup fits mean and std on the training images alone: no other split leaks in."""
-    train = given["train"].flatten(1).double()
-    if bool((got["mean"] > train.mean(dim=0) + 10).all()):
-        return Outcome(0.0, "images outside the training split have changed the mean: a leak")
-    return every(
-        close(got["mean"], train.mean(dim=0), rtol=1e-4, what="data.mean"),
-        close(got["std"], train.std(dim=0), rtol=2e-2, what="data.std"),
-    )
-
-
 # confusion-matrix, accuracy-score, macro-f1-score -------------------------------------------------
 
 
@@ -335,6 +296,45 @@ def macro_f1(given: Arrays, got: Arrays) -> Outcome:
     if bool(torch.isclose(got["macro_f1"].double(), weighted, atol=1e-5)):
         return Outcome(0.0, "the classes were weighted by their size: that is weighted F1")
     return close(got["macro_f1"], f1.mean(), what="macro-F1")
+
+
+# standardize --------------------------------------------------------------------------------------
+
+
+def standardize_given(rng: torch.Generator) -> Arrays:
+    """Draw dark images to train on, bright ones for all else: a leak cannot hide."""
+    return {"train": images(rng, 60, high=100), "other": images(rng, 40, low=100)}
+
+
+def standardize_probe(lab: ModuleType, given: Arrays) -> Arrays:
+    """Set up the learner's Data on toy splits."""
+
+    def load(_name: str, split: str, _size: str = "small") -> Arrays:
+        image = given["train" if split == "train" else "other"]
+        return {"image": image, "label": torch.arange(len(image)) % CLASSES}
+
+    data = lab.Data(load=load)
+    data.setup("fit")
+    return {"mean": data.mean, "std": data.std}
+
+
+@check(
+    "standardize",
+    "Statistics of the training split only",
+    given=standardize_given,
+    probe=standardize_probe,
+    returns={"mean": "float32 [12]", "std": "float32 [12]"},
+    depends_on=("pixel-statistics",),
+)
+def standardize(given: Arrays, got: Arrays) -> Outcome:
+    """Data.setup fits mean and std on the training images alone: no other split leaks in."""
+    train = given["train"].flatten(1).double()
+    if bool((got["mean"] > train.mean(dim=0) + 10).all()):
+        return Outcome(0.0, "images outside the training split have changed the mean: a leak")
+    return every(
+        close(got["mean"], train.mean(dim=0), rtol=1e-4, what="data.mean"),
+        close(got["std"], train.std(dim=0), rtol=2e-2, what="data.std"),
+    )
 
 
 # forward ------------------------------------------------------------------------------------------

@@ -80,29 +80,6 @@ def constant_pixels(given: Arrays, got: Arrays) -> Outcome:
     return close(got["std"], expected, rtol=2e-2, what="the standard deviation")
 
 
-def alone_given(rng: torch.Generator) -> Arrays:
-    """Draw a toy network and a batch for it."""
-    return {**toy_state(rng), "image": images(rng, 5)}
-
-
-@check(
-    "alone",
-    "A batch of one",
-    given=alone_given,
-    probe=probes.alone_probe,
-    returns={"together": "float32 [5, 3]", "alone": "float32 [5, 1, 3]"},
-    depends_on=("forward",),
-    hint="forward",
-)
-def alone(given: Arrays, got: Arrays) -> Outcome:
-    """An item's logits are the same alone as in a batch."""
-    expected = toy_logits(given, given["image"])
-    return every(
-        close(got["together"], expected, atol=1e-4, what="the logits in a batch"),
-        close(got["alone"][:, 0], expected, atol=1e-4, what="the logits alone"),
-    )
-
-
 def missing_classes_given(rng: torch.Generator) -> Arrays:
     """Draw items of 6 classes of which the last two never occur nor are predicted."""
     logits = torch.randn(20, 6, generator=rng)
@@ -155,3 +132,26 @@ def absent_class(given: Arrays, got: Arrays) -> Outcome:
     counts = given["counts"].double()[:, :4]
     f1 = 2 * counts[:4].diagonal() / (counts[:4].sum(dim=1) + counts.sum(dim=0))
     return close(got["macro_f1"], f1.mean(), what="macro-F1")
+
+
+def alone_given(rng: torch.Generator) -> Arrays:
+    """Draw a toy network and a batch for it."""
+    return {**toy_state(rng), "image": images(rng, 5)}
+
+
+@check(
+    "alone",
+    "A batch of one",
+    given=alone_given,
+    probe=probes.alone_probe,
+    returns={"together": "float32 [5, 3]", "alone": "float32 [5, 1, 3]"},
+    depends_on=("forward",),
+    hint="forward",
+)
+def alone(given: Arrays, got: Arrays) -> Outcome:
+    """An item's logits are the same alone as in a batch."""
+    expected = toy_logits(given, given["image"])
+    return every(
+        close(got["together"], expected, atol=1e-4, what="the logits in a batch"),
+        close(got["alone"][:, 0], expected, atol=1e-4, what="the logits alone"),
+    )

@@ -52,25 +52,6 @@ def overlap(_given: Arrays, got: Arrays) -> Outcome:
     )
 
 
-def other_shards_given(rng: torch.Generator) -> Arrays:
-    """Draw an order of 23 items."""
-    return {"order": torch.randperm(23, generator=rng)}
-
-
-@check(
-    "other-shards",
-    "Other worlds",
-    given=other_shards_given,
-    probe=probes.other_shards_probe,
-    returns={"four": "int64 [4, *, 6]", "one": "int64 [1, *, 6]"},
-    depends_on=("shard",),
-    hint="shard",
-)
-def other_shards(given: Arrays, got: Arrays) -> Outcome:
-    """Shards are even, disjoint and complete in a world of four and in a world of one."""
-    return every(*(same_shards(got[name], given["order"], 6) for name in ("four", "one")))
-
-
 def whole_run_given(rng: torch.Generator) -> Arrays:
     """Draw weights, and 50 items: three global batches of 16, and one of 2."""
     return {
@@ -112,3 +93,22 @@ def whole_run(given: Arrays, got: Arrays) -> Outcome:
         close(got["loss"].mean(dim=0), torch.stack(losses), atol=1e-4, what="the loss of a step"),
         close(got["final"], expected, atol=1e-4, what="a weight in the end (first index: rank)"),
     )
+
+
+def other_shards_given(rng: torch.Generator) -> Arrays:
+    """Draw an order of 23 items."""
+    return {"order": torch.randperm(23, generator=rng)}
+
+
+@check(
+    "other-shards",
+    "Other worlds",
+    given=other_shards_given,
+    probe=probes.other_shards_probe,
+    returns={"four": "int64 [4, *, 6]", "one": "int64 [1, *, 6]"},
+    depends_on=("shard",),
+    hint="shard",
+)
+def other_shards(given: Arrays, got: Arrays) -> Outcome:
+    """Shards are even, disjoint and complete in a world of four and in a world of one."""
+    return every(*(same_shards(got[name], given["order"], 6) for name in ("four", "one")))

@@ -15,12 +15,13 @@ from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.mutation import sample
 from dllab.authoring.proof import Finding, checks_of, examine, import_libraries
 from dllab.authoring.rules import ALL, Case, Equivalent, Fault, Needs, Rule
+from dllab.authoring.rules_text import UNWRITTEN
 from dllab.authoring.trial import run_trial
 from dllab.checklist.topics import load_checklist
 from dllab.errors import LabError
 from dllab.lab.checked import load_yaml
 from dllab.lab.find import Lab
-from dllab.lab.starter import make_starter
+from dllab.lab.starter import make_starter, solution_regions, solve
 
 RULES: tuple[Rule, ...] = tuple(
     value
@@ -133,6 +134,9 @@ def _jobs(case: Case) -> Iterator[Job]:
     for seed in range(1, DRAWS + 1):
         task = partial(examine, lab, case.solution, seed=1000 * seed)
         yield task, every, case.of_reference.append
+    for hinted, source in _hinted(case):
+        ids = [id for id, check in case.checks.items() if check.hint == hinted]
+        yield partial(examine, lab, source, ids), ids, partial(case.of_hint.__setitem__, hinted)
     for mutant in case.mutants:
         if mutant.catches in case.checks:
             ids = [mutant.catches, *case.checks[mutant.catches].depends_on]
@@ -141,6 +145,14 @@ def _jobs(case: Case) -> Iterator[Job]:
     for number, generated in enumerate(case.generated):
         task = partial(examine, lab, generated.source, stop_at_failure=True)
         yield task, every[:1], partial(case.of_generated.__setitem__, number)
+
+
+def _hinted(case: Case) -> Iterator[tuple[str, str]]:
+    """Each task whose last hint is written, with the reference after that was pasted into it."""
+    for task in solution_regions(case.solution):
+        steps = case.lab.spec.hints.get(task, ())
+        if steps and UNWRITTEN not in steps[-1]:
+            yield task, solve(case.solution, task, steps[-1], "lab.yaml")
 
 
 def _findings(done: Done[list[Finding]], ids: Sequence[str]) -> list[Finding]:

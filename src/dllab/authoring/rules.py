@@ -45,6 +45,7 @@ class Case:
     of_starter: list[Finding] = field(default_factory=list)
     of_reference: list[list[Finding]] = field(default_factory=list)
     of_mutant: dict[str, list[Finding]] = field(default_factory=dict)
+    of_hint: dict[str, list[Finding]] = field(default_factory=dict)
     of_generated: dict[int, list[Finding]] = field(default_factory=dict)
     trial: Trial | None = None
 

@@ -37,6 +37,19 @@ def reference(case: Case) -> Iterator[str]:
 
 
 @rule(
+    "hint-code",
+    "let the last hint be code that can be pasted for the TODO, in other words than the solution",
+    needs="proof",
+)
+def hint_code(case: Case) -> Iterator[str]:
+    """The last hint of a task is code that passes the task's checks."""
+    for task, findings in case.of_hint.items():
+        for finding in findings:
+            if not finding.passed:
+                yield f"the last hint of {task}, pasted, fails {finding.check}: {finding.message}"
+
+
+@rule(
     "judges", "let `given` and the judge cope with any array of the declared shape", needs="proof"
 )
 def judges(case: Case) -> Iterator[str]:

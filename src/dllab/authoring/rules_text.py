@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
 
 from dllab.authoring.generated import lab_page
@@ -65,9 +66,9 @@ def points(case: Case) -> Iterator[str]:
         yield f"the points of checks and criteria add up to {total:g}, not 100"
 
 
-@rule("order", "give every check an id of its own, below the checks that it depends on")
+@rule("order", "give every check an id of its own, and write checks in the order of the tasks")
 def order(case: Case) -> Iterator[str]:
-    """Every id is used once, and a check depends only on checks above it."""
+    """Ids are used once, checks and hints follow the tasks, and depend only on checks above."""
     for id, times in Counter(case.lab.spec.manifest(official=True)).items():
         if times > 1:
             yield f"the id {id!r} is used {times} times"
@@ -76,6 +77,22 @@ def order(case: Case) -> Iterator[str]:
         for missing in sorted(set(check.depends_on) - above):
             yield f"{id} depends on {missing!r}, which no check above it is called"
         above.add(id)
+    tasks = list(solution_regions(case.solution))
+    hidden = [check for id, check in case.checks.items() if id in case.lab.spec.hidden]
+    visible = [check for id, check in case.checks.items() if id not in case.lab.spec.hidden]
+    for one, other in (*pairwise(visible), *pairwise(hidden)):
+        if _place(other.hint, tasks) < _place(one.hint, tasks):
+            yield f"{other.id} stands behind {one.id}, but its task {other.hint!r} comes before"
+    listed = [id for id in case.lab.spec.checks if id in case.checks]
+    if listed != [id for id in case.checks if id in case.lab.spec.checks]:
+        yield "lab.yaml lists the checks in another order than the code"
+    hinted = [task for task in case.lab.spec.hints if task in tasks]
+    if hinted != [task for task in tasks if task in case.lab.spec.hints]:
+        yield "lab.yaml lists the hints in another order than the tasks"
+
+
+def _place(task: str, tasks: list[str]) -> int:
+    return tasks.index(task) if task in tasks else len(tasks)
 
 
 @rule("starter", "dllab strip NN (or dllab reset NN, if lab.py holds a try of your own)")

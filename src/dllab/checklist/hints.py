@@ -1,4 +1,4 @@
-"""Hints in steps, from a nudge to nearly the answer; progress.json remembers how far one read."""
+"""Hints in steps, from a nudge to code that works; progress.json remembers how far one read."""
 
 import difflib
 from dataclasses import dataclass

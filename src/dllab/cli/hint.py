@@ -1,4 +1,4 @@
-"""`dllab hint NN [TASK]`: the next step of a hint, from a nudge to nearly the answer."""
+"""`dllab hint NN [TASK]`: the next step of a hint, from a nudge to code that works."""
 
 import argparse
 import json
@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"lab": lab.id, **asdict(hint)}, indent=1))
         return 0
     print(f"lab {lab.number}, {hint.task}: hint {hint.step} of {hint.steps}")
-    print(textwrap.indent(textwrap.fill(hint.text, 78), "  "))
+    lines = [line if len(line) <= 78 else textwrap.fill(line, 78) for line in hint.text.split("\n")]
+    print(textwrap.indent("\n".join(lines), "  "))
     if hint.step < hint.steps:
         print(f"one step more: dllab hint {lab.number} {hint.task}")
     else:
