@@ -16,6 +16,7 @@ from dllab.data import DataError, find, items, load, reserved, reserved_ids, voc
 from dllab.data.description import RELEASED
 from dllab.data.fetch import source_rows
 from dllab.data.kinds import item_at, kind_of, kinds
+from dllab.data.module import SplitData
 from dllab.data.parquet import read_parquet
 from dllab.data.tensors import Tensors
 from dllab.grading.leakage import find_leakage
@@ -235,6 +236,15 @@ def test_nodes_are_divided_and_the_graph_is_shared(root: Path) -> None:
         for node in torch.as_tensor(read_parquet(folder / f"{split}.parquet")["node"])
     }
     assert not labelled & set(reserved_ids("toy").tolist())
+
+
+def test_a_graph_comes_in_batches_of_nodes(root: Path) -> None:
+    built(root, "graph")
+    data = SplitData(name="toy", batch_size=8)
+    data.setup()
+    batches = list(data.train_dataloader())
+    assert [len(batch["node"]) for batch in batches] == [8, 8, 4]
+    assert {batch["features"].shape for batch in batches} == {(60, 4)}
 
 
 def test_a_vocabulary_knows_training_texts_only(root: Path) -> None:

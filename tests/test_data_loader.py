@@ -38,6 +38,16 @@ def test_drop_last_leaves_out_the_short_batch() -> None:
     assert len(loader) == 10
 
 
+def test_what_all_items_share_is_in_every_batch_whole() -> None:
+    graph = {"node": torch.arange(10), "edges": torch.arange(6).reshape(2, 3)}
+    loader = BatchLoader(graph, 4, shuffle=True, shared=("edges",))
+    batches = list(loader)
+    assert [len(batch["node"]) for batch in batches] == [4, 4, 2]
+    assert all(torch.equal(batch["edges"], graph["edges"]) for batch in batches)
+    with pytest.raises(ValueError, match="the same number of items"):
+        BatchLoader(graph, 4)
+
+
 def test_shuffling_is_new_in_each_epoch_and_the_same_for_each_seed() -> None:
     loader, again = (BatchLoader(numbered(), 10, shuffle=True, seed=3) for _ in range(2))
     first, second = flat(labels(loader)), flat(labels(loader))

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from authoring_labs import write_kind
+from data_sets import write_set
 
 from dllab.authoring.leaks import secrets_of
 from dllab.authoring.release import choose_labs
@@ -171,6 +173,20 @@ def test_a_folder_in_use_and_a_course_file_that_is_not_there_are_refused(tmp_pat
     assert (tmp_path / "mine").is_file()
     assert main(["release", str(tmp_path / "new"), "--course", str(tmp_path / "no.yaml")]) == 2
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_data_of_a_lab_from_outside_comes_along(tmp_path, monkeypatch):
+    """Beside the project's own sets, which are there as well."""
+    course = tmp_path / "course"
+    write_kind(REPO, "given", "95", parent=course)
+    write_set(course / "data", "text", "notes")
+    monkeypatch.chdir(REPO)
+    monkeypatch.setenv("DLLAB_LABS", str(course))
+    out = tmp_path / "copy"
+    assert main(["release", str(out), "--labs", "95"]) == 0
+    names = {path.parent.name for path in out.glob("data/*/dataset.yaml")}
+    assert {"notes", "fashion_mnist"} <= names
 
 
 def test_labs_are_chosen_by_ranges_and_names():

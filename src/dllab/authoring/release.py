@@ -78,6 +78,10 @@ def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = No
     _copy_shared(root, out)
     for lab in labs:
         _copy_lab(lab, out / "labs" / lab.id)
+    for data in {lab.folder.parent / "data" for lab in labs}:
+        if data.is_dir():  # sets that labs from outside bring along
+            ignore = shutil.ignore_patterns(*LEFT_OUT)
+            shutil.copytree(data, out / "data", ignore=ignore, dirs_exist_ok=True)
     _write_pages(out, labs)
     for page in project_pages(out):
         page.renew()

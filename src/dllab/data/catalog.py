@@ -107,7 +107,7 @@ def data_folders(root: Path | None = None) -> list[Path]:
     return [root / "data", *(labs / "data" for labs in lab_roots(root) if labs != root / "labs")]
 
 
-def folders_with(file: str) -> dict[str, Path]:
+def folders_with(file: str, root: Path | None = None) -> dict[str, Path]:
     """The folders that hold such a file, by name.
 
     Raises:
@@ -115,7 +115,7 @@ def folders_with(file: str) -> dict[str, Path]:
 
     """
     found: dict[str, Path] = {}
-    for folder in data_folders():
+    for folder in data_folders(root):
         for path in sorted(folder.glob(f"*/{file}")):
             name = path.parent.name
             if name in found:
@@ -135,17 +135,17 @@ def catalog() -> dict[str, DataSet]:
     }
 
 
-def find(name: str) -> DataSet:
-    """The data set called `name`.
+def find(name: str, root: Path | None = None) -> DataSet:
+    """The data set called `name`, in the project at `root` (default: where one works).
 
     Raises:
         DataError: there is none (the hint lists those there are), or its description is wrong.
 
     """
-    folders = folders_with(DATASET)
+    folders = folders_with(DATASET, root)
     if name not in folders:
         raise DataError(f"there is no data set {name!r}", f"choose one of: {', '.join(folders)}")
-    return read_set(folders[name], kept_descriptions())
+    return read_set(folders[name], kept_descriptions(root))
 
 
 def cache_folder() -> Path:
@@ -217,6 +217,6 @@ def read_description(path: Path, model: type[Model], kept: Path | None) -> Model
         raise DataError(error.what, error.hint or "see docs/authors.md") from None
 
 
-def kept_descriptions() -> Path:
+def kept_descriptions(root: Path | None = None) -> Path:
     """Where the project keeps descriptions that were found good."""
-    return find_root() / ".cache" / "descriptions"
+    return (root or find_root()) / ".cache" / "descriptions"

@@ -16,7 +16,7 @@ where that would cost a rank one more batch, its last batch holds one item more 
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self
 
 import torch
@@ -110,6 +110,7 @@ class EpochLoader(ABC):
 class BatchLoader(EpochLoader):
     """Batches of whole tensors that share their first dimension.
 
+    Tensors named in `shared` (a graph's edges) belong to all items: each batch holds them whole.
     `transform` takes and returns a batch: a function, or a transform of torchvision.transforms.v2
     (which draws its random numbers once per batch). `drop_last` leaves out a short last batch.
     `rank` and `world_size` choose this process's share; see the module's docstring.
@@ -124,17 +125,19 @@ class BatchLoader(EpochLoader):
         seed: int = 0,
         transform: Transform | None = None,
         drop_last: bool = False,
+        shared: Collection[str] = (),
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__(seed, transform)
         self.tensors = dict(tensors)
+        self.shared = frozenset(shared)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rank = rank
         self.world_size = world_size
-        self.items = _common_length(self.tensors)
+        self.items = _common_length(self.tensors, self.shared)
         _check_place(batch_size, rank, world_size, self.items)
 
     def __len__(self) -> int:
@@ -156,7 +159,10 @@ class BatchLoader(EpochLoader):
             last = number == len(self) - 1 and not self.drop_last
             span = slice(first, None if last else first + self.batch_size)
             chosen = span if share is None else share[span]
-            yield {name: value[chosen] for name, value in self.tensors.items()}
+            yield {
+                name: value if name in self.shared else value[chosen]
+                for name, value in self.tensors.items()
+            }
 
     def _share(self) -> Tensor | None:
         """This rank's items in the order of this epoch; None stands for all in their own order."""
@@ -239,8 +245,8 @@ def seed_generators(seed: int, *devices: torch.device) -> None:
             torch.get_device_module(device).manual_seed(seed)
 
 
-def _common_length(tensors: Mapping[str, Tensor]) -> int:
-    lengths = {name: len(value) for name, value in tensors.items()}
+def _common_length(tensors: Mapping[str, Tensor], shared: Collection[str]) -> int:
+    lengths = {name: len(value) for name, value in tensors.items() if name not in shared}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"all tensors need the same number of items, got {lengths}")
     return next(iter(lengths.values()))

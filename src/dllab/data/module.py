@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from lightning import LightningDataModule
 
+from dllab.data.catalog import find
 from dllab.data.loader import Batch, BatchLoader
 from dllab.data.sets import load
 
@@ -34,11 +35,14 @@ class SplitData(LightningDataModule):
         """Load both splits, as the data set stores them."""
         self.train = self.load(self.name, "train", self.size)
         self.val = self.load(self.name, "val", self.size)
+        self.shared = find(self.name).shared if self.load is load else ()
 
     def train_dataloader(self) -> BatchLoader:
         """Batches in a new order each epoch."""
-        return BatchLoader(self.train, self.batch_size, shuffle=True, seed=self.seed)
+        return BatchLoader(
+            self.train, self.batch_size, shuffle=True, seed=self.seed, shared=self.shared
+        )
 
     def val_dataloader(self) -> BatchLoader:
         """Batches in the order of the split."""
-        return BatchLoader(self.val, batch_size=self.batch_size)
+        return BatchLoader(self.val, self.batch_size, shared=self.shared)
