@@ -255,6 +255,30 @@ def test_a_vocabulary_knows_training_texts_only(root: Path) -> None:
     assert torch.equal(some["lengths"], torch.full((4096,), 16))
 
 
+def test_the_authors_page_makes_a_set(repo: Path, root: Path) -> None:
+    """Its description and its reader, as they stand there; no walker is in two parts."""
+    page = (repo / "docs" / "authors.md").read_text(encoding="utf-8")
+    section = page.partition("## A data set\n")[2].partition("\n## ")[0]
+    folder = root / "data" / "walks"
+    folder.mkdir(parents=True)
+    for file, language in (("dataset.yaml", "yaml"), ("read.py", "python")):
+        block = section.partition(f"```{language}\n")[2].partition("```")[0]
+        (folder / file).write_text(block)
+    rng = torch.Generator().manual_seed(0)
+    lines = [
+        f"{walk},{walk % 12},{walk % 2},{','.join(map(str, torch.rand(3, generator=rng).tolist()))}"
+        for walk in range(48)
+        for _ in range(5 + walk % 7)
+    ]
+    source = root / ".cache" / "downloads" / "walks" / "walks.csv"
+    source.parent.mkdir(parents=True)
+    source.write_text("\n".join(lines))
+    assert main(["data", "build", "walks"]) == 0
+    who = {part: {*load("walks", part)["who"].tolist()} for part in RELEASED}
+    assert {part: len(people) for part, people in who.items()} == {"train": 6, "val": 1, "test": 2}
+    assert len(set.union(*who.values()) | {*reserved("walks")["who"].tolist()}) == 12
+
+
 # ---- mistakes -------------------------------------------------------------------------------
 
 
@@ -276,7 +300,7 @@ def test_a_vocabulary_knows_training_texts_only(root: Path) -> None:
         ({"division": {"sizes": {"train": 1}}}, "division: sizes has no val, test, reserved"),
         ({"division": {"by": "time", "test_from": 3, "sizes": SIZES}}, "division: test_from"),
         ({"division": {"sizes": {**SIZES, "train": 50}}}, "train asks for 50 rows, and 40 are"),
-        ({"division": {"by": "group", "on": "who", "sizes": SIZES}}, "no column 'who'"),
+        ({"division": {"by": "group", "column": "who", "sizes": SIZES}}, "no column 'who'"),
         ({"reader": "reed.py"}, "reed.py is missing"),
         ({"sources": []}, "could not be fetched"),
     ],

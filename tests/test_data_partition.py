@@ -56,7 +56,7 @@ def members(parts: list[str], values: Tensor) -> dict[str, set[int]]:
 def test_a_group_is_in_one_part(seed: int) -> None:
     who = drawn(seed, 17, 200)
     sizes = {"train": 5, "val": 2, "test": 3, "reserved": 4}
-    division = {"by": "group", "on": "who", "sizes": sizes}
+    division = {"by": "group", "column": "who", "sizes": sizes}
     parts = partition(table(division), rows(200, who=who))
     groups = members(parts, who)
     assert sum(map(len, groups.values())) == len(set(who.tolist()))
@@ -68,7 +68,7 @@ def test_a_group_is_in_one_part(seed: int) -> None:
 
 def test_groups_may_have_names() -> None:
     who = ["ann", "bob", "cyd", "dee"] * 5
-    division = {"by": "group", "on": "who", "sizes": dict.fromkeys(PARTS, 1)}
+    division = {"by": "group", "column": "who", "sizes": dict.fromkeys(PARTS, 1)}
     parts = partition(table(division), rows(20, who=who))
     assert len({*zip(who, parts, strict=True)}) == 4
     assert sorted(set(parts)) == sorted(PARTS)
@@ -79,7 +79,7 @@ def test_a_group_of_both_official_splits_is_tested_on_only(seed: int) -> None:
     who = drawn(seed, 12, 120)
     sizes = {"train": 1, "val": 1, "test": 3, "reserved": 2}
     who[:30] = 12 + drawn(seed + 100, 5, 30)  # five groups that only train
-    division = {"by": "group", "on": "who", "test_from": 60, "sizes": sizes}
+    division = {"by": "group", "column": "who", "test_from": 60, "sizes": sizes}
     parts = partition(table(division), rows(120, who=who))
     tested = set(who[60:].tolist())
     for i, part in enumerate(parts):
@@ -90,7 +90,7 @@ def test_a_group_of_both_official_splits_is_tested_on_only(seed: int) -> None:
 
 
 def test_more_groups_than_there_are_cannot_be_asked_for() -> None:
-    division = {"by": "group", "on": "who", "sizes": dict.fromkeys(PARTS, 2)}
+    division = {"by": "group", "column": "who", "sizes": dict.fromkeys(PARTS, 2)}
     with pytest.raises(DataError, match="val asks for 2 groups, and 1 are left") as caught:
         partition(table(division), rows(70, who=drawn(0, 7, 70)))
     assert "toy/dataset.yaml" in caught.value.hint
@@ -105,7 +105,7 @@ def test_time_goes_forward_and_nothing_reaches_ahead(seed: int, span: int) -> No
     """In whatever order the rows come, and however many there are of one moment."""
     when = drawn(seed, 300, 240)
     sizes = {"train": 60, "val": 30, "test": 40, "reserved": 50}
-    division = {"by": "time", "on": "when", "span": span, "sizes": sizes}
+    division = {"by": "time", "column": "when", "span": span, "sizes": sizes}
     parts = partition(table(division), rows(240, when=when))
     moments = members(parts, when)
     order = [part for part in ("full_extra", *PARTS) if part in moments]
@@ -124,7 +124,7 @@ def test_time_goes_forward_and_nothing_reaches_ahead(seed: int, span: int) -> No
 
 def test_a_span_that_leaves_nothing_of_a_part_is_refused() -> None:
     sizes = {"train": 10, "val": 3, "test": 10, "reserved": 10}
-    division = {"by": "time", "on": "when", "span": 5, "sizes": sizes}
+    division = {"by": "time", "column": "when", "span": 5, "sizes": sizes}
     with pytest.raises(DataError, match="every row of val reaches into the part after it"):
         partition(table(division), rows(60, when=torch.arange(60)))
 

@@ -82,7 +82,7 @@ class Division(Checked):
     by: Literal["label", "group", "time", "random"] = "label"
     """label: with the proportions of the classes, or of the quarters of a number; group: no group
     in two parts; time: train before val before test before reserved; random: none of these."""
-    on: str = "label"
+    column: str = "label"
     """The column of the rows that holds the label, the group or the time."""
     span: int = field(default=1, metadata={"ge": 1})
     """How much time a row covers: one that reaches into a later part is unused."""

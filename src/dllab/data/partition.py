@@ -150,12 +150,12 @@ def _usable(keys: list[bytes]) -> Ids:
 
 def _column(rows: Rows, division: Division) -> Numbers:
     """The column that decides, one number a row; texts are numbered."""
-    if division.on not in rows:
-        raise ValueError(f"the rows have no column {division.on!r} to divide by")
-    values = rows[division.on]
+    if division.column not in rows:
+        raise ValueError(f"the rows have no column {division.column!r} to divide by")
+    values = rows[division.column]
     if isinstance(values, Tensor) and values.dim() == 1:
         numbers: Numbers = values.numpy()
         return numbers
     if isinstance(values, list) and isinstance(values[0], str):
         return np.unique(np.array(values), return_inverse=True)[1].astype(np.int64)
-    raise ValueError(f"the column {division.on!r} is not one number or text a row")
+    raise ValueError(f"the column {division.column!r} is not one number or text a row")
