@@ -78,10 +78,7 @@ def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = No
     _copy_shared(root, out)
     for lab in labs:
         _copy_lab(lab, out / "labs" / lab.id)
-    for data in {lab.folder.parent / "data" for lab in labs}:
-        if data.is_dir():  # sets that labs from outside bring along
-            ignore = shutil.ignore_patterns(*LEFT_OUT)
-            shutil.copytree(data, out / "data", ignore=ignore, dirs_exist_ok=True)
+    _copy_data(labs, out)
     _write_pages(out, labs)
     for page in project_pages(out):
         page.renew()
@@ -142,6 +139,14 @@ def _drop_authors_part(package: Path) -> None:
     for path in (package / "authoring").glob("*.py"):
         if path.name not in LEARNERS_AUTHORING:
             path.unlink()
+
+
+def _copy_data(labs: Sequence[Lab], out: Path) -> None:
+    """The sets that labs from outside bring along; the project's own are there already."""
+    for data in {lab.folder.parent / "data" for lab in labs}:
+        if data.is_dir():
+            ignore = shutil.ignore_patterns(*LEFT_OUT)
+            shutil.copytree(data, out / "data", ignore=ignore, dirs_exist_ok=True)
 
 
 def _copy_lab(lab: Lab, folder: Path) -> None:
