@@ -9,6 +9,7 @@
 Only the command line turns them into text and exit codes; every other layer raises them.
 """
 
+from importlib.util import find_spec
 from typing import Any
 
 LEGIBLE_CHARS = 4_000
@@ -61,3 +62,15 @@ class InfraError(LabError):
     """The grader or the machine failed; the submission is not to blame."""
 
     exit_code = 4
+
+
+def require(package: str, extra: str, what: str) -> None:
+    """Raise LabError where a package is missing that only some installations of dllab bring.
+
+    `what` needs it; `extra` is the set of packages in pyproject.toml that it comes with.
+    """
+    if find_spec(package) is None:
+        raise LabError(
+            f"{what} needs the package {package}, which is not installed",
+            f"pip install 'dllab[{extra}]'",
+        )

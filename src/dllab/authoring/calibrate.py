@@ -20,7 +20,7 @@ from dllab.authoring.thresholds import (
 )
 from dllab.authoring.trial import Trial, run_trial
 from dllab.checks.mutants import Mutant
-from dllab.errors import LabError
+from dllab.errors import LabError, require
 from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
 
@@ -165,6 +165,7 @@ def _shown(trial: Trial) -> str:
 
 def draw_strips(found: Sequence[Calibrated], path: Path) -> None:
     """A strip plot, SVG: a dot for each run, lines at pass and floor."""
+    require("matplotlib", "learn", "drawing the runs")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-from dllab.errors import LabError
+from dllab.errors import LabError, require
 
 if TYPE_CHECKING:
     import optuna
@@ -69,10 +69,10 @@ def _search(args: argparse.Namespace) -> "Search":
     lab = find_lab(root, args.lab)
     if not lab.spec.arms:
         raise LabError(f"{lab.id} trains nothing", "there is nothing to search")
-    try:
-        from dllab.training.search import Search
-    except ModuleNotFoundError as error:
-        raise LabError("searching needs the package optuna", "pip install dllab[search]") from error
+    for package in ("optuna", "matplotlib"):
+        require(package, "search", "dllab search")
+    from dllab.training.search import Search
+
     arms = [word.removeprefix("arm=") for word in args.overrides if word.startswith("arm=")]
     rest = tuple(word for word in args.overrides if not word.startswith("arm="))
     arm = arms[-1] if arms else next(iter(lab.spec.arms))

@@ -21,7 +21,10 @@ def read_hub(name: str) -> Rows:
     try:
         import datasets
     except ImportError as error:
-        raise DataError("the package `datasets` is not installed", "install it") from error
+        raise DataError(
+            "the hub is read by the package datasets, which is not installed",
+            "pip install 'dllab[learn]'",
+        ) from error
     try:
         _probe(name)
         splits = datasets.load_dataset(name)

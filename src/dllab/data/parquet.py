@@ -14,6 +14,7 @@ from dllab.data.catalog import DataSet
 from dllab.data.files import atomic
 from dllab.data.png import decode_png, encode_png
 from dllab.data.rows import Rows, Values, content_sha256
+from dllab.errors import require
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ def read_parquet(path: Path) -> Rows:
 
 def write_parquet(path: Path, dataset: DataSet, rows: Rows, ids: Tensor) -> None:
     """One split, which `datasets.load_dataset` understands; read back to be sure."""
+    require("datasets", "learn", "writing a data set")
     import datasets
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -16,7 +16,7 @@ from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.result import Mode, Result, Verdict
-from dllab.grading.signature import sign
+from dllab.grading.signature import ensure_key, sign
 from dllab.lab.find import Lab, find_lab
 from dllab.sandbox.backends import Backend
 from dllab.submission.intake import Submission, read_manifest, take_in
@@ -40,8 +40,10 @@ class Terms:
 def require_sound(terms: Terms) -> None:
     """Raise LabError for what the grader has to mend before anything is graded.
 
-    No wall, a folder that is no hidden set, or one that lies where learner code may read.
+    No wall, nothing to sign with, a folder that is no hidden set, or one that lies where learner
+    code may read.
     """
+    ensure_key()
     if terms.mode == "official":
         require_wall(terms.backend)
     if terms.hidden is None:

@@ -4,13 +4,12 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from dllab.errors import LabError, require
 
-from dllab.errors import LabError
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def key_path() -> Path:
@@ -30,7 +29,10 @@ def sign(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def ensure_key() -> Path:
-    """The public half of the grader's key; both halves are made if there are none."""
+    """The public half of the grader's key; both halves are made if there are none.
+
+    Raises LabError when the key cannot be read, or the package that signs is not installed.
+    """
     _private_key()
     return key_path().with_suffix(".pub")
 
@@ -40,6 +42,11 @@ def verify(result: dict[str, Any], public_key: Path) -> bool:
 
     Raises LabError when the key file cannot be read, or the result carries no signature.
     """
+    require("cryptography", "grade", "checking a signature")
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         key = serialization.load_pem_public_key(public_key.read_bytes())
     except (OSError, ValueError) as error:
@@ -62,7 +69,11 @@ def canonical(value: dict[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _private_key() -> Ed25519PrivateKey:
+def _private_key() -> "Ed25519PrivateKey":
+    require("cryptography", "grade", "signing a grade")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     path = key_path()
     if not path.is_file():
         _make_key(path)
@@ -77,6 +88,9 @@ def _private_key() -> Ed25519PrivateKey:
 
 def _make_key(path: Path) -> None:
     """Write a new pair, whole or not at all; where two do so at once, the first one's stays."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     key = Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     private = key.private_bytes(

@@ -9,6 +9,7 @@ came from learner code passes through the template's escaping.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from dllab.report.curve_rules import Finding
 from dllab.report.curves import panels
 from dllab.report.findings import arm_findings
 from dllab.report.mistakes import Mistakes, read_mistakes
-from dllab.report.plots import draw_panel
 from dllab.report.rubric import number, points, read_rubric
 from dllab.report.standing import read_standings
 from dllab.rundir.compare import Difference, differences
@@ -34,9 +34,10 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class ArmView:
-    """What the page shows of one training."""
+    """What the page shows of one training. `undrawn`: nothing is there to draw its curves with."""
 
     name: str
+    undrawn: bool
     plots: tuple[tuple[str, Markup], ...]
     findings: tuple[Finding, ...]
     mistakes: Mistakes | None
@@ -76,7 +77,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
         "rubric": rubric,
         "when": _when(card),
         "overrides": config.get("overrides") or [],
-        "arms": [arm for arm in arms if arm.plots or arm.findings or arm.mistakes],
+        "arms": [arm for arm in arms if arm.plots or arm.undrawn or arm.findings or arm.mistakes],
         "steps": next_steps(lab, run, result, rubric, findings),
         "standings": read_standings(result, lab, before.read_result() if before else None)
         if result
@@ -88,13 +89,14 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
 
 
 def _arm_view(lab: Lab, arm: ArmFolder) -> ArmView:
-    curve = arm.read_curve()
+    curve, can_draw = arm.read_curve(), find_spec("matplotlib") is not None
     findings = arm_findings(lab, arm)
     marks = [finding.step_range for finding in findings]
     spec = lab.spec.arms.get(arm.name)
     return ArmView(
         name=arm.name,
-        plots=_plots(curve, marks),
+        undrawn=bool(curve) and not can_draw,
+        plots=_plots(curve, marks) if curve and can_draw else (),
         findings=tuple(findings),
         mistakes=read_mistakes(arm, spec.data if spec else ""),
     )
@@ -104,6 +106,8 @@ def _plots(
     curve: list[dict[str, float]], marks: Sequence[tuple[int, int]]
 ) -> tuple[tuple[str, Markup], ...]:
     """Title and drawing of each panel; what a finding is about is shaded in the first, the loss."""
+    from dllab.report.plots import draw_panel
+
     return tuple(
         (panel.title, Markup(draw_panel(panel, marks if i == 0 else ())))  # noqa: S704 - ours
         for i, panel in enumerate(panels(curve))

@@ -4,14 +4,13 @@ import csv
 import json
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from dllab.config.schema import Config
-from dllab.errors import LabError
+from dllab.errors import LabError, require
 from dllab.rundir.run import ArmFolder
 
 
@@ -104,11 +103,7 @@ def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
     """Event files in `tensorboard/RUN`: the last folder is the name that TensorBoard shows."""
     from lightning.pytorch.loggers import TensorBoardLogger
 
-    if find_spec("tensorboard") is None:
-        raise LabError(
-            "logger=tensorboard needs the package tensorboard, which is not installed",
-            "pip install 'dllab[tensorboard]' (or pip install tensorboard); or logger=csv",
-        )
+    require("tensorboard", "tensorboard", "logger=tensorboard")
     logger = TensorBoardLogger(folder.path, name="tensorboard", version=folder.run_id)
     logger.log_hyperparams(config.plain())
     return logger
@@ -118,11 +113,7 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
     """Offline unless the person asks for more; `wandb sync` uploads later."""
     from lightning.pytorch.loggers import WandbLogger
 
-    if find_spec("wandb") is None:
-        raise LabError(
-            "logger=wandb needs the package wandb, which is not installed",
-            "pip install wandb, or logger=csv",
-        )
+    require("wandb", "wandb", "logger=wandb")
     from wandb import Settings, termsetup
 
     quiet = Settings(silent=True)

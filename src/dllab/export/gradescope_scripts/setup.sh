@@ -25,4 +25,4 @@ fi
 
 python=$(find_python) || { echo "dllab needs Python 3.11 to 3.13 with venv" >&2; exit 1; }
 "$python" -m venv "$prefix/venv"
-"$prefix/venv/bin/python" -m pip install -q -c "$project/constraints.txt" "$project"
+"$prefix/venv/bin/python" -m pip install -q -c "$project/constraints.txt" "$project[grade]"
