@@ -110,6 +110,18 @@ def test_another_python_looks_for_the_right_one_on_path(
     assert bootstrap.find_python((3, 8, 1)) == "python3.12"
 
 
+def test_a_python_that_pyenv_keeps_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    kept = tmp_path / "versions/3.13.2/bin/python3.13"
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(sys.executable)
+    assert bootstrap.find_python((3, 8, 1)) == bootstrap.find_version("3.13") == str(kept)
+    assert bootstrap.find_version("3.12") == ""
+
+
 def old_python() -> str | None:
     """A Python below 3.11 on this machine that runs, if there is one."""
     for name in ("python3.8", "python3.9", "python3.10"):

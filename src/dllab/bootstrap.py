@@ -1,13 +1,14 @@
-"""Build `.venv`, once: run by `make` before anything is installed.
+"""Build an environment, once: run by `make` before anything is installed.
 
-    python3 src/dllab/bootstrap.py            build, update or repair; nothing to do costs nothing
-    python3 src/dllab/bootstrap.py --check    exit 0 if the environment is ready, else 1
+    python3 src/dllab/bootstrap.py [.venv]           build, update or repair; nothing to do is free
+    python3 src/dllab/bootstrap.py --check [.venv]   exit 0 if the environment is ready, else 1
+    python3 src/dllab/bootstrap.py --find 3.12       the path of such a Python, else exit 1
 
 Standard library only, and old enough Python syntax that any Python from 3.8 on gets as far as
 naming the one it needs. What is installed: pyproject.toml says which packages, constraints.txt
 which versions. No version there names a CPU or CUDA build, so the same files serve every machine.
 
-A stamp inside `.venv` holds the hashes of all that the environment depends on. It is removed before
+A stamp inside the environment holds the hashes of all that the environment depends on. It is removed before
 the first change and written after the last, so an environment without a stamp is half made: it is
 thrown away and built anew, never trusted.
 """
@@ -21,9 +22,9 @@ import sys
 from pathlib import Path
 
 MINIMUM, MAXIMUM = (3, 11), (3, 13)
-CANDIDATES = ("python3.11", "python3.12", "python3.13")  # 3.11 first: the one that CI runs
+VERSIONS = ("3.11", "3.12", "3.13")  # 3.11 first: the one that all tests are run on
 TABLES = ("build-system", "project", "tool.setuptools")  # of pyproject.toml
-STAMP = ".venv/dllab-stamp"
+STAMP = "dllab-stamp"
 LOG = ".cache/setup.log"
 NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
 PIP_TO_UV = {
@@ -40,9 +41,9 @@ class SetupError(Exception):
 # --- is it ready? ---------------------------------------------------------------------------------
 
 
-def foundation(root: Path) -> str:
+def foundation(venv: Path) -> str:
     """What an environment cannot outlive: the place it was built in, and its Python."""
-    return _hash(str(root), _text(root / ".venv/pyvenv.cfg"))
+    return _hash(str(venv.parent), _text(venv / "pyvenv.cfg"))
 
 
 def requirements(root: Path) -> str:
@@ -60,19 +61,19 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def is_whole(root: Path) -> bool:
+def is_whole(venv: Path) -> bool:
     """Whether an environment was once finished, here, and its Python still runs."""
-    runnable = os.access(root / ".venv/bin/python", os.X_OK)  # False for a dangling link
-    return runnable and _stamp(root)[:1] == [foundation(root)]
+    runnable = os.access(venv / "bin/python", os.X_OK)  # False for a dangling link
+    return runnable and _stamp(venv)[:1] == [foundation(venv)]
 
 
-def is_ready(root: Path) -> bool:
+def is_ready(root: Path, venv: Path) -> bool:
     """Whether it is whole and built from the requirement files as they are now."""
-    return is_whole(root) and _stamp(root)[1:] == [requirements(root)]
+    return is_whole(venv) and _stamp(venv)[1:] == [requirements(root)]
 
 
-def _stamp(root: Path) -> list[str]:
-    return _text(root / STAMP).splitlines()
+def _stamp(venv: Path) -> list[str]:
+    return _text(venv / STAMP).splitlines()
 
 
 # --- which Python? --------------------------------------------------------------------------------
@@ -84,13 +85,14 @@ def supported(version: tuple[int, ...]) -> bool:
 
 
 def find_python(version: tuple[int, ...]) -> str:
-    """This interpreter if its `version` will do, else the first on PATH that does."""
+    """This interpreter if its `version` will do, else the first on this machine that does."""
     if supported(version):
         # Started from .venv, this names the Python below it, which survives a rebuild.
         return str(getattr(sys, "_base_executable", None) or sys.executable)
-    for name in CANDIDATES:
-        if _succeeds([name, "-c", "import sys, ensurepip"]):
-            return name
+    for wanted in VERSIONS:
+        python = find_version(wanted)
+        if python:
+            return python
     found = ".".join(str(part) for part in version[:3])
     raise SetupError(
         f"Python 3.11 to 3.13 is needed, found {found} ({sys.executable}).\n"
@@ -102,43 +104,54 @@ def find_python(version: tuple[int, ...]) -> str:
     )
 
 
+def find_version(wanted: str) -> str:
+    """A Python of this version (`3.12`): on PATH, or one of pyenv's; empty where there is none."""
+    name = f"python{wanted}"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    kept = [str(path) for path in pyenv.glob(f"versions/{wanted}.*/bin/{name}")]
+    for python in (name, *sorted(kept, key=lambda path: (-len(path), path))):
+        if _succeeds([python, "-c", "import sys, ensurepip"]):
+            return python
+    return ""
+
+
 # --- building -------------------------------------------------------------------------------------
 
 
-def build(root: Path, python: str) -> None:
-    """Build `.venv`, or bring a whole one up to date; the stamp comes last."""
+def build(root: Path, venv: Path, python: str) -> None:
+    """Build an environment, or bring a whole one up to date; the stamp comes last."""
     import shutil
 
-    venv, stamp = root / ".venv", root / STAMP
-    whole = is_whole(root)
+    stamp = venv / STAMP
+    whole = is_whole(venv)
     if venv.is_symlink() and not whole:
-        _say(f".venv leads to {os.path.realpath(venv)}, not built for here: unlinking it.")
+        _say(f"{venv.name} leads to {os.path.realpath(venv)}, not built for here: unlinking it.")
         venv.unlink()  # the link alone: what it leads to may be in use elsewhere
     stamp.unlink(missing_ok=True)
     if venv.exists() and not whole:
         _say("The environment is half made, moved or without its Python: building it anew.")
         shutil.rmtree(venv)
     if not whole:
-        _say(f"Building .venv with {python} (once; a minute or two) …")
+        _say(f"Building {venv.name} with {python} (once; a minute or two) …")
         _run([python, "-m", "venv", str(venv)], root, "create the environment")
-    install = [*_installer(root), "-c", str(root / "constraints.txt")]
+    install = [*_installer(root, venv), "-c", str(root / "constraints.txt")]
     # setuptools first, so that dllab itself is built without downloading a second one
     _run([*install, "setuptools"], root, "install setuptools")
     dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
     _run([*install, *dllab], root, "install the packages", "Installing PyTorch and friends")
-    stamp.write_text(f"{foundation(root)}\n{requirements(root)}\n")
+    stamp.write_text(f"{foundation(venv)}\n{requirements(root)}\n")
 
 
-def _installer(root: Path) -> list[str]:
+def _installer(root: Path, venv: Path) -> list[str]:
     """`uv pip install` where uv can be had, three to five times faster; else `pip install`."""
     import shutil
 
-    python = str(root / ".venv/bin/python")
+    python = str(venv / "bin/python")
     pip = [python, "-m", "pip"]
     quiet = ["install", "--quiet", "-c", str(root / "constraints.txt"), "uv"]
     uv = shutil.which("uv")
     if not (uv and _succeeds([uv, "--version"])):
-        uv = str(root / ".venv/bin/uv")
+        uv = str(venv / "bin/uv")
         if not _succeeds([uv, "--version"]) and not _succeeds([*pip, *quiet]):
             _say("uv cannot be had: pip does its work, more slowly.")
             return [*pip, "install"]
@@ -290,9 +303,9 @@ def _mention_missing_programs() -> None:
         )
 
 
-def set_up(root: Path) -> None:
-    """Make `.venv` ready. One set-up at a time: a second one waits, then finds nothing to do."""
-    if is_ready(root):
+def set_up(root: Path, venv: Path) -> None:
+    """Make it ready. One set-up at a time: a second one waits, then finds nothing to do."""
+    if is_ready(root, venv):
         return
     if not (root / "pyproject.toml").exists():
         raise SetupError(f"{root} is not the project root: run this where pyproject.toml lies.")
@@ -304,20 +317,26 @@ def set_up(root: Path) -> None:
         except BlockingIOError:
             _say("Another set-up is at work here; waiting for it …")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_ready(root):
+        if not is_ready(root, venv):
             (root / LOG).write_bytes(b"")
-            build(root, python)
+            build(root, venv, python)
             _mention_missing_programs()
             _say("The environment is ready.")
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0: ready; 1: not ready (with --check); 2: it cannot be made ready."""
+    """Exit code 0: ready; 1: not ready (--check) or not here (--find); 2: it cannot be made so."""
     root = Path.cwd()
-    if arguments == ["--check"]:
-        return 0 if is_ready(root) else 1
+    words = [word for word in arguments if not word.startswith("--")]
+    if "--find" in arguments:
+        python = find_version(words[0])
+        print(python)
+        return 0 if python else 1
+    venv = root / (words[0] if words else ".venv")
+    if "--check" in arguments:
+        return 0 if is_ready(root, venv) else 1
     try:
-        set_up(root)
+        set_up(root, venv)
     except SetupError as error:
         _say(f"\n{error}")
         return 2
