@@ -34,10 +34,10 @@ reset-%: setup  ## bring a lab's starter back; your file is kept as a backup
 # --- work on dllab --------------------------------------------------------------------------------
 
 _pytest = $(VENV) -m pytest -q -n auto  # one worker a core
-test: setup  ## run the tests; of the later labs, this run's share
+test: setup  ## run the tests; of the labs, what has changed and a sample
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(_pytest) $(value ARGS)
 
-test-all: setup  ## run the tests over every lab
+test-all: setup  ## run the tests, and prove every lab
 	@DLLAB_TEST_ALL=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(_pytest) $(value ARGS)
 
 # What a version of Python can break is not what a lab teaches: tests that train are left out.

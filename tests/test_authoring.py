@@ -14,6 +14,7 @@ import pytest
 from authoring_labs import ENGINE, make_root, write_kind
 
 from dllab.authoring.calibrate import Calibrated
+from dllab.authoring.content import recipe_of
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
 from dllab.authoring.kept import KeptTrials
@@ -24,7 +25,7 @@ from dllab.authoring.record import write_record
 from dllab.authoring.rules import FAST
 from dllab.authoring.rules_training import thresholds
 from dllab.authoring.scaffold import scaffold
-from dllab.authoring.thresholds import Spread, pass_threshold, recipe_of, rounded
+from dllab.authoring.thresholds import Spread, pass_threshold, rounded
 from dllab.authoring.trial import Trial
 from dllab.checks.mutants import Mutant
 from dllab.cli.main import main

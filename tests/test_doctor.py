@@ -84,9 +84,16 @@ BREAKS = {
         "measures: [rest], overrides: [model.lr=0]}}\n"
     ),
     "trains": lambda f: edit(f / "conf/config.yaml", "lr: 0.05", "lr: 0.0"),
+    "official": lambda f: edit(f / "conf/config.yaml", "steps: 40", "steps: 1"),
+    "configs": lambda f: write(f / "conf/data/full.yaml", "[1, 2]"),
     "budget": lambda f: edit(f / "lab.yaml", "train_s: 60", "train_s: 0.01"),
 }  # fmt: skip
 NEEDS = {"loads": "text", **{rule.id: rule.needs for rule in RULES}}
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
 
 
 def hide_a_visible_probe(folder: Path) -> None:
@@ -94,13 +101,7 @@ def hide_a_visible_probe(folder: Path) -> None:
     (folder / "_author/checks.py").write_text((folder / "checks.py").read_text())
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        pytest.param(r, marks=[pytest.mark.slow] if n == "training" else [])
-        for r, n in NEEDS.items()
-    ],
-)
+@pytest.mark.parametrize("rule", [rule for rule in NEEDS if NEEDS[rule] != "training"])
 def test_a_broken_rule_is_named(root, rule):
     """Every rule of the doctor: one without its case in BREAKS fails here."""
     lab = write_kind(root, "control")
@@ -134,6 +135,19 @@ def test_a_last_hint_that_does_not_work_is_told_with_what_the_check_says(root):
     [message] = faults(lab)["hint-code"]
     assert message.startswith("the last hint of act, pasted, fails act: ")
     assert "SyntaxError: invalid syntax" in message
+
+
+@pytest.mark.slow
+def test_every_broken_rule_of_training_is_named(root):
+    """All in one lab, which is trained once."""
+    lab, rules = (
+        write_kind(root, "control"),
+        {r for r, needs in NEEDS.items() if needs == "training"},
+    )
+    for rule in rules:
+        BREAKS[rule](lab.folder)
+    found = faults(lab, ("text", "training"))
+    assert rules <= set(found), found
 
 
 def test_the_leaking_line_is_told_with_its_place(root):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dllab.authoring.thresholds import recipe_of
+from dllab.authoring.content import recipe_of
 from dllab.lab.find import find_lab
 
 

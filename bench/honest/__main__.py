@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dllab.authoring.thresholds import recipe_of
+from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
 from dllab.lab.find import Lab, find_lab
 from dllab.lab.project import find_root

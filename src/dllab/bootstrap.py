@@ -8,8 +8,8 @@ Standard library only, and old enough Python syntax that any Python from 3.8 on 
 naming the one it needs. What is installed: pyproject.toml says which packages, constraints.txt
 which versions. No version there names a CPU or CUDA build, so the same files serve every machine.
 
-A stamp inside the environment holds the hashes of all that the environment depends on. It is removed before
-the first change and written after the last, so an environment without a stamp is half made: it is
+A stamp inside the environment holds the hashes of all that it depends on. It is removed before the
+first change and written after the last, so an environment without a stamp is half made: it is
 thrown away and built anew, never trusted.
 """
 

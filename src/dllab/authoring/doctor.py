@@ -10,11 +10,14 @@ from functools import partial
 import torch
 
 from dllab.authoring import rules_proof, rules_text, rules_training
+from dllab.authoring.content import PARTS, content_of
 from dllab.authoring.forks import Done, Limits, run_forked
+from dllab.authoring.hostile import try_judges
 from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.mutation import sample
 from dllab.authoring.proof import Finding, checks_of, examine, import_libraries
-from dllab.authoring.rules import ALL, Case, Equivalent, Fault, Needs, Rule
+from dllab.authoring.proved import Proof
+from dllab.authoring.rules import ALL, PROVES, Case, Equivalent, Fault, Needs, Rule
 from dllab.authoring.rules_text import UNWRITTEN
 from dllab.authoring.trial import run_trial
 from dllab.checklist.topics import load_checklist
@@ -50,6 +53,16 @@ class Diagnosis:
         """Whether no rule found a fault."""
         return not self.faults
 
+    def proof(self, needs: Sequence[Needs]) -> Proof:
+        """The parts of a sound lab that a round with these `needs` has proved whole."""
+        if self.case is None or not self.sound:
+            return Proof(content={}, cpu_s={})
+        proved = [part for part in PARTS if {*PROVES[part]} <= {*needs}]
+        return Proof(
+            content={part: self.case.content[part] for part in proved},
+            cpu_s={part: round(self.case.cpu_s[part]) for part in proved},
+        )
+
 
 def diagnose(
     labs: Sequence[Lab],
@@ -66,8 +79,9 @@ def diagnose(
     torch.set_num_threads(1)
     opened = [_open(lab, mutate="mutation" in needs) for lab in labs]
     cases = [case for case in opened if isinstance(case, Case)]
-    say(f"reading {len(labs)} labs: done; running their checks")
-    _prove(cases, jobs or os.cpu_count() or 1)
+    if "proof" in needs:
+        say(f"reading {len(labs)} labs: done; running their checks")
+        _prove(cases, jobs or os.cpu_count() or 1)
     diagnoses = []
     for lab, case in zip(labs, opened, strict=True):
         if isinstance(case, Fault):
@@ -75,7 +89,9 @@ def diagnose(
             continue
         if "training" in needs:
             say(f"{lab.id}: training the reference")
-            case = replace(case, trial=run_trial(lab))  # noqa: PLW2901
+            trial = run_trial(lab, source=case.solution, hand_in=True)
+            case = replace(case, trial=trial)  # noqa: PLW2901
+            case.cpu_s["training"] = trial.cpu_s
         diagnoses.append(Diagnosis(lab, tuple(_ask(case, needs)), case))
     return diagnoses
 
@@ -95,6 +111,7 @@ def _open(lab: Lab, *, mutate: bool) -> Case | Fault:
             mutants=tuple(load_mutants(lab)),
             equivalent=_equivalent(lab),
             checklist=load_checklist(lab.root),
+            content={part: content_of(lab, part) for part in PARTS},
             generated=tuple(sample(solution)) if mutate else (),
         )
     except LabError as error:
@@ -115,12 +132,13 @@ def _equivalent(lab: Lab) -> tuple[Equivalent, ...]:
 
 def _prove(cases: Sequence[Case], jobs: int) -> None:
     """Run every starter, reference and mutant, and file what was found with its case."""
-    plan = [job for case in cases for job in _jobs(case)]
+    plan = [(case, *job) for case in cases for job in _jobs(case)]
     memory = max((case.lab.spec.budgets.memory_mb for case in cases), default=4096)
     limits = Limits(wall_s=120, cpu_s=MUTANT_CPU_S, memory_mb=memory)
-    for done in run_forked([task for task, _, _ in plan], jobs=jobs, limits=limits):
-        _, ids, store = plan[done.key]
+    for done in run_forked([task for _, task, _, _ in plan], jobs=jobs, limits=limits):
+        case, _, ids, store = plan[done.key]
         store(_findings(done, ids))
+        case.cpu_s["checks"] += done.cpu_s
 
 
 Job = tuple[Callable[[], list[Finding]], Sequence[str], Callable[[list[Finding]], None]]
@@ -130,6 +148,7 @@ def _jobs(case: Case) -> Iterator[Job]:
     """What to run, the checks that it runs, and where the findings go."""
     every = list(case.checks)
     lab = case.lab
+    yield partial(try_judges, lab), every, case.of_judges.extend
     yield partial(examine, lab, case.starter), every, case.of_starter.extend
     for seed in range(1, DRAWS + 1):
         task = partial(examine, lab, case.solution, seed=1000 * seed)

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dllab.authoring.content import code_only, recipe_of
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.mutants import load_mutants, plant
-from dllab.authoring.thresholds import code_only, recipe_of
 from dllab.authoring.trial import Trial, run_trial
 from dllab.errors import LabError
 from dllab.lab.find import Lab

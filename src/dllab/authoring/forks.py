@@ -32,11 +32,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Done(Generic[T]):
-    """A task that ended: its value, or why there is none (`died`, `timeout`)."""
+    """A task that ended: its value, or why there is none (`died`, `timeout`); its CPU seconds, as
+    far as it lived to tell them.
+    """
 
     key: int
     value: T | None
     failure: str = ""
+    cpu_s: float = 0.0
 
 
 @dataclass
@@ -88,17 +91,17 @@ def _run(task: Callable[[], T], pipe: Connection, limits: Limits) -> None:
         with suppress(ValueError, OSError):
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), value)
     try:
-        pipe.send(task())
+        pipe.send((task(), sum(os.times()[:4])))
     finally:
         os._exit(0)
 
 
 def _finish(task: _Running, *, on_time: bool) -> Done[T]:
     """Take the value, then end the task with all that it may have started."""
-    value, failure = None, "" if on_time else "timeout"
+    value, cpu_s, failure = None, 0.0, "" if on_time else "timeout"
     if on_time:
         try:
-            value = task.pipe.recv()
+            value, cpu_s = task.pipe.recv()
         except EOFError:
             failure = "died"
     assert task.process.pid is not None
@@ -109,4 +112,4 @@ def _finish(task: _Running, *, on_time: bool) -> Done[T]:
     if task.process.exitcode == -signal.SIGXCPU:
         failure = "timeout"
     task.pipe.close()
-    return Done(task.key, value, failure)
+    return Done(task.key, value, failure, cpu_s)

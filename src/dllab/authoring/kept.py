@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from threading import Lock
 
-from dllab.authoring.thresholds import recipe_of
+from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import Trial
 from dllab.lab.find import Lab
 from dllab.rundir.run import write_text

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from dllab.authoring.calibrate import Calibrated
+from dllab.authoring.content import recipe_of
 from dllab.authoring.experiments import Ran, recipe_of_experiment
-from dllab.authoring.thresholds import recipe_of
 from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.read import load_spec

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from dllab.authoring.content import PARTS, Part
 from dllab.authoring.mutation import Generated
 from dllab.authoring.proof import Finding
 from dllab.authoring.trial import Trial
@@ -19,6 +20,10 @@ from dllab.lab.find import Lab
 Needs = Literal["text", "proof", "mutation", "training"]
 ALL: tuple[Needs, ...] = ("text", "proof", "mutation", "training")
 FAST: tuple[Needs, ...] = ("text", "proof")
+PROVES: Mapping[Part, tuple[Needs, ...]] = {
+    "checks": ("proof", "mutation"),
+    "training": ("training",),
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Equivalent:
 
 @dataclass(frozen=True)
 class Case:
-    """One lab and all that was found out about it."""
+    """One lab and all that was found out about it. `content` is what it was made of before."""
 
     lab: Lab
     solution: str
@@ -41,13 +46,16 @@ class Case:
     mutants: tuple[Mutant, ...]
     equivalent: tuple[Equivalent, ...]
     checklist: Checklist
+    content: Mapping[Part, str] = field(default_factory=dict)
     generated: tuple[Generated, ...] = ()
     of_starter: list[Finding] = field(default_factory=list)
+    of_judges: list[Finding] = field(default_factory=list)
     of_reference: list[list[Finding]] = field(default_factory=list)
     of_mutant: dict[str, list[Finding]] = field(default_factory=dict)
     of_hint: dict[str, list[Finding]] = field(default_factory=dict)
     of_generated: dict[int, list[Finding]] = field(default_factory=dict)
     trial: Trial | None = None
+    cpu_s: dict[Part, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
 
     @property
     def survivors(self) -> list[Generated]:

@@ -53,8 +53,8 @@ def hint_code(case: Case) -> Iterator[str]:
     "judges", "let `given` and the judge cope with any array of the declared shape", needs="proof"
 )
 def judges(case: Case) -> Iterator[str]:
-    """Judges find fault with wrong code, they do not break on it."""
-    every = [*case.of_starter, *(f for draw in case.of_reference for f in draw)]
+    """Judges find fault with wrong code and mad arrays, they do not break on them."""
+    every = [*case.of_judges, *case.of_starter, *(f for draw in case.of_reference for f in draw)]
     every += [f for findings in case.of_mutant.values() for f in findings]
     every += [f for findings in case.of_generated.values() for f in findings]
     broken = {finding.check: finding for finding in every if not finding.sound}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from dllab.authoring.content import recipe_of
 from dllab.authoring.curve_picture import PICTURE, is_picture_of
 from dllab.authoring.experiments import stale_experiments
 from dllab.authoring.rules import Case, rule
@@ -13,11 +14,13 @@ from dllab.authoring.thresholds import (
     beats,
     bigger_is_better,
     pass_threshold,
-    recipe_of,
 )
+from dllab.authoring.trial import last_line
 from dllab.config.compose import compose
 from dllab.errors import LabError
 from dllab.lab.spec import Calibration, Criterion
+
+SHARED_GROUPS = ("hardware", "logger", "debug")
 
 
 @rule("thresholds", "dllab calibrate NN --write")
@@ -105,10 +108,41 @@ def trains(case: Case) -> Iterator[str]:
     """One run of the reference trains, is graded, and earns every point."""
     assert case.trial is not None
     if not case.trial.max_score:
-        yield f"no grade came out (exit {case.trial.code}): {_last_line(case.trial.log)}"
+        yield f"no grade came out (exit {case.trial.code}): {last_line(case.trial.log)}"
         return
     for missed in case.trial.missed:
         yield f"the reference misses {missed}"
+
+
+@rule(
+    "official",
+    "mend what it misses; where no wall works, see `dllab doctor --sandbox`",
+    needs="training",
+)
+def official(case: Case) -> Iterator[str]:
+    """The same run, handed in, earns every point officially: hidden checks, behind the wall."""
+    assert case.trial is not None
+    for missed in case.trial.handed_in:
+        yield f"handed in, the reference misses {missed}"
+
+
+@rule("configs", "mend conf/, or the value that meets the choice", needs="training")
+def configs(case: Case) -> Iterator[str]:
+    """Every arm is valid with each shared choice, and trains on the data that scores it."""
+    lab = case.lab
+    folders = [lab.root / "configs" / group for group in SHARED_GROUPS]
+    folders.append(lab.folder / "conf" / "data")
+    paths = [path for folder in folders for path in folder.glob("*.yaml")]
+    for choice in [f"{path.parent.name}={path.stem}" for path in sorted(paths)]:
+        try:
+            arms = compose(lab, [choice])
+        except LabError as error:
+            yield f"{choice}: {error.what}"
+            continue
+        for name, config in arms.items():
+            scored, trained = lab.spec.arms[name].data, config.data.get("name")
+            if scored and trained != scored:
+                yield f"{choice}: {name} trains on {trained} and is scored on {scored}"
 
 
 @rule("budget", "make the training cheaper, or raise `budgets` in lab.yaml", needs="training")
@@ -124,7 +158,3 @@ def budget(case: Case) -> Iterator[str]:
     for name, value, limit in used:
         if value > limit:
             yield f"{name}: {value:.0f} used, {limit:.0f} allowed"
-
-
-def _last_line(log: str) -> str:
-    return next((line for line in reversed(log.splitlines()) if line.strip()), "it said nothing")

@@ -1,13 +1,10 @@
 """How a threshold follows from runs of the reference: mean minus three standard deviations."""
 
-import ast
-import hashlib
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
 
 SIGMAS = 3.0
@@ -49,35 +46,3 @@ def rounded(value: float, *, up: bool) -> float:
 def beats(value: float, other: float, *, up: bool) -> bool:
     """Whether `value` is strictly better than `other`."""
     return value > other if up else value < other
-
-
-def recipe_of(lab: Lab) -> str:
-    """A hash of what the recorded values depend on: the reference's code and the lab's config.
-
-    Comments, layout and docstrings do not count: words may change without new runs.
-    """
-    code = [path for path in (lab.solution, lab.folder / "given.py") if path.is_file()]
-    parts = [code_only(path.read_text(encoding="utf-8")) for path in code]
-    for path in sorted((lab.folder / "conf").rglob("*.yaml")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        parts += [line.split(" #")[0].rstrip() for line in lines if not line.startswith("#")]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def code_only(source: str) -> str:
-    """The syntax tree of a source text without its docstrings: equal where only words differ."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if not isinstance(body, list):
-            continue
-        node.body = [  # type: ignore[attr-defined]
-            statement
-            for statement in body
-            if not (
-                isinstance(statement, ast.Expr)
-                and isinstance(statement.value, ast.Constant)
-                and isinstance(statement.value.value, str)
-            )
-        ]
-    return ast.dump(tree)

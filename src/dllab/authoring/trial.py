@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ TIME_LIMIT_S = 3600.0
 class Trial:
     """What became of a run.
 
-    `metrics` holds result.json's rows by criterion, `curves` what was logged, by arm.
+    `metrics` holds result.json's rows by criterion, `curves` what was logged, by arm; `missed` is
+    what cost it points in practice, `handed_in` what would in an official grade.
     """
 
     seed: int
@@ -37,6 +38,7 @@ class Trial:
     artifact_bytes: int = 0
     log: str = ""
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    handed_in: Sequence[str] = ()
 
     @property
     def passed(self) -> bool:
@@ -58,11 +60,13 @@ def run_trial(
     source: str | None = None,
     overrides: Sequence[str] = (),
     threads: int = 0,
+    hand_in: bool = False,
 ) -> Trial:
     """Train and practice-grade the reference, or the code in `source`, with `dllab train`.
 
     The project of the run holds this one lab and is gone afterwards. `threads` fixes the thread
-    count for runs side by side; by default the training chooses it.
+    count for runs side by side; by default the training chooses it. With `hand_in` the run is
+    packed and graded officially too, on the public test split; only code of one's own can be.
     """
     with tempfile.TemporaryDirectory(prefix="dllab-trial-") as folder:
         root = Path(folder).resolve()
@@ -73,7 +77,36 @@ def run_trial(
         if threads and lab.spec.arms:
             words.append(f"trainer.threads={threads}")
         result = run_dllab(root, "train", lab.number, *words)
-        return _read(root, seed, result)
+        trial = _read(root, seed, result)
+        if hand_in and trial.max_score:
+            return replace(trial, handed_in=_handed_in(root, lab))
+        return trial
+
+
+def _handed_in(root: Path, lab: Lab) -> list[str]:
+    """What the newest run misses when it is submitted and graded officially."""
+    done = run_dllab(root, "submit", lab.number, "-o", "trial.zip")
+    if not done.returncode:
+        done = run_dllab(root, "grade", "trial.zip", "--official", "--json", "official.json")
+    if not (root / "official.json").is_file():
+        return [
+            f"no grade came out (exit {done.returncode}): {last_line(done.stdout + done.stderr)}"
+        ]
+    result = json.loads((root / "official.json").read_text(encoding="utf-8"))
+    if result["verdict"] != "graded":
+        return [f"the verdict is {result['verdict']}: {result['reason']}"]
+    return _missed(result)
+
+
+def _missed(result: Mapping[str, Any]) -> list[str]:
+    """The rows of a result that did not pass."""
+    rows = [row for row in result["checks"] if row["status"] != "pass"]
+    return [f"{row['title']}: {row['message']}" for row in rows]
+
+
+def last_line(log: str) -> str:
+    """The last thing that a command said."""
+    return next((line for line in reversed(log.splitlines()) if line.strip()), "it said nothing")
 
 
 def make_project(root: Path, lab: Lab) -> None:
@@ -89,8 +122,9 @@ def make_project(root: Path, lab: Lab) -> None:
 
 
 def run_dllab(root: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    """`dllab WORDS` in a project, with this dllab and nobody's private settings."""
+    """`dllab WORDS` in a project, with this dllab and nobody's private settings or key."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("DLLAB_", "WANDB_"))}
+    environment["DLLAB_GRADER_KEY"] = str(root / "grader.pem")
     environment["PYTHONPATH"] = str(Path(dllab.__file__).parents[1])
     return subprocess.run(
         [sys.executable, "-P", "-m", "dllab", *words],
@@ -118,11 +152,7 @@ def _read(root: Path, seed: int, done: "subprocess.CompletedProcess[str]") -> Tr
         result["score"],
         result["max_score"],
         {row["name"]: row for row in result["metrics"]},
-        [
-            f"{row['title']}: {row['message']}"
-            for row in result["checks"]
-            if row["status"] != "pass"
-        ],
+        _missed(result),
         cost.get("wall_s", 0.0),
         cost.get("cpu_s", 0.0),
         cost.get("peak_memory_mb", 0),

@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dllab.authoring.doctor import Diagnosis
-    from dllab.authoring.rules import Case
+    from dllab.authoring.rules import Case, Needs
+    from dllab.lab.find import Lab
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,10 +19,15 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "doctor",
         help="(authors) prove that labs are sound",
         description="Prove that starters fail, references pass, mutants are caught, texts are "
-        "there, and budgets and thresholds hold.",
+        "there, and budgets and thresholds hold. What is proved whole is entered in proved.json, "
+        "beside the labs.",
     )
     parser.add_argument("labs", metavar="NN", nargs="*", help="labs; all by default")
-    parser.add_argument("--fast", action="store_true", help="no generated mutants, no training")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--fast", action="store_true", help="no generated mutants, no training")
+    what.add_argument(
+        "--stale", action="store_true", help="run only what proved.json does not prove as it is"
+    )
     parser.add_argument("--jobs", type=int, metavar="N", help="forks at a time (default: cores)")
     parser.add_argument("--rules", action="store_true", help="list the rules and stop")
     parser.add_argument("--sandbox", action="store_true", help="try to break out of each sandbox")
@@ -32,10 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 0 when every lab is sound, else 1; for the sandbox see `_try_walls`."""
     if args.sandbox:
         return _try_walls(as_json=args.json)
-    import sys
-
     from dllab.authoring.doctor import RULES, diagnose
-    from dllab.authoring.rules import ALL, FAST
     from dllab.lab.find import all_labs, find_lab
     from dllab.lab.project import find_root
 
@@ -44,11 +48,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     root = find_root()
     labs = [find_lab(root, name) for name in args.labs] or all_labs(root)
-
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
-    found = diagnose(labs, needs=FAST if args.fast else ALL, jobs=args.jobs, say=say)
+    found = []
+    for needs, some in _rounds(labs, args).items():
+        diagnoses = diagnose(some, needs=needs, jobs=args.jobs, say=_say)
+        _record(diagnoses, needs)
+        found += diagnoses
+    found.sort(key=lambda diagnosis: labs.index(diagnosis.lab))
     if args.json:
         print(json.dumps({"labs": [_plain(diagnosis) for diagnosis in found]}, indent=1))
     else:
@@ -56,10 +61,36 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(diagnosis.sound for diagnosis in found) else 1
 
 
+def _rounds(labs: "Sequence[Lab]", args: argparse.Namespace) -> "dict[Sequence[Needs], list[Lab]]":
+    """What is to be found out of which labs; in one round for all, unless only the stale parts."""
+    from dllab.authoring.proved import needs_of
+    from dllab.authoring.rules import ALL, FAST
+
+    rounds: dict[Sequence[Needs], list[Lab]] = {}
+    for lab in labs:
+        needs = FAST if args.fast else needs_of(lab) if args.stale else ALL
+        rounds.setdefault(needs, []).append(lab)
+    return rounds
+
+
+def _record(diagnoses: "Sequence[Diagnosis]", needs: "Sequence[Needs]") -> None:
+    """Enter in proved.json what this round has proved whole, and say what it cost."""
+    from dllab.authoring.proved import record
+
+    for diagnosis in diagnoses:
+        proof = diagnosis.proof(needs)
+        if proof.content:
+            path = record(diagnosis.lab, proof)
+            cost = ", ".join(f"{part} {seconds} CPU-s" for part, seconds in proof.cpu_s.items())
+            _say(f"{diagnosis.lab.id} is proved ({cost}), and {path} says so")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def _try_walls(*, as_json: bool) -> int:
     """Exit code 0 when a wall works here and every one that does stops every attack, else 4."""
-    import sys
-
     from dllab.errors import InfraError
     from dllab.sandbox.selftest import prove
 

@@ -1,0 +1,115 @@
+"""Every lab of the shelf is sound: its texts are read here, what its code does is proved on record.
+
+A new lab joins by being there; nothing in this file names one.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from sample import REPO, SIZE, labs_of_this_run, sample
+
+from dllab.authoring.doctor import diagnose
+from dllab.authoring.notebook import make_notebook
+from dllab.authoring.proved import unproved
+from dllab.authoring.rules import ALL as NEEDS
+from dllab.authoring.rules import Needs
+from dllab.lab.find import Lab, all_labs, finished_labs
+
+WHOLE = labs_of_this_run()
+LAB_YAML = "{title: x, summary: x, level: beginner, pass_score: 0.7, exports: [f], draft: %s}\n"
+
+
+@pytest.fixture(autouse=True)
+def _at_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In the project itself, whose labs are forgotten afterwards."""
+    monkeypatch.chdir(REPO)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] == "labs":
+            del sys.modules[name]
+
+
+def faults(lab: Lab, *needs: Needs) -> str:
+    """What the doctor says of a lab."""
+    [found] = diagnose([lab], needs=needs)
+    return "\n".join(f"{one.rule}: {one.message}\n  -> {one.remedy}" for one in found.faults)
+
+
+@pytest.mark.parametrize("lab", all_labs(REPO), ids=lambda lab: lab.id)
+def test_the_texts_of_a_lab_are_sound(lab: Lab) -> None:
+    assert not faults(lab, "text")
+
+
+@pytest.mark.parametrize("lab", finished_labs(REPO), ids=lambda lab: lab.id)
+def test_a_lab_is_proved_as_it_is(lab: Lab) -> None:
+    stale = " and ".join(unproved(lab))
+    assert not stale, f"labs/proved.json does not prove its {stale}: dllab doctor {lab.number}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", WHOLE, ids=lambda lab: lab.id)
+def test_a_lab_is_sound(lab: Lab) -> None:
+    """Whole, as `dllab doctor` proves it: mutants, a training, an official grade."""
+    assert not faults(lab, *NEEDS)
+
+
+@pytest.mark.parametrize("lab", WHOLE, ids=lambda lab: lab.id)
+def test_a_lab_makes_a_valid_notebook_with_all_its_tasks(lab: Lab) -> None:
+    notebook = nbformat.reads(make_notebook(lab), as_version=4)
+    nbformat.validate(notebook)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    assert all(f'desk.check("{task}")' in code for task in lab.spec.hints)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    readme = (lab.folder / "README.md").read_text(encoding="utf-8")
+    assert [line for line in readme.splitlines() if line.strip() and line not in text] == []
+
+
+# --- which labs a run of the tests takes whole ----------------------------------------------------
+
+
+def test_a_run_takes_few_labs_and_in_the_end_all() -> None:
+    labs = [Lab(Path(), Path(f"lab{number:02}_x")) for number in range(1, 61)]
+    turns = [{lab.id for lab in sample(labs, turn, [])} for turn in range(60 // SIZE)]
+    assert all(len(turn) == SIZE for turn in turns)
+    assert set.union(*turns) == {lab.id for lab in labs}
+    assert [lab.id for lab in sample(labs, 1, ["lab60_x"])][-1] == "lab60_x"
+    every = {lab.id for lab in labs}
+    assert len(sample(labs, 3, every)) == SIZE, "a change of all labs is no reason to take them all"
+    assert sample(labs[:2], 7, []) == labs[:2]
+
+
+def test_a_changed_lab_is_taken_and_without_history_the_first_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    def taken() -> list[str]:
+        return [lab.number for lab in labs_of_this_run(tmp_path)]
+
+    monkeypatch.delenv("DLLAB_TEST_ALL", raising=False)
+    numbers = [f"{number:02}" for number in range(1, 3 * SIZE + 1)]
+    for number in numbers:
+        (tmp_path / f"labs/lab{number}_x").mkdir(parents=True)
+        (tmp_path / f"labs/lab{number}_x/lab.yaml").write_text(LAB_YAML % "false")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert taken() == numbers[:SIZE]
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "labs")
+    git("commit", "-qm", "nothing", "--allow-empty")
+    assert taken() == numbers[2 * SIZE :]
+    (tmp_path / "labs/lab01_x/lab.yaml").write_text(LAB_YAML % "no")
+    (tmp_path / "labs/lab02_x/README.md").write_text("new")
+    assert taken()[:2] == ["01", "02"]
+    assert len(taken()) == SIZE
+    (tmp_path / "labs/lab03_x/lab.yaml").write_text(LAB_YAML % "true")
+    assert "03" not in taken(), "a draft"
+    monkeypatch.setenv("DLLAB_TEST_ALL", "1")
+    assert taken() == [number for number in numbers if number != "03"]
