@@ -68,10 +68,11 @@ def test_only_some_are_taken_and_the_others_kept(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # a minute and a half of CPU, which is long on a busy machine
 def test_all_that_needs_a_gpu_runs_dry(repo: Path, tmp_path: Path, goals: dict[str, dict]) -> None:
     """Tiny, on the processor: its numbers mean nothing there, its code and form do."""
     out = tmp_path / "gpu.json"
-    command = [sys.executable, "-m", "bench.gpu", "--dry-run", "--out", str(out)]
+    command = [sys.executable, "-m", "bench.gpu", "--dry-run", "--minutes=19", "--out", str(out)]
     done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads(out.read_text())
