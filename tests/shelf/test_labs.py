@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from sample import REPO, SIZE, labs_of_this_run, sample
+from sample import LABS, REPO, labs_of_this_run, sample
 
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.notebook import make_notebook
@@ -73,14 +73,13 @@ def test_a_lab_makes_a_valid_notebook_with_all_its_tasks(lab: Lab) -> None:
 
 
 def test_a_run_takes_few_labs_and_in_the_end_all() -> None:
-    labs = [Lab(Path(), Path(f"lab{number:02}_x")) for number in range(1, 61)]
-    turns = [{lab.id for lab in sample(labs, turn, [])} for turn in range(60 // SIZE)]
-    assert all(len(turn) == SIZE for turn in turns)
-    assert set.union(*turns) == {lab.id for lab in labs}
-    assert [lab.id for lab in sample(labs, 1, ["lab60_x"])][-1] == "lab60_x"
-    every = {lab.id for lab in labs}
-    assert len(sample(labs, 3, every)) == SIZE, "a change of all labs is no reason to take them all"
-    assert sample(labs[:2], 7, []) == labs[:2]
+    labs = list(range(1, 61))
+    turns = [sample(labs, turn, LABS) for turn in range(len(labs) // LABS)]
+    assert all(len(turn) == LABS for turn in turns)
+    assert {lab for turn in turns for lab in turn} == set(labs)
+    assert sample(labs, 1, LABS, changed=[60])[-1] == 60
+    assert len(sample(labs, 3, LABS, changed=labs)) == LABS, "when all change it is as few"
+    assert sample(labs[:2], 7, LABS) == labs[:2]
 
 
 def test_a_changed_lab_is_taken_and_without_history_the_first_are(
@@ -94,21 +93,21 @@ def test_a_changed_lab_is_taken_and_without_history_the_first_are(
         return [lab.number for lab in labs_of_this_run(tmp_path)]
 
     monkeypatch.delenv("DLLAB_TEST_ALL", raising=False)
-    numbers = [f"{number:02}" for number in range(1, 3 * SIZE + 1)]
+    numbers = [f"{number:02}" for number in range(1, 3 * LABS + 1)]
     for number in numbers:
         (tmp_path / f"labs/lab{number}_x").mkdir(parents=True)
         (tmp_path / f"labs/lab{number}_x/lab.yaml").write_text(LAB_YAML % "false")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert taken() == numbers[:SIZE]
+    assert taken() == numbers[:LABS]
     git("init", "-q")
     git("add", "-A")
     git("commit", "-qm", "labs")
     git("commit", "-qm", "nothing", "--allow-empty")
-    assert taken() == numbers[2 * SIZE :]
+    assert taken() == numbers[2 * LABS :]
     (tmp_path / "labs/lab01_x/lab.yaml").write_text(LAB_YAML % "no")
     (tmp_path / "labs/lab02_x/README.md").write_text("new")
     assert taken()[:2] == ["01", "02"]
-    assert len(taken()) == SIZE
+    assert len(taken()) == LABS
     (tmp_path / "labs/lab03_x/lab.yaml").write_text(LAB_YAML % "true")
     assert "03" not in taken(), "a draft"
     monkeypatch.setenv("DLLAB_TEST_ALL", "1")
