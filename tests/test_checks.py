@@ -5,9 +5,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
+from torch.utils.data import DataLoader
 
 from dllab.checks import check, close, integers, normal, run_here, uniform
 from dllab.checks.naming import name_of
+from dllab.checks.tools import fit
 
 BATCH, CLASSES = 6, 4
 
@@ -154,3 +157,17 @@ def test_a_check_without_a_sentence_or_an_answer_is_refused():
         @check("a", "A")
         def nothing(lab, given):
             """It is."""
+
+
+def test_a_short_training_looks_for_no_cluster(monkeypatch):
+    # mpi4py starts MPI when Lightning asks it for a cluster, and in a sandbox that ends the process
+    from lightning.pytorch.plugins.environments import MPIEnvironment
+
+    def ask():
+        pytest.fail("asked whether this is an MPI job")
+
+    monkeypatch.setattr(MPIEnvironment, "detect", staticmethod(ask))
+    model = BoringModel()
+    before = model.layer.weight.clone()
+    fit(model, DataLoader(RandomDataset(32, 2)))
+    assert not torch.equal(model.layer.weight, before)

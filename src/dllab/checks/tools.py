@@ -25,6 +25,7 @@ def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
 def fit(model: "LightningModule", batches: Iterable[Arrays], epochs: int = 1) -> None:
     """Let Lightning train a model on the CPU: no validation, no files, nothing printed."""
     from lightning import Trainer  # slow to import, and the scorer needs none
+    from lightning.pytorch.plugins.environments import LightningEnvironment
 
     log = logging.getLogger("lightning.pytorch")
     level = log.level
@@ -34,6 +35,9 @@ def fit(model: "LightningModule", batches: Iterable[Arrays], epochs: int = 1) ->
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
+        # One process, whatever cluster this is: to look for one starts MPI where mpi4py is
+        # installed, which ends a process that may start no others.
+        "plugins": [LightningEnvironment()],
     }
     try:
         with warnings.catch_warnings():

@@ -11,6 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor
 
 PASSED_ON = (
@@ -69,6 +70,7 @@ def fit(
         enable_progress_bar=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        plugins=[LightningEnvironment()],  # to look for a cluster starts MPI, as in checks.tools
     )
     bare.fit(network, source)
     return best.weights or _copy_weights(network)
