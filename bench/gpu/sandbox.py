@@ -16,6 +16,7 @@ from bench.measure import Result, judged, project
 from bench.sides.reference import reference
 from dllab.data import load
 from dllab.grading.code_checks import check_code
+from dllab.grading.draws import Draws
 from dllab.lab.find import find_lab
 from dllab.sandbox.backends import open_backend
 from dllab.sandbox.limits import Limits
@@ -39,7 +40,7 @@ def measure(plan: Plan) -> Iterator[Result]:
         if not plan.dry:
             limits = replace(limits, gpu=True, memory_mb=MEMORY_MB)
         with open_session(lab, lab.solution, wall, limits) as session:
-            rows = check_code(session, lab, lab.spec.visible[: plan.size(None, 2)], 0)
+            rows = check_code(session, lab, lab.spec.visible[: plan.size(None, 2)], Draws(0))
             passed = sum(row.status == "pass" for row in rows)
             yield judged("G7-checks", [100 * passed / len(rows)], f"{len(rows)}, {wall.name}")
             scores, where = predict(session, weights, dict(config.model), images)
