@@ -128,7 +128,7 @@ def train(case: Case, lab: Lab) -> Run:
 def keep(case: Case, run: RunFolder) -> Run:
     """A line of the record. Values are rounded to 5 digits: no rule looks closer."""
     arm, result = run.arm(case.arm), run.read_result()
-    checks = result["checks"] if result else []
+    checks = result.checks if result else ()
     return {
         "mistake": case.mistake,
         "lab": case.lab,
@@ -136,9 +136,9 @@ def keep(case: Case, run: RunFolder) -> Run:
         "guess": _round(guess_loss(arm)),
         "gain": _round(layer_gain(arm)),
         "failed": {
-            check["id"]: check["message"]
+            check.id: check.message
             for check in checks
-            if check["status"] == "fail" and check["kind"] != "metric"
+            if check.status == "fail" and check.kind != "metric"
         },
         "curve": [
             {name: _round(value) for name, value in point.items() if name.startswith(READ)}

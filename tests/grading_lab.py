@@ -9,8 +9,8 @@ import yaml
 from safetensors.torch import save_file
 
 from dllab.grading.grade import Graded, grade
-from dllab.grading.items import EvaluatedOn
 from dllab.lab.find import Lab, find_lab
+from dllab.result import EvaluatedOn
 from dllab.rundir.run import RunFolder
 
 LAB_YAML = """

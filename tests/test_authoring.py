@@ -33,6 +33,7 @@ from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.read import load_spec
 from dllab.lab.starter import make_starter, solution_regions
+from dllab.result import Metric
 
 REPO = Path(__file__).resolve().parent.parent
 SOLUTION = """
@@ -230,7 +231,9 @@ def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
     def ask(source: str | None, seed: int) -> Trial:
         def run() -> Trial:
             ran.append((source, seed))
-            return Trial(seed, 0, metrics={"accuracy": {"value": 0.5 + seed / 10}}, missed=["é"])
+            return Trial(
+                seed, 0, metrics={"accuracy": Metric("accuracy", 0.5 + seed / 10)}, missed=["é"]
+            )
 
         return KeptTrials(lab).get_or_run(source, seed, run)
 
@@ -248,11 +251,11 @@ def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
 
 def test_trials_are_kept_until_they_are_written(scratch, capsys):
     lab = scaffold(scratch, "12", "augment")
-    metric = {"value": 0.8, "ci95": [0.79, 0.81], "n": 2000}
     solution = lab.solution.read_text()
     for source in (None, *(plant(mutant, solution) for mutant in load_mutants(lab))):
         for seed in range(5):
-            trial = Trial(seed, 0, metrics={"accuracy": {**metric, "value": 0.9 + seed / 1000}})
+            metric = Metric("accuracy", 0.9 + seed / 1000, ci95=(0.79, 0.81), n=2000)
+            trial = Trial(seed, 0, metrics={"accuracy": metric})
             KeptTrials(lab).get_or_run(source, seed, lambda trial=trial: trial)
     path = lab.folder / "lab.yaml"
     fine = path.read_text()

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,19 +15,14 @@ from test_checklist import add_lab, project  # noqa: F401 - the fixture
 from dllab.checklist.progress import Progress
 from dllab.cli import main
 from dllab.errors import LabError
+from dllab.result import Result, Submission
 
 
 def result(lab: str = "lab01_mlp", run: str = "r1", **changes):
-    base = {
-        "passed": True,
-        "impl": "mine",
-        "mode": "practice",
-        "score": 90,
-        "max_score": 100,
-        "run": run,
-        "submission": {"lab": lab},
-    }
-    return {**base, **changes}
+    base = Result(
+        submission=Submission(lab), verdict="graded", passed=True, score=90, max_score=100, run=run
+    )
+    return replace(base, **changes)
 
 
 @pytest.fixture

@@ -154,8 +154,8 @@ def test_folders_are_searched_and_other_json_is_passed_over(tmp_path: Path, expo
         ("{", "cannot be read"),
         ("{}", "is not a result"),
         ('{"schema": "dllab.result/1"}', "is not a whole result"),
-        (json.dumps(result(score=float("nan"))), "not a finite number"),
-        (json.dumps(result(verdict="splendid")), "unknown verdict"),
+        (json.dumps(result(score=float("nan"))), "score: Input should be a finite number"),
+        (json.dumps(result(verdict="splendid")), "verdict: Input should be 'graded'"),
     ],
 )
 def test_a_file_that_is_no_result_is_named(

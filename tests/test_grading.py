@@ -15,7 +15,7 @@ from dllab.grading import code_checks, grade
 from dllab.grading.code_checks import run_checks
 from dllab.grading.inputs import fill_padding, shuffle
 from dllab.grading.result import decide, exit_code
-from dllab.grading.rows import Row
+from dllab.result import CheckRow, read_result
 
 DOUBLE = "return 2 * x"
 
@@ -36,19 +36,19 @@ in_forks = pytest.mark.usefixtures("_forks")
 
 
 def rows_of(result):
-    return {row["id"]: row for row in result["checks"]}
+    return {row.id: row for row in result.checks}
 
 
 def test_honest_work_passes_with_everything_on_record(desk):
     run = desk.make_run()
     graded = desk.grade(run)
     result = graded.result
-    assert (result["verdict"], result["passed"], result["score"]) == ("graded", True, 15)
-    assert sorted(result["manifest_completed"]) == sorted(result["manifest_expected"])
-    assert {row["status"] for row in result["checks"]} == {"pass"}
+    assert (result.verdict, result.passed, result.score) == ("graded", True, 15)
+    assert sorted(result.manifest_completed) == sorted(result.manifest_expected)
+    assert {row.status for row in result.checks} == {"pass"}
     assert exit_code(result) == 0
-    assert json.loads(run.result.read_text()) == result
-    metric = result["metrics"][0]
+    assert read_result(run.result) == result
+    metric = result.metrics[0]
     assert (metric["name"], metric["value"], metric["n"]) == ("accuracy", 1.0, 300)
     kept = load_file(run.arm("main").test_predictions)
     assert torch.equal(kept["scores"], graded.predictions["main"].scores)
@@ -64,7 +64,7 @@ def test_a_wrong_function_fails_its_check_and_skips_what_builds_on_it(desk):
     assert "expected double(x) to be" in rows["double"]["message"]
     assert rows["double"]["hint_id"] == "double"
     assert (rows["twice"]["status"], rows["twice"]["message"]) == ("skip", "needs Doubling first")
-    assert (result["verdict"], result["passed"], result["score"]) == ("graded", False, 10)
+    assert (result.verdict, result.passed, result.score) == ("graded", False, 10)
     assert exit_code(result) == 1
 
 
@@ -131,8 +131,8 @@ def test_predictions_that_cannot_be_scored_earn_nothing(desk, lines, words):
     row = rows_of(result)["accuracy"]
     assert (row["status"], row["points"]) == ("fail", 0)
     assert words in row["message"]
-    assert (result["verdict"], result["passed"], result["score"]) == ("graded", False, 5)
-    assert result["metrics"] == []
+    assert (result.verdict, result.passed, result.score) == ("graded", False, 5)
+    assert result.metrics == []
 
 
 @in_forks
@@ -155,7 +155,7 @@ def test_scores_that_depend_on_neighbours_are_no_evidence(desk, lines):
     assert rows["independent-main"]["kind"] == "integrity"
     assert "scores of an item change with its neighbours" in rows["accuracy"]["message"]
     assert rows["accuracy"]["points"] == 0
-    assert not result["passed"]
+    assert not result.passed
 
 
 @in_forks
@@ -182,16 +182,16 @@ def test_code_that_hangs_is_ungradable_and_says_so(desk):
     spec.write_text(spec.read_text().replace("probe_s: 20", "probe_s: 3"))
     hang = LAB.replace(DOUBLE, "while True: pass")
     result = desk.grade(desk.make_run(hang)).result
-    assert (result["verdict"], exit_code(result)) == ("ungradable", 3)
-    assert "timed out" in result["reason"]
-    assert not result["passed"]
+    assert (result.verdict, exit_code(result)) == ("ungradable", 3)
+    assert "timed out" in result.reason
+    assert not result.passed
 
 
 @in_forks
 def test_code_that_cannot_be_imported_is_ungradable(desk):
     result = desk.grade(desk.make_run("import torch\nunknown\n")).result
-    assert (result["verdict"], result["score"]) == ("ungradable", 0)
-    assert "NameError" in result["reason"]
+    assert (result.verdict, result.score) == ("ungradable", 0)
+    assert "NameError" in result.reason
 
 
 @in_forks
@@ -206,8 +206,8 @@ def test_code_that_cannot_be_imported_is_ungradable(desk):
 def test_our_own_faults_are_never_charged(desk, old, new, words):
     (desk.lab.folder / "checks.py").write_text(CHECKS.replace(old, new))
     result = desk.grade(desk.make_run()).result
-    assert (result["verdict"], result["passed"]) == ("infra_error", False)
-    assert words in result["reason"]
+    assert (result.verdict, result.passed) == ("infra_error", False)
+    assert words in result.reason
     assert exit_code(result) == 4
 
 
@@ -225,7 +225,7 @@ def test_half_a_run_is_refused(desk):
 
 
 def row(id, status, **more):
-    return Row(id, id, "code", status, 0, 1, **more)
+    return CheckRow(id, id, "code", status, 0, 1, **more)
 
 
 @pytest.mark.parametrize(

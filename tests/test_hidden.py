@@ -1,6 +1,7 @@
 """Hidden sets and signed results."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,15 @@ from dllab.grading.hidden import HiddenSet, build_hidden
 from dllab.grading.leakage import find_leakage
 from dllab.grading.signature import canonical, key_path, sign, verify
 from dllab.lab.find import find_lab
+from dllab.result import Result, Submission
 
-RESULT = {"submission": {"lab": "lab90_tiny"}, "score": 5.0, "max_score": 10.0, "signature": None}
+RESULT = Result(
+    submission=Submission("lab90_tiny", id="ab12", learner="ada"),
+    verdict="graded",
+    score=5.0,
+    max_score=10.0,
+    graded_at=datetime(2026, 11, 20, tzinfo=UTC),
+)
 
 
 def build(repo: Path, out: Path, size: int, seed: int) -> Path:
@@ -101,7 +109,7 @@ def test_leakage_looks_past_padding(repo: Path) -> None:
 
 
 def test_a_signature_binds_every_field(tmp_path: Path) -> None:
-    signed = sign(RESULT)
+    signed = sign(RESULT).plain()
     public = key_path().with_suffix(".pub")
     assert verify(signed, public)
     assert not verify({**signed, "score": 10.0}, public)
@@ -113,12 +121,21 @@ def test_a_signature_binds_every_field(tmp_path: Path) -> None:
 def test_verify_by_command_line(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     public = key_path().with_suffix(".pub")
     result = tmp_path / "result.json"
-    result.write_text(json.dumps(sign(RESULT)))
+    result.write_text(json.dumps(sign(RESULT).plain()))
     assert main(["verify", str(result), "--key", str(public)]) == 0
-    assert "genuine" in capsys.readouterr().out
-    result.write_text(json.dumps({**sign(RESULT), "score": 9.0}))
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
+    assert told == {
+        "learner": "ada",
+        "submission": "ab12",
+        "lab": "lab90_tiny",
+        "mode": "practice",
+        "verdict": "graded",
+        "score": "5 of 10",
+        "graded_at": "2026-11-20T00:00:00+00:00",
+    }
+    result.write_text(json.dumps({**sign(RESULT).plain(), "score": 9.0}))
     assert main(["verify", str(result), "--key", str(public)]) == 1
-    result.write_text(json.dumps(RESULT))
+    result.write_text(json.dumps(RESULT.plain()))
     assert main(["verify", str(result), "--key", str(public)]) == 2
     assert "not signed" in capsys.readouterr().err
     assert main(["verify", str(result), "--key", str(result)]) == 2

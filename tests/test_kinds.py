@@ -90,8 +90,8 @@ def row_of(lab: Lab, run: RunFolder, wall: Backend, id: str = "rest") -> dict[st
 def test_the_scorer_plays_with_the_weights_handed_in(root: Path, warm: Backend) -> None:
     lab, run = trained(root, "control", CART)
     result = graded(lab, run, warm)
-    assert (result["verdict"], result["score"]) == ("graded", 100)
-    [metric] = result["metrics"]
+    assert (result.verdict, result.score) == ("graded", 100)
+    [metric] = result.metrics
     assert (metric["name"], metric["n"], metric["direction"]) == ("rest", 500, "max")
     assert 0.87 < metric["value"] <= metric["ci95"][1]
     save_file({"policy.weight": torch.tensor([[1.0, 1.5]])}, run.arm("main").weights)

@@ -16,6 +16,7 @@ from dllab.grading.batch import grade_folder
 from dllab.grading.official import Terms
 from dllab.grading.result import exit_code
 from dllab.grading.signature import key_path, verify
+from dllab.result import Result, Submission
 from dllab.sandbox.backends import Backend, find_backend
 
 
@@ -59,7 +60,7 @@ def test_the_exit_code_says_whose_turn_it_is(
     assert "ungradable: this is not a zip archive" in capsys.readouterr().out
     assert main(command(stage, "absent.zip")) == 2
     assert main(["grade", str(broken), "--hidden", str(stage.hidden)]) == 2
-    assert exit_code({"verdict": "needs_review", "passed": False}) == 5
+    assert exit_code(Result(submission=Submission("lab90_tiny"), verdict="needs_review")) == 5
 
 
 def test_what_is_too_good_is_for_a_person_to_look_at(stage: Stage) -> None:
@@ -174,12 +175,12 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(stage: Stage, warm: Backe
     first = {file: file.read_text() for file in _results()}
     assert 0 < len(first) < 4
     results = grade_folder(archives, terms, out)
-    assert [result["submission"]["learner"] for result in results] == ["l0", "l1", "l2", "l3"]
+    assert [result.submission.learner for result in results] == ["l0", "l1", "l2", "l3"]
     assert {file: file.read_text() for file in first} == first
 
     file = next(iter(first))
     file.write_text(file.read_text()[:100])
-    assert all(result["passed"] for result in grade_folder(archives, terms, out))
+    assert all(result.passed for result in grade_folder(archives, terms, out))
 
 
 def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:

@@ -3,8 +3,10 @@
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import report_runs
@@ -14,6 +16,7 @@ from dllab.report.advice import Step
 from dllab.report.html import write_report
 from dllab.report.rubric import read_rubric
 from dllab.report.terminal import print_rubric, print_steps
+from dllab.result import Result
 from dllab.rundir.run import RunFolder
 
 ARMS = ("clothes", "vowels", "reviews", "chars")
@@ -40,7 +43,14 @@ def run_of(project: Path, name: str) -> RunFolder:
     return RunFolder(next(project.glob(f"runs/*/*{name}")))
 
 
-def printed(result: dict, lab: Lab, encoding: str = "utf-8") -> str:
+def with_loss(project: Path, **changes: Any) -> Result:
+    """The later run's result with another row for the check `loss`."""
+    result = run_of(project, "bbbbbb").read_result()
+    linear, loss, *rest = result.checks
+    return replace(result, checks=(linear, replace(loss, **changes), *rest))
+
+
+def printed(result: Result, lab: Lab, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     file = io.TextIOWrapper(raw, encoding=encoding)
     print_rubric(result, lab, file=file, report=Path("runs/x/report.html"))
@@ -51,7 +61,7 @@ def printed(result: dict, lab: Lab, encoding: str = "utf-8") -> str:
 def test_the_rubric_says_measured_against_asked_and_what_is_open(project: Path, lab: Lab) -> None:
     result = run_of(project, "bbbbbb").read_result()
     text = printed(result, lab)
-    value = result["metrics"][0]["value"]
+    value = result.metrics[0].value
     assert re.search(rf"{value:.3f} \[0\.\d+, 0\.\d+\]\s+≥ 0\.79", text)
     assert "expected the loss to be 2.30259, got nan" in " ".join(text.split())
     assert "→ dllab hint 90 loss" in text
@@ -72,9 +82,7 @@ def test_a_terminal_without_unicode_gets_ascii(project: Path, lab: Lab) -> None:
 
 
 def test_control_codes_in_learner_text_never_reach_the_terminal(project: Path, lab: Lab) -> None:
-    result = run_of(project, "bbbbbb").read_result()
-    result["checks"][1]["message"] = "\x1b[2Jgot [bold]this[/bold]"
-    text = printed(result, lab)
+    text = printed(with_loss(project, message="\x1b[2Jgot [bold]this[/bold]"), lab)
     assert "\x1b" not in text
     assert "[bold]this[/bold]" in text
 
@@ -82,7 +90,7 @@ def test_control_codes_in_learner_text_never_reach_the_terminal(project: Path, l
 def test_the_reference_is_called_so(project: Path, lab: Lab) -> None:
     result = run_of(project, "bbbbbb").read_result()
     assert "reference" not in printed(result, lab)
-    assert "cannot be submitted" in printed({**result, "impl": "reference"}, lab)
+    assert "cannot be submitted" in printed(replace(result, impl="reference"), lab)
 
 
 def test_a_next_step_can_be_pasted_as_it_stands(
@@ -108,11 +116,9 @@ def test_a_next_step_can_be_pasted_as_it_stands(
 
 
 def test_a_required_check_is_named_where_points_alone_would_pass(project: Path, lab: Lab) -> None:
-    result = run_of(project, "bbbbbb").read_result()
-    result["checks"][1]["required"] = True
-    rubric = read_rubric({**result, "passed": False, "score": 40}, lab)
-    assert "Stable cross-entropy" in rubric.why_not
-    assert "31.5 points" in read_rubric({**result, "passed": False, "score": 20}, lab).why_not
+    result = replace(with_loss(project, required=True), passed=False)
+    assert "Stable cross-entropy" in read_rubric(replace(result, score=40), lab).why_not
+    assert "31.5 points" in read_rubric(replace(result, score=20), lab).why_not
 
 
 class Page(HTMLParser):

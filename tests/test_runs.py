@@ -30,7 +30,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_text(run.code, f"def rate():\n    return {lr}\n")
         write_json(run.card, report_runs.CARD | changes)
     metric = {"name": "accuracy", "value": 0.8125}
-    result = {"verdict": "graded", "passed": True, "impl": "mine", "score": 40, "max_score": 45}
+    result = {"schema": "dllab.result/1", "submission": {"lab": "lab90_report"}}
+    result |= {"verdict": "graded", "passed": True, "impl": "mine", "score": 40, "max_score": 45}
     write_json(root / RUNS / "20261120T101500Z-aaaaaa/result.json", {**result, "metrics": [metric]})
     monkeypatch.chdir(root)
     return root

@@ -20,6 +20,7 @@ from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
 from dllab.lab.find import Lab, find_lab
 from dllab.lab.project import find_root
+from dllab.result import Result, read_result
 
 RECORD = Path(__file__).with_name("runs.jsonl")
 ITEMS = {"lab03_rnn": 200}  # vowels have 210 reserved rows
@@ -47,32 +48,31 @@ def honest_run(lab: Lab, seed: int, hidden: Path | None, threads: int) -> Run:
         _dllab(root, GRADED, "grade", "submission.zip", *terms)
         (practice,) = (root / "runs").glob("*/*/result.json")
         cost = {"train_cpu_s": trained - begin, "grade_cpu_s": _cpu_seconds() - trained}
-        result = json.loads((root / "official.json").read_bytes())
         return {
             "lab": lab.id,
             "seed": seed,
             "recipe": recipe_of(lab),
-            **outcome(result, json.loads(practice.read_bytes())),
+            **outcome(read_result(root / "official.json"), read_result(practice)),
             **{name: round(value, 1) for name, value in cost.items()},
         }
 
 
-def outcome(result: Run, practice: Run) -> Run:
+def outcome(result: Result, practice: Result) -> Run:
     """What an official result says of honest work, and what the curves made the report mention."""
     told = ("verdict", "reason", "passed", "score", "max_score", "evaluated_on", "backend")
     return {
-        **{name: result[name] for name in told},
-        "not_passed": {c["id"]: c["status"] for c in result["checks"] if c["status"] != "pass"},
+        **{name: getattr(result, name) for name in told},
+        "not_passed": {row.id: row.status for row in result.checks if row.status != "pass"},
         "metrics": {
-            m["name"]: {
-                "measured": round(m["value"], 4),
-                "claimed": m["claimed_value"] and round(m["claimed_value"], 4),
-                "asked": m["threshold"],
-                "n": m["n"],
+            metric.name: {
+                "measured": round(metric.value, 4),
+                "claimed": metric.claimed_value and round(metric.claimed_value, 4),
+                "asked": metric.threshold,
+                "n": metric.n,
             }
-            for m in result["metrics"]
+            for metric in result.metrics
         },
-        "findings": [f"{one['arm']}: {one['rule']}" for one in practice["curve_findings"]],
+        "findings": [f"{one.arm}: {one.rule}" for one in practice.curve_findings],
     }
 
 

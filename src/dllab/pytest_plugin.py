@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from dllab.checks import Check
     from dllab.grading.draws import Draws
-    from dllab.grading.rows import Row
     from dllab.lab.find import Lab
+    from dllab.result import CheckRow
     from dllab.sandbox.session import Session
 
 
@@ -48,7 +48,7 @@ class LabFile(pytest.File):
 
     lab: "Lab"
     draws: "Draws"
-    rows: "dict[str, Row]"
+    rows: "dict[str, CheckRow]"
     worker: "Session"
     broken = ""  # why lab.py cannot be imported
     broken_told = False

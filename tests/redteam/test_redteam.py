@@ -19,6 +19,7 @@ from official_lab import CURVE, HERE, HONEST, Stage, make_stage
 from dllab.grading.grade import grade_run
 from dllab.grading.hidden import HiddenSet
 from dllab.grading.official import Terms, grade_archive
+from dllab.result import Result
 from dllab.sandbox.backends import find_backend, official_backends, open_backend
 from dllab.submission.intake import take_in
 
@@ -116,16 +117,16 @@ def grade(stage: Stage, archive: Path, backend: Any, **options: Any) -> dict[str
     return grade_archive(archive, Terms(stage.root, backend, "official", stage.hidden, **options))
 
 
-def judge(result: dict[str, Any], outcome: dict[str, Any]) -> None:
+def judge(result: Result, outcome: dict[str, Any]) -> None:
     """Verdict, points and evidence are as outcomes.yaml has them, and no loot is on show."""
-    shown = json.dumps(result)
-    assert result["verdict"] == outcome["verdict"], (result["reason"], shown[:3000])
-    counted = result["score"] if result["verdict"] == "graded" else 0
-    assert counted <= outcome.get("most", 0), [r for r in result["checks"] if r["points"]]
-    assert not result["passed"]
+    shown = json.dumps(result.plain())
+    assert result.verdict == outcome["verdict"], (result.reason, shown[:3000])
+    counted = result.score if result.verdict == "graded" else 0
+    assert counted <= outcome.get("most", 0), [r for r in result.checks if r.points]
+    assert not result.passed
     for words in outcome["evidence"]:
         assert words in shown, (words, shown[:3000])
-    learners = [result["reason"], *(row["message"] for row in result["checks"])]
+    learners = [result.reason, *(row.message for row in result.checks)]
     assert not [text for text in learners if "LOOT" in text], "hidden inputs were quoted"
     assert all(c.isprintable() or c in "\n\t" for text in learners for c in text)
     assert len(shown) < 500_000
@@ -168,16 +169,16 @@ def test_without_a_wall_it_would_win(tmp_path: Path, attack: str) -> None:
         run = take_in(stage.submit("x", stage.code(attack)), stage.lab, tmp_path / "in").run
         source, backend = HiddenSet(stage.hidden, stage.lab), find_backend("none")
         graded = grade_run(stage.lab, run, mode="practice", backend=backend, source=source)
-    assert graded.result["score"] >= 5
+    assert graded.result.score >= 5
 
 
 def test_honest_work_gets_full_marks(stage: Stage, warm: Any) -> None:
     result = grade(stage, stage.submit("ada"), warm)
-    assert (result["verdict"], result["passed"]) == ("graded", True)
-    assert result["score"] == result["max_score"] == 20
-    assert result["submission"]["learner"] == "ada"
-    assert result["metrics"][0]["claimed_value"] == 0.99
-    assert {row["status"] for row in result["checks"]} == {"pass"}
+    assert (result.verdict, result.passed) == ("graded", True)
+    assert result.score == result.max_score == 20
+    assert result.submission.learner == "ada"
+    assert result.metrics[0].claimed_value == 0.99
+    assert {row.status for row in result.checks} == {"pass"}
 
 
 THREADS = HONEST.replace("def double", "torch.set_num_threads(2)\n\n\ndef double")
@@ -201,8 +202,8 @@ UNLUCKY = HONEST.replace(
 )
 def test_honest_work_is_never_flagged(stage: Stage, warm: Any, options: dict[str, Any]) -> None:
     result = grade(stage, stage.submit("x", **options), warm)
-    assert (result["verdict"], result["passed"], result["score"]) == ("graded", True, 20), result
-    assert {row["status"] for row in result["checks"]} == {"pass"}
+    assert (result.verdict, result.passed, result.score) == ("graded", True, 20), result
+    assert {row.status for row in result.checks} == {"pass"}
 
 
 def test_a_miss_by_bad_luck_is_a_miss(stage: Stage, warm: Any) -> None:

@@ -143,24 +143,24 @@ def _calibrated(
     criterion: Criterion, honest: Sequence[Trial], wrong: Mapping[str, Sequence[Trial]]
 ) -> Calibrated:
     first = honest[0].metrics[criterion.id]
-    low, high = first["ci95"]
+    low, high = first.ci95 or (math.nan, math.nan)
     return Calibrated(
         criterion,
         tuple(trial.seed for trial in honest),
-        tuple(trial.metrics[criterion.id]["value"] for trial in honest),
+        tuple(_value(trial, criterion.id) for trial in honest),
         {name: tuple(_value(t, criterion.id) for t in trials) for name, trials in wrong.items()},
-        first["n"],
+        first.n,
         ONE_SIDED * (high - low) / 2,
     )
 
 
 def _value(trial: Trial, id: str) -> float:
     """NaN for a mutant so wrong that nothing could be scored."""
-    return float(trial.metrics[id]["value"]) if id in trial.metrics else math.nan
+    return trial.metrics[id].value if id in trial.metrics else math.nan
 
 
 def _shown(trial: Trial) -> str:
-    return ", ".join(f"{id} {row['value']:.4f}" for id, row in trial.metrics.items())
+    return ", ".join(f"{id} {metric.value:.4f}" for id, metric in trial.metrics.items())
 
 
 def draw_strips(found: Sequence[Calibrated], path: Path) -> None:

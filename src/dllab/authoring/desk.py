@@ -20,10 +20,10 @@ from dllab.data.kinds import Shown, item_at, kind_of
 from dllab.errors import LabError, LearnerError
 from dllab.grading.code_checks import check_code, load_checks
 from dllab.grading.draws import Draws
-from dllab.grading.rows import Row
 from dllab.lab.code import import_lab
 from dllab.lab.find import find_lab
 from dllab.lab.project import find_root
+from dllab.result import CheckRow
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import open_session
@@ -112,7 +112,7 @@ def _named(classes: Sequence[str], label: float) -> str:
     return classes[int(label)] if classes else f"{label:g}"
 
 
-def _print_rows(rows: Sequence[Row]) -> None:
+def _print_rows(rows: Sequence[CheckRow]) -> None:
     for row in rows:
         print(_MARKS.get(row.status, "✗"), row.title)
         if row.status != "pass":

@@ -79,7 +79,7 @@ def value_of(trial: Trial, measure: str) -> float:
     NaN where it did not get so far.
     """
     if measure in trial.metrics:
-        return float(trial.metrics[measure]["value"])
+        return trial.metrics[measure].value
     pick, _, key = measure.rpartition(" ")
     values = _logged(trial, key).values
     if not len(values):

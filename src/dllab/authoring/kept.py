@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from threading import Lock
 
+from pydantic import TypeAdapter
+
 from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import Trial
 from dllab.lab.find import Lab
@@ -22,8 +24,10 @@ class KeptTrials:
         self._file = lab.root / ".cache" / purpose / f"{lab.id}-{recipe_of(lab)}.jsonl"
         self._lock = Lock()
         lines = self._file.read_text("utf-8").splitlines() if self._file.is_file() else []
-        rows = map(json.loads, lines)
-        self._kept = {(row.pop("ran"), row["seed"]): Trial(**row) for row in rows}
+        trials = TypeAdapter(Trial)
+        self._kept: dict[tuple[str, int], Trial] = {}
+        for row in map(json.loads, lines):
+            self._kept[row.pop("ran"), row["seed"]] = trials.validate_python(row)
 
     def get_or_run(
         self,

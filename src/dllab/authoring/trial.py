@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import dllab
 from dllab.lab.find import Lab
+from dllab.result import Metric, read_result
 from dllab.rundir.run import RunFolder
 
 TIME_LIMIT_S = 3600.0
@@ -22,7 +22,7 @@ TIME_LIMIT_S = 3600.0
 class Trial:
     """What became of a run.
 
-    `metrics` holds result.json's rows by criterion, `curves` what was logged, by arm; `missed` is
+    `metrics` are those of its result by criterion, `curves` what was logged, by arm; `missed` is
     what cost it points in practice, `handed_in` what would in an official grade.
     """
 
@@ -30,7 +30,7 @@ class Trial:
     code: int
     score: float = 0.0
     max_score: float = 0.0
-    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
     missed: Sequence[str] = ()
     wall_s: float = 0.0
     cpu_s: float = 0.0
@@ -92,16 +92,15 @@ def _handed_in(root: Path, lab: Lab) -> list[str]:
         return [
             f"no grade came out (exit {done.returncode}): {last_line(done.stdout + done.stderr)}"
         ]
-    result = json.loads((root / "official.json").read_text(encoding="utf-8"))
-    if result["verdict"] != "graded":
-        return [f"the verdict is {result['verdict']}: {result['reason']}"]
+    result = read_result(root / "official.json")
+    if result.verdict != "graded":
+        return [f"the verdict is {result.verdict}: {result.reason}"]
     return _missed(result)
 
 
-def _missed(result: Mapping[str, Any]) -> list[str]:
+def _missed(result: Result) -> list[str]:
     """The rows of a result that did not pass."""
-    rows = [row for row in result["checks"] if row["status"] != "pass"]
-    return [f"{row['title']}: {row['message']}" for row in rows]
+    return [f"{row.title}: {row.message}" for row in result.checks if row.status != "pass"]
 
 
 def last_line(log: str) -> str:
@@ -142,16 +141,16 @@ def _read(root: Path, seed: int, done: "subprocess.CompletedProcess[str]") -> Tr
     log = (done.stdout + done.stderr)[-4000:]
     if run is None or not (run / "result.json").is_file():
         return Trial(seed, done.returncode or 4, log=log)
-    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    result = read_result(run / "result.json")
     card_file = run / "run.json"
     card = json.loads(card_file.read_text(encoding="utf-8")) if card_file.is_file() else {}
     cost = card.get("cost", {})
     return Trial(
         seed,
         done.returncode,
-        result["score"],
-        result["max_score"],
-        {row["name"]: row for row in result["metrics"]},
+        result.score,
+        result.max_score,
+        {metric.name: metric for metric in result.metrics},
         _missed(result),
         cost.get("wall_s", 0.0),
         cost.get("cpu_s", 0.0),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dllab.errors import LabError
+from dllab.result import Result
 
 SCHEMA = "dllab.progress/1"
 
@@ -83,18 +84,18 @@ class Progress:
         """Ids of the labs that at least one run passed."""
         return {entry.lab for entry in self.passes.values()}
 
-    def record_result(self, result: Mapping[str, Any]) -> bool:
+    def record_result(self, result: Result) -> bool:
         """Keep a passed result of the learner's own code; says whether it counted."""
-        if not result.get("passed") or result.get("impl") != "mine":
+        if not result.passed or result.impl != "mine":
             return False
-        submission = result["submission"]
+        received = result.submission.received_at
         entry = Pass(
-            score=float(result["score"]),
-            max_score=float(result["max_score"]),
-            at=str(submission.get("received_at") or _now()),
-            lab=str(submission["lab"]),
-            run=str(result["run"]),
-            mode=str(result["mode"]),
+            score=result.score,
+            max_score=result.max_score,
+            at=received.isoformat() if received else _now(),
+            lab=str(result.submission.lab),
+            run=str(result.run),
+            mode=result.mode,
         )
         self.passes = _join(self.passes, {f"{entry.run} {entry.mode}": entry})
         return True

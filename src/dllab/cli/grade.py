@@ -1,14 +1,15 @@
 """`dllab grade RUN|ZIP|FOLDER`: the practice grade of a run, or the official one of submissions."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dllab.errors import LabError
 
 if TYPE_CHECKING:
     from dllab.grading.official import Terms
-    from dllab.grading.result import Mode
+    from dllab.result import Mode, Result
     from dllab.rundir.run import RunFolder
     from dllab.sandbox.backends import Backend
 
@@ -106,10 +107,10 @@ def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:
     with open_backend(args.backend) as backend:
         result = grade_archive(archive, _terms(root, args, backend))
     if not _hand_out(result, args.json):
-        if result["checks"]:
-            print_rubric(result, find_lab(root, result["submission"]["lab"]))
-        elif result["reason"]:
-            print(f"{result['verdict'].replace('_', ' ')}: {result['reason']}")
+        if result.checks and result.submission.lab:
+            print_rubric(result, find_lab(root, result.submission.lab))
+        elif result.reason:
+            print(f"{result.verdict.replace('_', ' ')}: {result.reason}")
     return exit_code(result)
 
 
@@ -145,9 +146,9 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
             lambda *_: progress.advance(bar),
         )
     if not _hand_out(results, args.json):
-        for verdict in sorted({result["verdict"] for result in results}):
-            print(f"{sum(r['verdict'] == verdict for r in results):5} {verdict}")
-        print(f"{sum(result['passed'] for result in results):5} passed")
+        for verdict, count in sorted(Counter(result.verdict for result in results).items()):
+            print(f"{count:5} {verdict}")
+        print(f"{sum(result.passed for result in results):5} passed")
         print(f"{args.out / 'summary.html'} shows them, {args.out / 'grades.csv'} lists them")
     return 0
 
@@ -161,15 +162,17 @@ def _terms(root: Path, args: argparse.Namespace, backend: "Backend") -> "Terms":
     return Terms(root, backend, mode, args.hidden, retrain=args.retrain)
 
 
-def _hand_out(result: Any, json_file: str | None) -> bool:
+def _hand_out(graded: "Result | list[Result]", json_file: str | None) -> bool:
     """Write the result where --json says; whether that was all that was asked to be printed."""
     import json
 
     from dllab.rundir.run import write_json
 
+    if not json_file:
+        return False
+    content = [one.plain() for one in graded] if isinstance(graded, list) else graded.plain()
     if json_file == "-":
-        print(json.dumps(result, indent=2, sort_keys=True))
+        print(json.dumps(content, indent=2, sort_keys=True))
         return True
-    if json_file:
-        write_json(Path(json_file), result)
+    write_json(Path(json_file), content)
     return False

@@ -69,7 +69,12 @@ def show_one(args: argparse.Namespace) -> int:
     run = find_run(root, args.run_name)
     card, result = run.read_card(), run.read_result()
     if args.json:
-        content = {"id": run.id, "path": str(run.path), "card": card, "result": result}
+        content = {
+            "id": run.id,
+            "path": str(run.path),
+            "card": card,
+            "result": result and result.plain(),
+        }
         print(json.dumps({**content, "config": run.read_config()}, indent=1))
         return 0
     from dllab.lab.find import find_lab

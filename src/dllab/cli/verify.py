@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dllab.result import Result
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,11 +23,30 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when the signature holds, 1 when it does not."""
     from dllab.grading.signature import verify
+    from dllab.result import parse_result
     from dllab.rundir.run import read_json
 
-    result = read_json(args.result)
-    if verify(result, args.key):
-        print(f"genuine: {result['submission']['lab']}, {result['score']} of {result['max_score']}")
+    content = read_json(args.result)
+    if verify(content, args.key):
+        _print(parse_result(content, args.result))
         return 0
     print("not genuine: the result was changed, or signed with another key")
     return 1
+
+
+def _print(result: "Result") -> None:
+    """What the signature vouches for."""
+    from dllab.report.table import columns
+
+    submission = result.submission
+    told = {
+        "learner": submission.learner,
+        "submission": submission.id,
+        "lab": submission.lab,
+        "mode": result.mode,
+        "verdict": result.verdict,
+        "score": f"{result.score:g} of {result.max_score:g}",
+        "graded_at": result.graded_at and result.graded_at.isoformat(),
+    }
+    print("genuine")
+    print(columns([(name, str(value)) for name, value in told.items()]))

@@ -11,8 +11,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from dllab.export.grades import SCHEMA, read_grade
+from dllab.export.grades import grade_of, read_grade
 from dllab.export.gradescope import results_json
+from dllab.result import Result, Submission
 
 
 def run_autograder(prefix: Path) -> None:
@@ -23,8 +24,7 @@ def run_autograder(prefix: Path) -> None:
         # Its output goes to Gradescope's stdout, which only the staff can see.
         grading = grade_command(archive, prefix / "source" / "hidden", written)
         code = subprocess.run(grading, check=False).returncode
-        result = _read(written) or _broken(code)
-        grade = read_grade(result, written)
+        grade = read_grade(written) if written.is_file() else grade_of(_broken(code), written)
     document = results_json(grade, _read(prefix / "submission_metadata.json"))
     results = prefix / "results" / "results.json"
     results.parent.mkdir(parents=True, exist_ok=True)
@@ -59,14 +59,13 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _broken(code: int) -> dict[str, Any]:
+def _broken(code: int) -> Result:
     """The result of a grading that left none."""
-    return {
-        "schema": SCHEMA,
-        "submission": {"lab": ""},
-        "verdict": "infra_error",
-        "reason": f"grading ended with code {code} and left no result",
-    }
+    return Result(
+        submission=Submission(lab=None),
+        verdict="infra_error",
+        reason=f"grading ended with code {code} and left no result",
+    )
 
 
 if __name__ == "__main__":

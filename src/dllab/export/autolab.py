@@ -6,7 +6,7 @@ Source: docs.autolabproject.com, "Writing Autograders" (semantic feedback).
 import json
 from typing import Any
 
-from dllab.export.grades import Grade, Row
+from dllab.export.grades import Grade, ShownRow
 from dllab.export.wording import explain
 
 STAGES = {"code": "Code", "metric": "Metrics", "resource": "Resources", "integrity": "Integrity"}
@@ -40,7 +40,7 @@ def _feedback(grade: Grade) -> dict[str, Any]:
     return {"_presentation": "semantic", "stages": list(stages), **stages}
 
 
-def _test(row: Row) -> dict[str, Any]:
+def _test(row: ShownRow) -> dict[str, Any]:
     """A hint only where something is left to do."""
     return {"passed": row.passed is True, "hint": "" if row.passed else row.message}
 

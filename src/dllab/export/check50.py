@@ -5,7 +5,7 @@ Source: cs50.readthedocs.io/projects/check50, "JSON Specification".
 
 from typing import Any
 
-from dllab.export.grades import Grade, Row
+from dllab.export.grades import Grade, ShownRow
 from dllab.export.wording import explain
 
 ERRORS = {"ungradable": "Ungradable", "infra_error": "InfraError"}
@@ -25,7 +25,7 @@ def report_json(grade: Grade) -> dict[str, Any]:
     return {**report, "results": [_result(row) for row in grade.rows]}
 
 
-def _result(row: Row) -> dict[str, Any]:
+def _result(row: ShownRow) -> dict[str, Any]:
     """`passed` is null for what was skipped or is undecided."""
     return {
         "name": row.id,
@@ -38,7 +38,7 @@ def _result(row: Row) -> dict[str, Any]:
     }
 
 
-def _cause(row: Row) -> dict[str, Any]:
+def _cause(row: ShownRow) -> dict[str, Any]:
     """The message says what was expected and what came; check50 would show the two apart."""
     skipped = "skipped: a check that it depends on did not pass"
     rationale = row.message or (skipped if row.status == "skip" else row.status)

@@ -6,8 +6,9 @@ Source: gradescope-autograders.readthedocs.io, "Autograder Specifications".
 from collections.abc import Mapping
 from typing import Any
 
-from dllab.export.grades import SCHEMA, Grade, Metric, Row
+from dllab.export.grades import Grade, ShownRow
 from dllab.export.wording import explain, number
+from dllab.result import SCHEMA, Metric
 
 KEPT = "Until then your last graded submission counts"
 
@@ -38,7 +39,7 @@ def results_json(grade: Grade, submission_metadata: Mapping[str, Any] | None = N
     }
 
 
-def _test(place: int, row: Row, grade: Grade) -> dict[str, Any]:
+def _test(place: int, row: ShownRow, grade: Grade) -> dict[str, Any]:
     """Points are shown only where they count; `visibility` keeps hidden checks with the staff."""
     points = {"score": round(row.points, 2), "max_score": round(row.max_points, 2)}
     return {
@@ -56,7 +57,7 @@ def _test(place: int, row: Row, grade: Grade) -> dict[str, Any]:
 
 
 def _leader(metric: Metric) -> dict[str, Any]:
-    order = "desc" if metric.more_is_better else "asc"
+    order = "desc" if metric.direction == "max" else "asc"
     return {"name": metric.name, "value": round(metric.value, 4), "order": order}
 
 

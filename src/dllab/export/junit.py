@@ -6,7 +6,7 @@ Source: the Jenkins xUnit plugin's schema, which pytest's `xunit2` follows too.
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from dllab.export.grades import Grade, Row
+from dllab.export.grades import Grade, ShownRow
 from dllab.export.wording import explain, number
 
 NO_TIME = "0"  # results do not say how long a check took
@@ -58,7 +58,7 @@ def _facts(grade: Grade) -> dict[str, str]:
     }
 
 
-def _case(grade: Grade, row: Row) -> ET.Element:
+def _case(grade: Grade, row: ShownRow) -> ET.Element:
     case = ET.Element("testcase", classname=f"{grade.lab}.{row.kind}", name=row.title, time=NO_TIME)
     points = f"{number(row.points)} of {number(row.max_points)} points"
     if row.status == "skip":

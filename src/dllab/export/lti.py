@@ -6,9 +6,10 @@ Source: IMS Global, "LTI Assignment and Grade Services Specification 2.0", secti
 from datetime import datetime
 from typing import Any
 
-from dllab.export.grades import Grade, Verdict
+from dllab.export.grades import Grade
 from dllab.export.roster import Roster
 from dllab.export.wording import explain
+from dllab.result import Verdict
 
 # A platform takes only FullyGraded scores for final. Failed: grading could not be done.
 PROGRESS: dict[Verdict, tuple[str, str]] = {

@@ -1,6 +1,7 @@
 """What a learner is told of a result, in plain text: the same words in every format."""
 
-from dllab.export.grades import Grade, Verdict
+from dllab.export.grades import Grade
+from dllab.result import Verdict
 
 MEANING: dict[Verdict, str] = {
     "graded": "",

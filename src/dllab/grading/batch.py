@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,10 @@ from dllab.grading.official import (
     learner_of,
     require_sound,
 )
-from dllab.grading.result import Result
-from dllab.report.batch import write_evidence, write_summary
-from dllab.rundir.run import read_json, write_json, write_text
+from dllab.report.batch import BatchRow, write_evidence, write_summary
+from dllab.result import Result, read_result
+from dllab.rundir.run import write_json, write_text
 from dllab.version import __version__
-
-COLUMNS = (
-    "archive",
-    "learner",
-    "lab",
-    "verdict",
-    "passed",
-    "score",
-    "max_score",
-    "reason",
-    "id",
-    "result",
-)
 
 
 def grade_folder(
@@ -86,45 +74,54 @@ def _target(archive: Path, out: Path) -> Path:
 
 def _grade_one(archive: Path, terms: Terms, target: Path) -> Result:
     earlier = _earlier(target)
-    if earlier and earlier.get("verdict") != "infra_error" and _same_terms(earlier, terms):
+    if earlier and earlier.verdict != "infra_error" and _same_terms(earlier, terms):
         return earlier
     result = grade_archive(archive, terms)
-    write_json(target, result)
+    write_json(target, result.plain())
     write_evidence(target.with_suffix(".html"), result)
     return result
 
 
-def _earlier(target: Path) -> Result:
+def _earlier(target: Path) -> Result | None:
     """What an earlier batch found; nothing where there is none, or only half a file."""
     try:
-        return read_json(target)
+        return read_result(target)
     except LabError:
-        return {}
+        return None
 
 
 def _same_terms(earlier: Result, terms: Terms) -> bool:
     """The same mode, grader, hidden set and source of weights."""
-    grader = earlier.get("grader", {})
-    return bool(
-        earlier.get("mode") == terms.mode
-        and grader.get("version") == __version__
-        and grader.get("hidden") == hidden_id(terms.hidden)
-        and grader.get("retrained") == terms.retrain
+    grader = earlier.grader
+    return (
+        earlier.mode == terms.mode
+        and grader.version == __version__
+        and grader.hidden == hidden_id(terms.hidden)
+        and grader.retrained == terms.retrain
     )
 
 
-def _row(archive: Path, target: Path, result: Result) -> dict[str, Any]:
-    submission = result["submission"]
-    told = {name: result.get(name) for name in COLUMNS}
-    about = {name: submission[name] for name in ("learner", "lab", "id")}
-    return {**told, **about, "archive": legible(str(archive)), "result": f"results/{target.name}"}
+def _row(archive: Path, target: Path, result: Result) -> BatchRow:
+    submission = result.submission
+    return BatchRow(
+        archive=legible(str(archive)),
+        learner=submission.learner or "",
+        lab=submission.lab or "",
+        verdict=result.verdict,
+        passed=result.passed,
+        score=result.score,
+        max_score=result.max_score,
+        reason=result.reason,
+        id=submission.id or "",
+        result=f"results/{target.name}",
+    )
 
 
-def _csv(rows: Iterable[dict[str, Any]]) -> str:
+def _csv(rows: Iterable[BatchRow]) -> str:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS)
-    writer.writeheader()
-    writer.writerows({name: _plain(value) for name, value in row.items()} for row in rows)
+    writer = csv.writer(buffer)
+    writer.writerow(field.name for field in fields(BatchRow))
+    writer.writerows(map(_plain, astuple(row)) for row in rows)
     return buffer.getvalue()
 
 

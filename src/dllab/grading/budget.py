@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dllab.grading.rows import Row
 from dllab.lab.find import Lab
+from dllab.result import CheckRow
 from dllab.rundir.run import RunFolder
 
 ID = "artifact-bytes"
@@ -15,7 +15,7 @@ def resource_ids(lab: Lab) -> tuple[str, ...]:
     return (ID,) if lab.spec.arms else ()
 
 
-def weigh(lab: Lab, run: RunFolder) -> list[Row]:
+def weigh(lab: Lab, run: RunFolder) -> list[CheckRow]:
     """Bytes of code, config and all weights as files: what a model hides in buffers, in its
     source or in its config weighs as much as what it declares as parameters.
     """
@@ -27,7 +27,7 @@ def weigh(lab: Lab, run: RunFolder) -> list[Row]:
     message = f"expected at most {budget / 1e6:.1f} MB of code and weights, got {total / 1e6:.1f}"
     fits = total <= budget
     return [
-        Row(
+        CheckRow(
             id=ID,
             title="Size of code and weights",
             kind="resource",
@@ -42,7 +42,7 @@ def weigh(lab: Lab, run: RunFolder) -> list[Row]:
     ]
 
 
-def withhold(rows: Sequence[Row], weighed: Sequence[Row]) -> list[Row]:
+def withhold(rows: Sequence[CheckRow], weighed: Sequence[CheckRow]) -> list[CheckRow]:
     """The rows of the criteria, without points where the model is over its budget."""
     over = [row for row in weighed if row.status != "pass"]
     if not over:

@@ -9,11 +9,12 @@ from types import ModuleType
 from dllab.checks import Check, Outcome, Play, collect, plays_of
 from dllab.errors import InfraError, LearnerError
 from dllab.grading.draws import Draws
-from dllab.grading.rows import UNGRADABLE, Row, explain, status_of
+from dllab.grading.rows import UNGRADABLE, explain, status_of
 from dllab.grading.seeds import derive, generator
 from dllab.lab.code import import_room
 from dllab.lab.find import Lab
 from dllab.lab.todo import NOT_DONE
+from dllab.result import CheckRow
 from dllab.sandbox.backends import find_backend
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session, open_session
@@ -21,7 +22,7 @@ from dllab.sandbox.session import Session, open_session
 
 def run_checks(
     lab: Lab, code: Path, ids: Sequence[str] | None = None, *, seed: int | None = None
-) -> list[Row]:
+) -> list[CheckRow]:
     """The visible checks (or those named) of one file, in one worker; for practice.
 
     `seed` fixes what is drawn; without it the values of a check stay the same until it passes.
@@ -35,14 +36,14 @@ def run_checks(
         return check_code(session, lab, wanted, draws)
 
 
-def check_code(session: Session, lab: Lab, ids: Sequence[str], draws: Draws) -> list[Row]:
+def check_code(session: Session, lab: Lab, ids: Sequence[str], draws: Draws) -> list[CheckRow]:
     """One row for each id, in the order in which the checks are written.
 
     A check behind a failed one is skipped. An id without a check is an `error` row: the lab is at
     fault, and silence never counts as a pass.
     """
     checks = load_checks(lab, hidden=any(id in lab.spec.hidden for id in ids))
-    rows: dict[str, Row] = {}
+    rows: dict[str, CheckRow] = {}
     for check in checks:
         if check.id in ids:
             rows[check.id] = check_one(session, lab, check, rows, draws)
@@ -51,8 +52,8 @@ def check_code(session: Session, lab: Lab, ids: Sequence[str], draws: Draws) -> 
 
 
 def check_one(
-    session: Session, lab: Lab, check: Check, rows: Mapping[str, Row], draws: Draws
-) -> Row:
+    session: Session, lab: Lab, check: Check, rows: Mapping[str, CheckRow], draws: Draws
+) -> CheckRow:
     """One check's row: skipped when `rows` holds a failed one that it depends on."""
     blockers = [id for id in check.depends_on if id in rows and _blocks(rows[id])]
     row = _blank(check, lab)
@@ -88,7 +89,7 @@ def _import(lab: Lab, name: str) -> ModuleType:
         ) from error
 
 
-def _run(session: Session, lab: Lab, check: Check, row: Row, seed: int) -> Row:
+def _run(session: Session, lab: Lab, check: Check, row: CheckRow, seed: int) -> CheckRow:
     try:
         given = check.given(generator(seed, "given"))
         module, function = _place(check, lab)
@@ -107,7 +108,7 @@ def _run(session: Session, lab: Lab, check: Check, row: Row, seed: int) -> Row:
     return _judged(row, outcome)
 
 
-def _judged(row: Row, outcome: Outcome) -> Row:
+def _judged(row: CheckRow, outcome: Outcome) -> CheckRow:
     fraction = min(max(outcome.fraction, 0.0), 1.0)
     status = status_of(fraction)
     return replace(
@@ -129,8 +130,8 @@ def _place(check: Check, lab: Lab) -> tuple[str, str]:
     return module, name
 
 
-def _blank(check: Check, lab: Lab) -> Row:
-    return Row(
+def _blank(check: Check, lab: Lab) -> CheckRow:
+    return CheckRow(
         id=check.id,
         title=check.title,
         kind="code",
@@ -145,15 +146,15 @@ def _blank(check: Check, lab: Lab) -> Row:
     )
 
 
-def _absent(id: str, lab: Lab) -> Row:
+def _absent(id: str, lab: Lab) -> CheckRow:
     message = f"{lab.id}: lab.yaml lists the check {id!r}, but none is written"
-    return Row(id, id, "code", "error", 0.0, lab.spec.checks[id], message)
+    return CheckRow(id, id, "code", "error", 0.0, lab.spec.checks[id], message)
 
 
-def _our_fault(row: Row, half: str, error: Exception) -> Row:
+def _our_fault(row: CheckRow, half: str, error: Exception) -> CheckRow:
     message = f"the check itself failed, not your code ({half}: {type(error).__name__}: {error})"
     return replace(row, status="error", message=message, hint_id="")
 
 
-def _blocks(row: Row) -> bool:
+def _blocks(row: CheckRow) -> bool:
     return row.status in ("fail", "skip", "error")

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from torch import Tensor
 
 from dllab.grading.items import ItemSource
 from dllab.grading.plays import Played
 from dllab.grading.predictions import Prediction, scored_arms
-from dllab.grading.rows import Row, explain, status_of
+from dllab.grading.rows import explain, status_of
 from dllab.grading.rule import RULE, apply_rule, is_incredible
 from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
 from dllab.metrics import METRICS, Measured
+from dllab.result import CheckRow, Metric
 from dllab.rundir.run import RunFolder
 
 
@@ -21,8 +21,8 @@ from dllab.rundir.run import RunFolder
 class Scored:
     """Rows of the rubric, and `metrics[]` of the result."""
 
-    rows: list[Row]
-    metrics: list[dict[str, Any]]
+    rows: list[CheckRow]
+    metrics: list[Metric]
 
 
 def integrity_ids(lab: Lab) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def score_criteria(
             found = _played(criterion, played[criterion.id])
         else:
             found = _predicted(lab, criterion, predictions[criterion.arm], source)
-        if isinstance(found, Row):
+        if isinstance(found, CheckRow):
             scored.rows.append(found)
             continue
         row = _earned(criterion, found)
@@ -57,7 +57,7 @@ def score_criteria(
     return scored
 
 
-def _played(criterion: Criterion, played: Played) -> Measured | Row:
+def _played(criterion: Criterion, played: Played) -> Measured | CheckRow:
     """What was measured, or the row that says why nothing was."""
     if played.measured is not None:
         return played.measured
@@ -69,7 +69,7 @@ def _played(criterion: Criterion, played: Played) -> Measured | Row:
 
 def _predicted(
     lab: Lab, criterion: Criterion, prediction: Prediction, source: ItemSource
-) -> Measured | Row:
+) -> Measured | CheckRow:
     """The same for predictions."""
     if prediction.scores is None or prediction.leak:
         return _unscored(criterion, prediction, secret=source.kind == "hidden")
@@ -86,7 +86,7 @@ def _too_narrow(scores: Tensor, label: Tensor) -> str:
     return f"predict: expected a column for each of {classes} classes, got {scores.shape[1]}"
 
 
-def _earned(criterion: Criterion, measured: Measured) -> Row:
+def _earned(criterion: Criterion, measured: Measured) -> CheckRow:
     earned = apply_rule(measured, criterion)
     return replace(
         _blank(criterion),
@@ -96,7 +96,7 @@ def _earned(criterion: Criterion, measured: Measured) -> Row:
     )
 
 
-def _reviewed(row: Row, criterion: Criterion, measured: Measured) -> Row:
+def _reviewed(row: CheckRow, criterion: Criterion, measured: Measured) -> CheckRow:
     """A person looks at what is too good for items that nobody could have seen before."""
     if not is_incredible(measured, criterion):
         return row
@@ -111,15 +111,15 @@ def _had_more_data(run: RunFolder, arm: str) -> bool:
     return isinstance(data, dict) and data.get("size") == "full"
 
 
-def _unscored(criterion: Criterion, prediction: Prediction, *, secret: bool) -> Row:
+def _unscored(criterion: Criterion, prediction: Prediction, *, secret: bool) -> CheckRow:
     row = _blank(criterion)
     if prediction.failure:
         return replace(row, **explain(prediction.failure, prediction.log, secret=secret))
     return replace(row, message=prediction.absent or prediction.leak)
 
 
-def _integrity(arm: str, prediction: Prediction) -> Row:
-    row = Row(
+def _integrity(arm: str, prediction: Prediction) -> CheckRow:
+    row = CheckRow(
         id=f"independent-{arm}",
         title=f"Each item is scored alone ({arm})",
         kind="integrity",
@@ -136,8 +136,8 @@ def _integrity(arm: str, prediction: Prediction) -> Row:
     return row
 
 
-def _blank(criterion: Criterion) -> Row:
-    return Row(
+def _blank(criterion: Criterion) -> CheckRow:
+    return CheckRow(
         id=criterion.id,
         title=criterion.title,
         kind="metric",
@@ -149,19 +149,16 @@ def _blank(criterion: Criterion) -> Row:
     )
 
 
-def _metric(criterion: Criterion, measured: Measured, seed: int) -> dict[str, Any]:
-    """A row of the result's `metrics[]`; `name` is the criterion's id."""
-    return {
-        "name": criterion.id,
-        "value": measured.value,
-        "unit": measured.unit,
-        "direction": measured.direction,
-        "source": "measured",
-        "n": measured.n,
-        "ci95": list(measured.ci95),
-        "seeds": [seed],
-        "threshold": criterion.target,
-        "floor": criterion.floor,
-        "rule": RULE,
-        "claimed_value": None,
-    }
+def _metric(criterion: Criterion, measured: Measured, seed: int) -> Metric:
+    return Metric(
+        name=criterion.id,
+        value=measured.value,
+        unit=measured.unit,
+        direction=measured.direction,
+        n=measured.n,
+        ci95=(measured.ci95.low, measured.ci95.high),
+        seeds=(seed,),
+        threshold=criterion.target,
+        floor=criterion.floor,
+        rule=RULE,
+    )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -15,10 +15,11 @@ from dllab.grading.draws import Draws
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.plays import play_criteria
 from dllab.grading.predictions import Prediction, predict_arms, scored_arms
-from dllab.grading.result import Mode, Result, Terms, make_result
+from dllab.grading.result import Grading, make_result
 from dllab.grading.seeds import draw
 from dllab.lab.find import Lab, find_lab
 from dllab.report.findings import run_findings
+from dllab.result import CurveFinding, Mode, Result
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend, find_backend
 from dllab.sandbox.limits import Limits
@@ -51,15 +52,19 @@ def grade(
     lab = find_lab(root, run.read_config().get("lab", run.lab_id))
     items = source or PublicTest()
     graded = grade_run(lab, run, mode=mode, backend=find_backend(backend), source=items, seed=seed)
-    graded.result["submission"]["id"] = hashlib.sha256(run.code.read_bytes()).hexdigest()
-    graded.result["curve_findings"] = [
-        {"arm": arm, **asdict(finding)}
-        for arm, findings in run_findings(lab, run).items()
-        for finding in findings
-    ]
+    code = hashlib.sha256(run.code.read_bytes()).hexdigest()
+    result = replace(
+        graded.result,
+        submission=replace(graded.result.submission, id=code),
+        curve_findings=tuple(
+            CurveFinding(arm=arm, **asdict(finding))
+            for arm, findings in run_findings(lab, run).items()
+            for finding in findings
+        ),
+    )
     _keep_predictions(lab, run, graded.predictions, items)
-    write_json(run.result, graded.result)
-    return graded
+    write_json(run.result, result.plain())
+    return replace(graded, result=result)
 
 
 def grade_run(
@@ -90,10 +95,10 @@ def grade_run(
     # The sandbox is dead. Only now are labels opened.
     scored = score_criteria(lab, run, predictions, played, source, seed=drawn)
 
-    terms = Terms(mode, backend.name, source.kind, drawn, session.nonce)
+    how = Grading(mode, backend.name, source.kind, drawn, session.nonce)
     weighed = weigh(lab, run)
     measured = [*rows, *weighed, *withhold(scored.rows, weighed)]
-    return Graded(make_result(lab, run, measured, scored.metrics, terms), predictions)
+    return Graded(make_result(lab, run, measured, scored.metrics, how), predictions)
 
 
 def _require_whole(run: RunFolder) -> None:

@@ -17,10 +17,11 @@ from dllab import data
 from dllab.data import DataSet
 from dllab.data.kinds import kind_of
 from dllab.errors import LabError
-from dllab.grading.items import Arrays, EvaluatedOn
+from dllab.grading.items import Arrays
 from dllab.grading.leakage import Leakage, find_leakage
 from dllab.grading.predictions import scored_arms
 from dllab.lab.find import Lab
+from dllab.result import EvaluatedOn
 from dllab.rundir.run import read_json, write_json
 
 SCHEMA = "dllab.hidden/1"

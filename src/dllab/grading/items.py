@@ -1,13 +1,13 @@
 """Where scored items come from; inputs and labels are read apart, labels when all code is dead."""
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from dllab import data
+from dllab.result import EvaluatedOn
 
 Arrays = dict[str, Tensor]
-EvaluatedOn = Literal["hidden", "public-test"]
 
 
 class ItemSource(Protocol):

@@ -5,7 +5,8 @@ import shutil
 import sys
 import tempfile
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from dllab.errors import LabError, Ungradable, legible
 from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
-from dllab.grading.result import Mode, Result, Verdict
+from dllab.grading.result import without_grade
 from dllab.grading.signature import ensure_key, sign
 from dllab.lab.find import Lab, find_lab
+from dllab.result import Metric, Mode, Result, Verdict
 from dllab.sandbox.backends import Backend
 from dllab.submission.intake import Submission, read_manifest, take_in
-from dllab.version import __version__
 
 MOST_CLAIMED = 1e12
 
@@ -64,16 +65,16 @@ def grade_archive(archive: Path, terms: Terms) -> Result:
     """
     require_sound(terms)
     result = _verdict(archive, terms)
-    if result["verdict"] == "infra_error":
+    if result.verdict == "infra_error":
         result = _verdict(archive, terms)
-    result["submission"] |= {
-        "id": file_id(archive),
-        "learner": learner_of(archive),
-        "received_at": _received(archive),
-    }
-    result["grader"] |= {"hidden": hidden_id(terms.hidden), "retrained": terms.retrain}
-    result["graded_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    return sign(result)
+    submission = replace(
+        result.submission,
+        id=file_id(archive),
+        learner=learner_of(archive),
+        received_at=_received(archive),
+    )
+    grader = replace(result.grader, hidden=hidden_id(terms.hidden), retrained=terms.retrain)
+    return sign(replace(result, submission=submission, grader=grader))
 
 
 def file_id(archive: Path) -> str:
@@ -133,20 +134,21 @@ def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
         source=item_source(terms.hidden, lab),
         seed=terms.seed,
     )
-    result = graded.result
-    result["run"] = submission.manifest["run_id"]
-    result["impl"] = "mine"
     claimed = submission.manifest["claimed"]
-    for metric in result["metrics"]:
-        metric["claimed_value"] = _finite(claimed.get(metric["name"]))
-    return result
+    return replace(
+        graded.result,
+        run=submission.manifest["run_id"],
+        impl="mine",
+        metrics=tuple(_with_claim(metric, claimed) for metric in graded.result.metrics),
+    )
 
 
-def _finite(said: object) -> float | None:
-    """A number that any JSON reader takes."""
-    if isinstance(said, bool) or not isinstance(said, int | float):
-        return None
-    return float(said) if abs(said) < MOST_CLAIMED else None
+def _with_claim(metric: Metric, claimed: Mapping[str, Any]) -> Metric:
+    """The metric beside what the learner's machine said, if that is a number JSON can hold."""
+    said = claimed.get(metric.name)
+    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) < MOST_CLAIMED:
+        return metric
+    return replace(metric, claimed_value=float(said))
 
 
 def _lab_of(manifest: dict[str, Any], terms: Terms) -> Lab:
@@ -161,40 +163,19 @@ def _lab_of(manifest: dict[str, Any], terms: Terms) -> Lab:
 
 
 def _without_grade(verdict: Verdict, reason: str, lab: Lab | None, terms: Terms) -> Result:
-    """A result that says why there is no grade."""
-    return {
-        "schema": "dllab.result/1",
-        "submission": {
-            "lab": lab.id if lab else None,
-            "lab_version": lab.spec.version if lab else None,
-            "late_s": 0,
-        },
-        "grader": {"version": __version__, "device": None, "seeds": []},
-        "verdict": verdict,
-        "reason": legible(reason),
-        "passed": False,
-        "score": 0.0,
-        "max_score": 0.0,
-        "late_penalty": 0.0,
-        "mode": terms.mode,
-        "impl": "mine",
-        "run": None,
-        "backend": terms.backend.name,
-        "evaluated_on": "hidden" if terms.hidden else "public-test",
-        "checks": [],
-        "metrics": [],
-        "curve_findings": [],
-        "manifest_expected": [],
-        "manifest_completed": [],
-        "nonce": None,
-        "signature": None,
-    }
+    return without_grade(
+        verdict,
+        reason,
+        lab,
+        mode=terms.mode,
+        backend=terms.backend.name,
+        evaluated_on="hidden" if terms.hidden else "public-test",
+    )
 
 
-def _received(archive: Path) -> str | None:
+def _received(archive: Path) -> datetime | None:
     """When the archive was last written; None when it cannot be seen."""
     try:
-        moment = datetime.fromtimestamp(archive.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(int(archive.stat().st_mtime), UTC)
     except OSError:
         return None
-    return moment.isoformat(timespec="seconds")

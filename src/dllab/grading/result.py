@@ -1,31 +1,36 @@
-"""From rows to a verdict: the result of a grading, dllab.result/1. Silence is never a pass."""
+"""From rows to a verdict: the one place that makes a result. Silence is never a pass."""
 
 import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
 
+from dllab.errors import legible
 from dllab.grading.budget import resource_ids
 from dllab.grading.criteria import integrity_ids
-from dllab.grading.items import EvaluatedOn
-from dllab.grading.rows import Row, any_of
+from dllab.grading.rows import any_of
 from dllab.lab.find import Lab
+from dllab.result import (
+    CheckRow,
+    EvaluatedOn,
+    Grader,
+    Metric,
+    Mode,
+    Result,
+    Submission,
+    Verdict,
+)
 from dllab.rundir.run import RunFolder
 from dllab.version import __version__
-
-Mode = Literal["practice", "official"]
-Verdict = Literal["graded", "ungradable", "infra_error", "needs_review"]
-Result = dict[str, Any]
-Metric = dict[str, Any]
 
 EXIT_CODES = {"ungradable": 3, "infra_error": 4, "needs_review": 5}
 
 
 @dataclass(frozen=True)
-class Terms:
-    """Under which terms a run was graded."""
+class Grading:
+    """How a run was graded."""
 
     mode: Mode
     backend: str
@@ -41,51 +46,62 @@ def expected_ids(lab: Lab, mode: Mode) -> tuple[str, ...]:
 
 
 def make_result(
-    lab: Lab, run: RunFolder, rows: Sequence[Row], metrics: Sequence[Metric], terms: Terms
+    lab: Lab, run: RunFolder, rows: Sequence[CheckRow], metrics: Sequence[Metric], how: Grading
 ) -> Result:
     """Count, judge, and write down. `passed` asks for a graded verdict, every required check and
     `pass_score` of the points.
     """
-    expected = expected_ids(lab, terms.mode)
-    completed = [row.id for row in rows if row.status != "error"]
+    expected = expected_ids(lab, how.mode)
     verdict, reason = decide(rows, expected)
     score = math.fsum(row.points for row in rows)
     max_score = math.fsum(row.max_points for row in rows)
     enough = score >= lab.spec.pass_score * max_score - 1e-9
     whole = all(row.status == "pass" for row in rows if row.required)
-    return {
-        "schema": "dllab.result/1",
-        "submission": {
-            "id": None,
-            "lab": lab.id,
-            "lab_version": lab.spec.version,
-            "learner": None,
-            "received_at": None,
-            "late_s": 0,
-        },
-        "grader": {"version": __version__, "device": device_name(), "seeds": [terms.seed]},
-        "verdict": verdict,
-        "reason": reason,
-        "passed": verdict == "graded" and enough and whole,
-        "score": round(score, 6),
-        "max_score": round(max_score, 6),
-        "late_penalty": 0.0,
-        "mode": terms.mode,
-        "impl": run.read_config().get("impl", "mine"),
-        "run": run.id,
-        "backend": terms.backend,
-        "evaluated_on": terms.evaluated_on,
-        "checks": [row.plain() for row in rows],
-        "metrics": list(metrics),
-        "curve_findings": [],
-        "manifest_expected": list(expected),
-        "manifest_completed": completed,
-        "nonce": terms.nonce,
-        "signature": None,
-    }
+    return Result(
+        submission=Submission(lab.id, lab.spec.version),
+        grader=Grader(__version__, device_name(), (how.seed,)),
+        verdict=verdict,
+        reason=reason,
+        passed=verdict == "graded" and enough and whole,
+        score=round(score, 6),
+        max_score=round(max_score, 6),
+        mode=how.mode,
+        impl="reference" if run.read_config().get("impl") == "reference" else "mine",
+        run=run.id,
+        backend=how.backend,
+        evaluated_on=how.evaluated_on,
+        graded_at=_now(),
+        checks=tuple(rows),
+        metrics=tuple(metrics),
+        manifest_expected=expected,
+        manifest_completed=tuple(row.id for row in rows if row.status != "error"),
+        nonce=how.nonce,
+    )
 
 
-def decide(rows: Sequence[Row], expected: Sequence[str]) -> tuple[Verdict, str]:
+def without_grade(
+    verdict: Verdict,
+    reason: str,
+    lab: Lab | None,
+    *,
+    mode: Mode,
+    backend: str,
+    evaluated_on: EvaluatedOn,
+) -> Result:
+    """A result that says why there is no grade."""
+    return Result(
+        submission=Submission(lab.id, lab.spec.version) if lab else Submission(None),
+        grader=Grader(__version__),
+        verdict=verdict,
+        reason=legible(reason),
+        mode=mode,
+        backend=backend,
+        evaluated_on=evaluated_on,
+        graded_at=_now(),
+    )
+
+
+def decide(rows: Sequence[CheckRow], expected: Sequence[str]) -> tuple[Verdict, str]:
     """The verdict, and for any but `graded` its reason.
 
     Our own faults come first: nobody is charged for them. Code that hung or used too much cannot
@@ -106,7 +122,7 @@ def decide(rows: Sequence[Row], expected: Sequence[str]) -> tuple[Verdict, str]:
 
 def exit_code(result: Result) -> int:
     """0 passed, 1 graded but not passed, 3 ungradable, 4 our fault, 5 needs review."""
-    return EXIT_CODES.get(result["verdict"], 0 if result["passed"] else 1)
+    return EXIT_CODES.get(result.verdict, 0 if result.passed else 1)
 
 
 def device_name() -> str:
@@ -117,3 +133,7 @@ def device_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

@@ -3,10 +3,13 @@
 import json
 import os
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dllab.errors import LabError, require
+from dllab.result import Result
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,13 +22,12 @@ def key_path() -> Path:
     return Path(named or f"{config}/dllab/grader.pem").expanduser()
 
 
-def sign(result: dict[str, Any]) -> dict[str, Any]:
+def sign(result: Result) -> Result:
     """The result with its signature, base16. A key is made on first use, readable by nobody else.
 
     The public half lies beside it as `grader.pub`: that is what to hand to learners.
     """
-    unsigned = {name: value for name, value in result.items() if name != "signature"}
-    return {**unsigned, "signature": _private_key().sign(canonical(unsigned)).hex()}
+    return replace(result, signature=_private_key().sign(_signed(result.plain())).hex())
 
 
 def ensure_key() -> Path:
@@ -37,8 +39,8 @@ def ensure_key() -> Path:
     return key_path().with_suffix(".pub")
 
 
-def verify(result: dict[str, Any], public_key: Path) -> bool:
-    """Whether the signature fits the result and the key.
+def verify(result: Mapping[str, Any], public_key: Path) -> bool:
+    """Whether the signature fits the content of a result.json, as it stands there, and the key.
 
     Raises LabError when the key file cannot be read, or the result carries no signature.
     """
@@ -56,17 +58,20 @@ def verify(result: dict[str, Any], public_key: Path) -> bool:
     signature = result.get("signature")
     if not isinstance(signature, str):
         raise LabError("this result is not signed", "only official grades carry a signature")
-    unsigned = {name: value for name, value in result.items() if name != "signature"}
     try:
-        key.verify(bytes.fromhex(signature), canonical(unsigned))
+        key.verify(bytes.fromhex(signature), _signed(result))
     except (InvalidSignature, ValueError):
         return False
     return True
 
 
-def canonical(value: dict[str, Any]) -> bytes:
+def canonical(value: Mapping[str, Any]) -> bytes:
     """Sorted keys, no spaces: the same bytes for the same content."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _signed(result: Mapping[str, Any]) -> bytes:
+    return canonical({name: value for name, value in result.items() if name != "signature"})
 
 
 def _private_key() -> "Ed25519PrivateKey":

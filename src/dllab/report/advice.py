@@ -7,7 +7,8 @@ from typing import Any
 from dllab.lab.find import Lab, finished_labs
 from dllab.report.curve_rules import Finding
 from dllab.report.findings import run_findings
-from dllab.report.rubric import Result, Rubric, find_metric, number, read_rubric
+from dllab.report.rubric import Rubric, number, read_rubric
+from dllab.result import Result
 from dllab.rundir.run import RunFolder
 
 AT_MOST = 4
@@ -91,15 +92,15 @@ def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterato
     if not rubric.passed:
         return
     yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
-    for criterion in lab.spec.criteria.values():
-        metric = find_metric(result, criterion)
+    for id, criterion in lab.spec.criteria.items():
+        metric = result.metric(id)
         if metric is None or criterion.strong is None:
             continue
-        gap = (criterion.strong - float(metric["value"])) * (criterion.target - criterion.floor)
+        gap = (criterion.strong - metric.value) * (criterion.target - criterion.floor)
         if gap > 0:
             yield Step(
                 f"Reach the strong level of {criterion.title}: {criterion.strong:g}; this run has "
-                f"{number(float(metric['value']))}.",
+                f"{number(metric.value)}.",
                 f"dllab show {lab.number}",
             )
     after = [other for other in finished_labs(lab.root) if other.number > lab.number]

@@ -6,8 +6,9 @@ template's escaping; hidden checks and what learner code said are shown, so neit
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from dllab.report.rubric import number, points
+from dllab.result import Result, Verdict
 from dllab.rundir.run import write_text
 
 _HERE = Path(__file__).parent
 BARS = 10
-VERDICTS = ("graded", "needs_review", "ungradable", "infra_error")
+VERDICTS: tuple[Verdict, ...] = ("graded", "needs_review", "ungradable", "infra_error")
 
 
 @dataclass(frozen=True)
@@ -32,30 +34,43 @@ class Bar:
     height: float
 
 
-def write_summary(out: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write `out/summary.html` about the rows of a batch's grades.csv; its path.
+@dataclass(frozen=True)
+class BatchRow:
+    """A line of grades.csv. `id` is the submission's, `result` a path within the batch's folder."""
 
-    A row holds `archive, learner, lab, verdict, passed, score, max_score, reason, id, result`.
-    """
-    counts = Counter(row["verdict"] for row in rows)
-    copies = Counter(row["id"] for row in rows if row["id"])
-    graded = [row for row in rows if row["verdict"] == "graded"]
+    archive: str
+    learner: str
+    lab: str
+    verdict: Verdict
+    passed: bool
+    score: float
+    max_score: float
+    reason: str
+    id: str
+    result: str
+
+
+def write_summary(out: Path, rows: Sequence[BatchRow]) -> Path:
+    """Write `out/summary.html` about a batch; its path."""
+    counts = Counter(row.verdict for row in rows)
+    copies = Counter(row.id for row in rows if row.id)
+    graded = [row for row in rows if row.verdict == "graded"]
     page = _render(
         "batch.html.j2",
         rows=sorted(rows, key=_first_what_needs_a_look),
         verdicts=[(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
-        passed=sum(bool(row["passed"]) for row in rows),
-        labs=sorted({row["lab"] for row in rows if row["lab"]}),
-        bars=histogram([row["score"] / row["max_score"] for row in graded if row["max_score"]]),
+        passed=sum(row.passed for row in rows),
+        labs=sorted({row.lab for row in rows if row.lab}),
+        bars=histogram([row.score / row.max_score for row in graded if row.max_score]),
         copies={id for id, count in copies.items() if count > 1},
     )
     write_text(out / "summary.html", page)
     return out / "summary.html"
 
 
-def write_evidence(page: Path, result: Mapping[str, Any]) -> Path:
+def write_evidence(page: Path, result: Result) -> Path:
     """Write one result as a page with all that was measured, claimed, said and logged; its path."""
-    write_text(page, _render("evidence.html.j2", result=result, checks=result["checks"]))
+    write_text(page, _render("evidence.html.j2", result=result))
     return page
 
 
@@ -67,18 +82,22 @@ def histogram(shares: Sequence[float]) -> list[Bar]:
     return [Bar(i * step, (i + 1) * step, counts[i], counts[i] / most) for i in range(BARS)]
 
 
-def _first_what_needs_a_look(row: Mapping[str, Any]) -> tuple[int, str]:
+def _first_what_needs_a_look(row: BatchRow) -> tuple[int, str]:
     looks = ("infra_error", "needs_review", "ungradable", "graded")
-    return looks.index(row["verdict"]), str(row["learner"]).casefold()
+    return looks.index(row.verdict), row.learner.casefold()
 
 
 def _render(template: str, **content: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "points": points, "pretty": _pretty}
+    environment.filters.update(number=number, points=points, pretty=_pretty, time=_time)
     css = Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
     return environment.get_template(template).render(css=css, **content)
+
+
+def _time(moment: datetime | None) -> str:
+    return "at an unknown time" if moment is None else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 
 def _pretty(value: Any) -> str:

@@ -73,7 +73,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
         "run": run,
         "card": card,
         "impl": rubric.impl if rubric else card.get("impl", ""),
-        "result": result or {},
+        "result": result,
         "rubric": rubric,
         "when": _when(card),
         "overrides": config.get("overrides") or [],

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from dllab.lab.find import Lab
 from dllab.lab.spec import Calibration, Criterion
-from dllab.report.rubric import Result, find_metric, number
+from dllab.report.rubric import number
+from dllab.result import Metric, Result
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,31 @@ def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[St
     """A strip for each criterion that was measured."""
     standings = []
     for id, criterion in lab.spec.criteria.items():
-        metric = find_metric(result, criterion)
-        if metric and metric.get("value") is not None:
+        metric = result.metric(id)
+        if metric:
             record = lab.spec.calibration.get(id, Calibration())
-            standings.append(_standing(criterion, metric, record, previous))
+            before = previous.metric(id) if previous else None
+            value = before.value if before else None
+            standings.append(_standing(criterion, metric, record, value))
     return standings
 
 
 def _standing(
-    criterion: Criterion, metric: dict[str, Any], calibration: Calibration, previous: Result | None
+    criterion: Criterion,
+    metric: Metric,
+    calibration: Calibration,
+    before: float | None,
 ) -> Standing:
-    value = float(metric["value"])
-    before = _before(criterion, previous)
-    values = list(calibration.values)
-    target = float(metric.get("threshold") or criterion.target)
-    named = [("reference", f"reference, seed {i}", v) for i, v in enumerate(values)]
+    value, interval = metric.value, metric.ci95
+    target = criterion.target if metric.threshold is None else metric.threshold
+    named = [("reference", f"reference, seed {i}", v) for i, v in enumerate(calibration.values)]
     named.append(("target", "asked", target))
     if criterion.strong is not None:
         named.append(("strong", "strong", criterion.strong))
     if before is not None:
         named.append(("previous", "the run before", before))
     named.append(("value", "this run", value))
-    interval = tuple(float(v) for v in metric.get("ci95") or ())
-    scale = _Scale([v for _, _, v in named] + list(interval))
+    scale = _Scale([v for _, _, v in named] + list(interval or ()))
     return Standing(
         title=criterion.title,
         metric=criterion.metric,
@@ -82,11 +84,6 @@ class _Scale:
 
     def place(self, value: float) -> float:
         return round(100 * (value - self._low) / self._span, 2)
-
-
-def _before(criterion: Criterion, previous: Result | None) -> float | None:
-    metric = find_metric(previous, criterion) if previous else None
-    return float(metric["value"]) if metric and metric.get("value") is not None else None
 
 
 def _reference(calibration: Calibration) -> str:

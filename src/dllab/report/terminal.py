@@ -14,7 +14,8 @@ from rich.text import Text
 
 from dllab.lab.find import Lab
 from dllab.report.advice import Step
-from dllab.report.rubric import Result, Row, Rubric, points, read_rubric
+from dllab.report.rubric import Rubric, RubricRow, points, read_rubric
+from dllab.result import Result
 
 # status → (mark, what stands in for it without Unicode, style)
 _MARKS = {
@@ -102,7 +103,7 @@ def _table(rubric: Rubric, lab: Lab, console: Console) -> Table:
     return table
 
 
-def _print_open(row: Row, console: Console) -> None:
+def _print_open(row: RubricRow, console: Console) -> None:
     console.print(_mark(row.status, console), _safe(row.title, console), style="bold")
     for text in (row.message, row.sentence if not row.message else ""):
         if text:

@@ -93,10 +93,9 @@ def _outcome(a: RunFolder, b: RunFolder) -> Iterator[Outcome]:
 
 def outcome_numbers(run: RunFolder) -> dict[str, float | None]:
     """Score, every metric by name, and what the run cost."""
-    result, cost = run.read_result() or {}, run.read_card().get("cost", {})
+    result, cost = run.read_result(), run.read_card().get("cost", {})
     numbers: dict[str, float | None] = {}
     if result:
-        numbers["score"] = result.get("score")
-    numbers |= {str(m.get("name")): m.get("value") for m in result.get("metrics", [])}
+        numbers = {"score": result.score, **{m.name: m.value for m in result.metrics}}
     costs = {"seconds": "wall_s", "CPU seconds": "cpu_s", "peak MB": "peak_memory_mb"}
     return numbers | {name: cost[key] for name, key in costs.items() if key in cost}

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dllab.result import glance
 from dllab.rundir.run import RunFolder
 
 
@@ -58,33 +59,39 @@ def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
 
 
 def _row(folder: str, lab: str) -> RunRow:
-    card, result = _read(f"{folder}/run.json"), _read(f"{folder}/result.json")
-    metric: dict[str, Any] = next(iter(result.get("metrics") or ()), {})
-    graded = "graded" if result.get("verdict") == "graded" else result.get("verdict")
+    card, result = _read_card(f"{folder}/run.json"), glance(_read(f"{folder}/result.json"))
+    metric = next(iter(result.metrics), None)
     name = os.path.basename(folder)  # noqa: PTH119 - ten thousand Path objects cost a second
     return RunRow(
         id=name,
         lab=lab,
         path=folder,
         when=_when(name),
-        impl=str(result.get("impl") or card.get("impl") or ""),
-        status=str(graded or card.get("status") or "interrupted"),
-        score=result.get("score"),
-        max_score=result.get("max_score"),
-        passed=result.get("passed"),
-        metric=str(metric.get("name", "")),
-        value=metric.get("value"),
+        impl=result.impl or str(card.get("impl") or ""),
+        status=result.verdict or str(card.get("status") or "interrupted"),
+        score=result.score,
+        max_score=result.max_score,
+        passed=result.passed,
+        metric=metric.name if metric else "",
+        value=metric.value if metric else None,
         seconds=(card.get("cost") or {}).get("wall_s"),
     )
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read_card(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - see _row
-            value = json.loads(file.read())
-    except (OSError, ValueError):
+        value = json.loads(_read(path))
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - see _row
+            return file.read()
+    except OSError:
+        return b""
 
 
 def _when(run_id: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from dllab.errors import LabError
 from dllab.lab.checked import load_yaml
 from dllab.lab.find import find_lab
+from dllab.result import Result, read_result
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,9 @@ class RunFolder:
         """The run card; empty when the run was killed before it wrote one."""
         return read_json(self.card) if self.card.is_file() else {}
 
-    def read_result(self) -> dict[str, Any] | None:
+    def read_result(self) -> Result | None:
         """The grade, or None while there is none."""
-        return read_json(self.result) if self.result.is_file() else None
+        return read_result(self.result) if self.result.is_file() else None
 
     def read_config(self) -> dict[str, Any]:
         """config.yaml as plain data."""

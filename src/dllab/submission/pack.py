@@ -85,7 +85,7 @@ def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
 
 
 def _manifest(lab: Lab, run: RunFolder, files: Mapping[str, bytes]) -> bytes:
-    result = run.read_result() or {}
+    result = run.read_result()
     return _json(
         {
             "schema": SCHEMA,
@@ -97,7 +97,7 @@ def _manifest(lab: Lab, run: RunFolder, files: Mapping[str, bytes]) -> bytes:
                 for name, data in files.items()
             },
             "arms": [arm.name for arm in run.arms()],
-            "claimed": {m["name"]: m["value"] for m in result.get("metrics", [])},
+            "claimed": {m.name: m.value for m in result.metrics} if result else {},
         }
     )
 

@@ -12,9 +12,9 @@ from dllab.checks import Check
 from dllab.errors import LabError, LearnerError
 from dllab.grading.code_checks import check_one, load_checks
 from dllab.grading.draws import Draws
-from dllab.grading.rows import Row
 from dllab.grading.watch.affected import Unit, affected
 from dllab.lab.find import Lab
+from dllab.result import CheckRow
 from dllab.sandbox.backends import Backend
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session, open_session
@@ -31,7 +31,7 @@ class Running:
 class Found:
     """A check has its row; `printed` is what learner code wrote meanwhile."""
 
-    row: Row
+    row: CheckRow
     printed: str = ""
 
 
@@ -68,7 +68,7 @@ class Rounds:
         self._units: Mapping[str, Unit] = {}
         self._round: _Round | None = None
 
-    def begin(self, version: Mapping[str, Unit], rows: Mapping[str, Row]) -> None:
+    def begin(self, version: Mapping[str, Unit], rows: Mapping[str, CheckRow]) -> None:
         """Run what `version` of lab.py may have changed, and every check that has not passed."""
         self.stop()
         self._stale |= affected(self._units, version, self.checks)
@@ -106,7 +106,7 @@ class _Round(threading.Thread):
         lab: Lab,
         backend: Backend,
         checks: Iterable[Check],
-        rows: Mapping[str, Row],
+        rows: Mapping[str, CheckRow],
         report: Callable[[Event], None],
     ) -> None:
         super().__init__(name="dllab watch", daemon=True)

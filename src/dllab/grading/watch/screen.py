@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dllab.grading.rows import Row
 from dllab.grading.watch.state import State, blocked_by
 from dllab.lab.todo import PREFIX
+from dllab.result import CheckRow
 
 # mark → (symbol, what stands in for it without Unicode, style)
 _MARKS = {
@@ -137,7 +137,7 @@ def _broken(state: State) -> Iterator[RenderableType]:
     yield Text("  The checks wait until this is mended.", style="dim")
 
 
-def _focus(state: State, row: Row, console: Console) -> Iterator[RenderableType]:
+def _focus(state: State, row: CheckRow, console: Console) -> Iterator[RenderableType]:
     yield Text()
     yield _mark(state.mark(row.id), console).append(f" {row.title}", style="bold")
     yield _inset(Text(row.sentence, style="dim"))

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from dllab.checklist.hints import Hint, read_hint
 from dllab.checks import Check
 from dllab.errors import LabError, LearnerError
-from dllab.grading.rows import Row
 from dllab.lab.find import Lab
 from dllab.lab.todo import NOT_DONE, Todo, open_todos
+from dllab.result import CheckRow
 
 # `todo` fails at a TODO that is still open; `wait` has not run yet.
 Mark = Literal["pass", "partial", "fail", "skip", "error", "todo", "wait"]
@@ -28,7 +28,7 @@ class State:
 
     lab: Lab
     checks: tuple[Check, ...] = ()
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, CheckRow] = field(default_factory=dict)
     printed: dict[str, str] = field(default_factory=dict)
     todos: list[Todo] = field(default_factory=list)
     broken: LearnerError | None = None
@@ -56,7 +56,7 @@ class State:
         return [id for id, row in self.rows.items() if row.status not in ("pass", "skip")]
 
     @property
-    def focus(self) -> Row | None:
+    def focus(self) -> CheckRow | None:
         """The row shown in full: the chosen one while it is open, else the first that is."""
         ids = self.open_ids
         shown = self.chosen if self.chosen in ids else next(iter(ids), "")
@@ -86,7 +86,7 @@ class State:
         except ValueError as error:  # bytes that are no UTF-8
             self.broken = LearnerError(f"{self.lab.code} cannot be read: {error}", "")
 
-    def take(self, row: Row, printed: str) -> None:
+    def take(self, row: CheckRow, printed: str) -> None:
         """Keep what a check found. One that was green until this save draws the focus."""
         before = self.rows.get(row.id)
         self.rows[row.id], self.printed[row.id] = row, printed
@@ -120,7 +120,7 @@ class State:
         self.choose()
 
 
-def blocked_by(row: Row) -> str:
+def blocked_by(row: CheckRow) -> str:
     """The task whose open TODO a row ran into, or the empty string."""
     task, colon, _ = row.message.removeprefix(NOT_DONE).partition(":")
     return task if colon and row.message.startswith(NOT_DONE) else ""
