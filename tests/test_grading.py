@@ -49,7 +49,7 @@ def test_honest_work_passes_with_everything_on_record(desk):
     assert exit_code(result) == 0
     assert read_result(run.result) == result
     metric = result.metrics[0]
-    assert (metric["name"], metric["value"], metric["n"]) == ("accuracy", 1.0, 300)
+    assert (metric.name, metric.value, metric.n) == ("accuracy", 1.0, 300)
     kept = load_file(run.arm("main").test_predictions)
     assert torch.equal(kept["scores"], graded.predictions["main"].scores)
     assert torch.equal(kept["scores"].argmax(1), kept["label"])
@@ -60,10 +60,10 @@ def test_honest_work_passes_with_everything_on_record(desk):
 def test_a_wrong_function_fails_its_check_and_skips_what_builds_on_it(desk):
     result = desk.grade(desk.make_run(LAB.replace(DOUBLE, "return 3 * x"))).result
     rows = rows_of(result)
-    assert rows["double"]["status"] == "fail"
-    assert "expected double(x) to be" in rows["double"]["message"]
-    assert rows["double"]["hint_id"] == "double"
-    assert (rows["twice"]["status"], rows["twice"]["message"]) == ("skip", "needs Doubling first")
+    assert rows["double"].status == "fail"
+    assert "expected double(x) to be" in rows["double"].message
+    assert rows["double"].hint_id == "double"
+    assert (rows["twice"].status, rows["twice"].message) == ("skip", "needs Doubling first")
     assert (result.verdict, result.passed, result.score) == ("graded", False, 10)
     assert exit_code(result) == 1
 
@@ -129,8 +129,8 @@ SUM = "total = batch['series'].sum((1, 2))"
 def test_predictions_that_cannot_be_scored_earn_nothing(desk, lines, words):
     result = desk.grade(desk.make_run(predict_as(lines))).result
     row = rows_of(result)["accuracy"]
-    assert (row["status"], row["points"]) == ("fail", 0)
-    assert words in row["message"]
+    assert (row.status, row.points) == ("fail", 0)
+    assert words in row.message
     assert (result.verdict, result.passed, result.score) == ("graded", False, 5)
     assert result.metrics == []
 
@@ -151,10 +151,10 @@ def test_predictions_that_cannot_be_scored_earn_nothing(desk, lines, words):
 def test_scores_that_depend_on_neighbours_are_no_evidence(desk, lines):
     result = desk.grade(desk.make_run(predict_as(lines))).result
     rows = rows_of(result)
-    assert rows["independent-main"]["status"] == "fail"
-    assert rows["independent-main"]["kind"] == "integrity"
-    assert "scores of an item change with its neighbours" in rows["accuracy"]["message"]
-    assert rows["accuracy"]["points"] == 0
+    assert rows["independent-main"].status == "fail"
+    assert rows["independent-main"].kind == "integrity"
+    assert "scores of an item change with its neighbours" in rows["accuracy"].message
+    assert rows["accuracy"].points == 0
     assert not result.passed
 
 
@@ -162,7 +162,7 @@ def test_scores_that_depend_on_neighbours_are_no_evidence(desk, lines):
 def test_weights_load_strictly(desk):
     weights = {**WEIGHTS, "extra": torch.ones(1), "scale": torch.ones(2)}
     del weights["norm.running_var"]
-    message = rows_of(desk.grade(desk.make_run(weights=weights)).result)["accuracy"]["message"]
+    message = rows_of(desk.grade(desk.make_run(weights=weights)).result)["accuracy"].message
     assert "norm.running_var is missing" in message
     assert "extra is not part of the model" in message
     assert "scale has shape [2], the model wants []" in message
@@ -172,9 +172,9 @@ def test_weights_load_strictly(desk):
 def test_damaged_and_absent_weights_are_said_so(desk):
     run = desk.make_run()
     run.arm("main").weights.write_bytes(b"\x80\x04K*.")
-    assert "damaged" in rows_of(desk.grade(run).result)["accuracy"]["message"]
+    assert "damaged" in rows_of(desk.grade(run).result)["accuracy"].message
     run.arm("main").weights.unlink()
-    assert "was not trained" in rows_of(desk.grade(run).result)["accuracy"]["message"]
+    assert "was not trained" in rows_of(desk.grade(run).result)["accuracy"].message
 
 
 def test_code_that_hangs_is_ungradable_and_says_so(desk):

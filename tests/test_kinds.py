@@ -83,7 +83,7 @@ def graded(lab: Lab, run: RunFolder, wall: Backend) -> dict[str, Any]:
 
 
 def row_of(lab: Lab, run: RunFolder, wall: Backend, id: str = "rest") -> dict[str, Any]:
-    [row] = [row for row in graded(lab, run, wall)["checks"] if row["id"] == id]
+    [row] = [row for row in graded(lab, run, wall).checks if row.id == id]
     return row
 
 
@@ -92,12 +92,12 @@ def test_the_scorer_plays_with_the_weights_handed_in(root: Path, warm: Backend) 
     result = graded(lab, run, warm)
     assert (result.verdict, result.score) == ("graded", 100)
     [metric] = result.metrics
-    assert (metric["name"], metric["n"], metric["direction"]) == ("rest", 500, "max")
-    assert 0.87 < metric["value"] <= metric["ci95"][1]
+    assert (metric.name, metric.n, metric.direction) == ("rest", 500, "max")
+    assert 0.87 < metric.value <= metric.ci95[1]
     save_file({"policy.weight": torch.tensor([[1.0, 1.5]])}, run.arm("main").weights)
     row = row_of(lab, run, warm)
-    assert (row["status"], row["points"]) == ("fail", 0)
-    assert "expected ≥ 0.87, got -" in row["message"]
+    assert (row.status, row.points) == ("fail", 0)
+    assert "expected ≥ 0.87, got -" in row.message
 
 
 @pytest.mark.parametrize(
@@ -117,15 +117,15 @@ def test_a_model_that_cannot_be_played_is_told_why(
     begin = "        # BEGIN SOLUTION act"
     edited(run.code, begin, f"        if len(observations) == 500:\n            {answer}\n{begin}")
     row = row_of(lab, run, warm)
-    assert row["status"] == "fail"
-    assert said in row["message"]
+    assert row.status == "fail"
+    assert said in row.message
 
 
 def test_weights_that_do_not_fit_or_are_not_there_are_told(root: Path, warm: Backend) -> None:
     lab, run = trained(root, "generative", {"shift": torch.zeros(1)})
-    assert "critic.weight is missing" in row_of(lab, run, warm, "distance")["message"]
+    assert "critic.weight is missing" in row_of(lab, run, warm, "distance").message
     run.arm("main").weights.unlink()
-    assert "was not trained" in row_of(lab, run, warm, "distance")["message"]
+    assert "was not trained" in row_of(lab, run, warm, "distance").message
 
 
 @pytest.mark.parametrize(

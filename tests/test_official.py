@@ -190,7 +190,7 @@ def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:
     about = stage.hidden / "hidden.json"
     about.write_text(about.read_text() + "\n")
     (second,) = grade_folder([archive], terms, out)
-    assert first["nonce"] != second["nonce"]
+    assert first.nonce != second.nonce
 
 
 def test_a_second_archive_does_not_replace_the_first(stage: Stage, warm: Backend) -> None:

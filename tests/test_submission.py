@@ -8,6 +8,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from official_lab import declared, unzipped, zipped
 from dllab.cli import main
 from dllab.errors import LabError, Ungradable
 from dllab.lab.find import Lab, find_lab
+from dllab.result import Metric, Result, Submission
 from dllab.rundir.run import RunFolder, write_json
 from dllab.submission.intake import take_in
 from dllab.submission.layout import MAX_FILES
@@ -42,7 +44,9 @@ def run(desk: Desk) -> RunFolder:
     made = desk.make_run()
     made.arm("main").curve.write_text(CURVE)
     write_json(made.card, {"impl": "mine", "status": "finished", "versions": {"torch": "2.13.0"}})
-    write_json(made.result, {"metrics": [{"name": "accuracy", "value": 0.875}]})
+    claim = Metric("accuracy", 0.875)
+    grade = Result(submission=Submission(desk.lab.id), verdict="graded", metrics=(claim,))
+    write_json(made.result, grade.plain())
     return made
 
 
@@ -58,8 +62,8 @@ def test_the_same_run_gives_the_same_bytes(desk: Desk, run: RunFolder, archive: 
 def test_what_was_packed_is_what_is_taken_in(desk: Desk, run: RunFolder, archive: Path) -> None:
     taken = take_in(archive, desk.lab, desk.root / "in")
     assert taken.id == hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert taken.manifest["claimed"] == {"accuracy": 0.875}
-    assert taken.manifest["run_id"] == run.id
+    assert taken.manifest.claimed == {"accuracy": 0.875}
+    assert taken.manifest.run_id == run.id
     assert taken.run.code.read_bytes() == run.code.read_bytes()
     assert taken.run.arm("main").weights.read_bytes() == run.arm("main").weights.read_bytes()
     assert [point["train/loss"] for point in taken.run.arm("main").read_curve()] == [2.5, 1.25]
@@ -75,13 +79,13 @@ def test_submit_by_command_line(desk: Desk, run: RunFolder, capsys: pytest.Captu
 def test_a_failed_experiment_is_not_handed_in_without_a_word(
     desk: Desk, run: RunFolder, capsys: pytest.CaptureFixture
 ) -> None:
-    graded = {"metrics": [], "impl": "mine", "verdict": "graded"}
+    graded = Result(submission=Submission(desk.lab.id), verdict="graded")
     passed = RunFolder(run.path.with_name("20261101T000000Z-bbbbbb"))
-    write_json(run.result, {**graded, "passed": True})
+    write_json(run.result, replace(graded, passed=True).plain())
     assert main(["submit", run.id]) == 0
     assert capsys.readouterr().err == ""
     shutil.copytree(run.path, passed.path)
-    write_json(run.result, {**graded, "passed": False})
+    write_json(run.result, graded.plain())
     assert main(["submit", run.id]) == 0
     told = capsys.readouterr().err
     assert "has not passed" in told

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from dllab.errors import LabError
 
@@ -26,7 +26,7 @@ Impl = Literal["mine", "reference"]
 EvaluatedOn = Literal["hidden", "public-test"]
 Direction = Literal["max", "min"]
 
-SCHEMA = "dllab.result/1"
+SCHEMA: Final = "dllab.result/1"
 
 
 class _Part:
@@ -132,7 +132,7 @@ class CurveFinding(_Part):
 class Result(_Part):
     """One grading of one submission, or of a run of one's own."""
 
-    schema: Literal["dllab.result/1"] = "dllab.result/1"
+    schema: Literal["dllab.result/1"] = SCHEMA
     submission: Submission
     grader: Grader = field(default_factory=Grader)
     verdict: Verdict

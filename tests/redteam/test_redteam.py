@@ -209,7 +209,7 @@ def test_honest_work_is_never_flagged(stage: Stage, warm: Any, options: dict[str
 def test_a_miss_by_bad_luck_is_a_miss(stage: Stage, warm: Any) -> None:
     """The control above really lies below its target of 0.9."""
     archive = stage.submit("x", UNLUCKY.replace("@WRONG@", "0.135"))
-    value = grade(stage, archive, warm)["metrics"][0]["value"]
+    value = grade(stage, archive, warm).metrics[0].value
     assert 0.88 <= value < 0.9
 
 

@@ -6,10 +6,13 @@ A folder holds `hidden.json` and for each data set `SET/inputs.safetensors` and,
 
 import hashlib
 import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,10 +25,34 @@ from dllab.grading.leakage import Leakage, find_leakage
 from dllab.grading.predictions import scored_arms
 from dllab.lab.find import Lab
 from dllab.result import EvaluatedOn
-from dllab.rundir.run import read_json, write_json
+from dllab.rundir.run import write_json
 
-SCHEMA = "dllab.hidden/1"
+SCHEMA: Final = "dllab.hidden/1"
 SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class HiddenFiles:
+    """The two files of a data set, which are read apart."""
+
+    inputs_sha256: str
+    labels_sha256: str
+    size: int = 0
+    """Items."""
+
+    def sha256(self, part: Literal["inputs", "labels"]) -> str:
+        """The hash of one of them."""
+        return self.inputs_sha256 if part == "inputs" else self.labels_sha256
+
+
+@dataclass(frozen=True)
+class HiddenIndex:
+    """hidden.json: the lab that is scored, and the hash of every file by data set."""
+
+    schema: Literal["dllab.hidden/1"]
+    lab: str
+    sets: Mapping[str, HiddenFiles]
+    lab_version: str = "1"
 
 
 class HiddenSet:
@@ -37,9 +64,9 @@ class HiddenSet:
         """Raise LabError when the folder is no hidden set, or one of another lab."""
         self._folder = folder
         self.about = about(folder)
-        if self.about["lab"] != lab.id:
+        if self.about.lab != lab.id:
             raise LabError(
-                f"{folder} is a hidden set of {self.about.get('lab')}, not of {lab.id}",
+                f"{folder} is a hidden set of {self.about.lab}, not of {lab.id}",
                 "give the folder that was built for this lab",
             )
 
@@ -51,29 +78,30 @@ class HiddenSet:
         """The labels, int64 `[N]`."""
         return self._read(name, "labels")["label"]
 
-    def _read(self, name: str, part: str) -> Arrays:
+    def _read(self, name: str, part: Literal["inputs", "labels"]) -> Arrays:
         path = self._folder / name / f"{part}.safetensors"
-        said = self.about.get("sets", {}).get(name, {}).get(f"{part}_sha256")
-        if not path.is_file() or said != _sha256(path):
+        said = self.about.sets.get(name)
+        if not path.is_file() or said is None or said.sha256(part) != _sha256(path):
             raise LabError(
                 f"{path} is missing or not the file that was built", "build the set anew"
             )
         return load_file(path)
 
 
-def about(folder: Path) -> dict[str, Any]:
-    """The hidden.json of a hidden folder: its lab, and the hash of every file.
-
-    Raises LabError when the folder is no hidden set.
-    """
+def about(folder: Path) -> HiddenIndex:
+    """The hidden.json of a hidden folder; LabError when the folder is no hidden set."""
     path = folder / "hidden.json"
-    said = read_json(path) if path.is_file() else {}
-    if said.get("schema") != SCHEMA or not isinstance(said.get("lab"), str):
-        raise LabError(
-            f"{folder} is no hidden set: it has no hidden.json of {SCHEMA}",
-            f"make one: dllab hidden build NN --size 1000 --seed 1 --out {folder}",
-        )
-    return said
+    try:
+        return TypeAdapter(HiddenIndex).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        fault = "it has none"
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+    raise LabError(
+        f"{folder} is no hidden set, which has a hidden.json of {SCHEMA}: {fault}",
+        f"make one: dllab hidden build NN --size 1000 --seed 1 --out {folder}",
+    )
 
 
 def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage]:
@@ -95,8 +123,8 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     drawn = {name: _draw(name, size, rng) for name in names}
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     sets = {name: _write(partial / name, items) for name, (items, _) in drawn.items()}
-    said = {"schema": SCHEMA, "lab": lab.id, "lab_version": lab.spec.version, "sets": sets}
-    write_json(partial / "hidden.json", said)
+    index = HiddenIndex(SCHEMA, lab.id, sets, lab.spec.version)
+    write_json(partial / "hidden.json", asdict(index))
     partial.chmod(0o700)
     partial.rename(out)
     return {name: leakage for name, (_, leakage) in drawn.items()}
@@ -154,18 +182,13 @@ def _balanced(label: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return by_rank[torch.randperm(size, generator=generator)]
 
 
-def _write(folder: Path, items: Arrays) -> dict[str, Any]:
+def _write(folder: Path, items: Arrays) -> HiddenFiles:
     folder.mkdir(parents=True)
+    inputs, labels = folder / "inputs.safetensors", folder / "labels.safetensors"
     label = items.pop("label")
-    save_file(
-        {key: value.contiguous() for key, value in items.items()}, folder / "inputs.safetensors"
-    )
-    save_file({"label": label.contiguous()}, folder / "labels.safetensors")
-    return {
-        "size": len(label),
-        "inputs_sha256": _sha256(folder / "inputs.safetensors"),
-        "labels_sha256": _sha256(folder / "labels.safetensors"),
-    }
+    save_file({key: value.contiguous() for key, value in items.items()}, inputs)
+    save_file({"label": label.contiguous()}, labels)
+    return HiddenFiles(_sha256(inputs), _sha256(labels), len(label))
 
 
 def _sha256(path: Path) -> str:

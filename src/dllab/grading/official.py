@@ -5,11 +5,9 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from dllab.data.catalog import data_folders
 from dllab.errors import LabError, Ungradable, legible
@@ -19,11 +17,10 @@ from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.result import without_grade
 from dllab.grading.signature import ensure_key, sign
 from dllab.lab.find import Lab, find_lab
-from dllab.result import Metric, Mode, Result, Verdict
+from dllab.result import Mode, Result, Verdict
 from dllab.sandbox.backends import Backend
-from dllab.submission.intake import Submission, read_manifest, take_in
-
-MOST_CLAIMED = 1e12
+from dllab.submission.intake import Intake, read_manifest, take_in
+from dllab.submission.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def require_sound(terms: Terms) -> None:
         require_wall(terms.backend)
     if terms.hidden is None:
         return
-    hidden, lab = terms.hidden.resolve(), find_lab(terms.root, about(terms.hidden)["lab"])
+    hidden, lab = terms.hidden.resolve(), find_lab(terms.root, about(terms.hidden).lab)
     for shown in (lab.folder, *data_folders(terms.root), Path(sys.prefix), Path(sys.base_prefix)):
         if hidden.is_relative_to(shown.resolve()):
             raise LabError(
@@ -120,7 +117,7 @@ def item_source(hidden: Path | None, lab: Lab) -> ItemSource:
     return HiddenSet(hidden, lab) if hidden else PublicTest()
 
 
-def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
+def _grade(lab: Lab, submission: Intake, terms: Terms) -> Result:
     if terms.retrain:
         # Imported on demand: the scorer loads no config machinery unless it trains.
         from dllab.grading.retrain import retrain
@@ -134,29 +131,24 @@ def _grade(lab: Lab, submission: Submission, terms: Terms) -> Result:
         source=item_source(terms.hidden, lab),
         seed=terms.seed,
     )
-    claimed = submission.manifest["claimed"]
+    claimed = submission.manifest.claimed
     return replace(
         graded.result,
-        run=submission.manifest["run_id"],
+        run=submission.manifest.run_id,
         impl="mine",
-        metrics=tuple(_with_claim(metric, claimed) for metric in graded.result.metrics),
+        metrics=tuple(
+            replace(metric, claimed_value=claimed.get(metric.name))
+            for metric in graded.result.metrics
+        ),
     )
 
 
-def _with_claim(metric: Metric, claimed: Mapping[str, Any]) -> Metric:
-    """The metric beside what the learner's machine said, if that is a number JSON can hold."""
-    said = claimed.get(metric.name)
-    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) < MOST_CLAIMED:
-        return metric
-    return replace(metric, claimed_value=float(said))
-
-
-def _lab_of(manifest: dict[str, Any], terms: Terms) -> Lab:
+def _lab_of(manifest: Manifest, terms: Terms) -> Lab:
     try:
-        lab = find_lab(terms.root, manifest["lab"])
+        lab = find_lab(terms.root, manifest.lab)
     except LabError as error:
         raise Ungradable(f"manifest.json: {error.what}", error.hint) from None
-    graded = about(terms.hidden)["lab"] if terms.hidden else lab.id
+    graded = about(terms.hidden).lab if terms.hidden else lab.id
     if lab.id != graded:
         raise Ungradable(f"this is a submission of {lab.id}, and {graded} is graded here")
     return lab

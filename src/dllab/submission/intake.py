@@ -6,7 +6,6 @@ own list. What cannot be taken in is `Ungradable`, with what is wrong.
 
 import hashlib
 import io
-import json
 import stat
 import struct
 import zipfile
@@ -28,12 +27,11 @@ from dllab.submission.layout import (
     MAX_RATIO,
     MAX_TEXT,
     MAX_UNPACKED,
-    SCHEMA,
     bad,
     is_allowed,
-    is_name,
     required_files,
 )
+from dllab.submission.manifest import FileSeal, Manifest, parse_manifest
 from dllab.submission.plain import read_plain_yaml, read_text
 
 _CHUNK = 1 << 16
@@ -52,15 +50,15 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True)
-class Submission:
+class Intake:
     """An archive that was taken in. `id` is its bytes' sha256; `run` lies like a run folder."""
 
     id: str
-    manifest: dict[str, Any]
+    manifest: Manifest
     run: RunFolder
 
 
-def read_manifest(archive: Path) -> tuple[str, dict[str, Any]]:
+def read_manifest(archive: Path) -> tuple[str, Manifest]:
     """The archive's id and its manifest, without unpacking anything else."""
     data = _read_capped(archive)
     with _open(data) as opened:
@@ -68,7 +66,7 @@ def read_manifest(archive: Path) -> tuple[str, dict[str, Any]]:
         return hashlib.sha256(data).hexdigest(), _manifest(opened, entries)
 
 
-def take_in(archive: Path, lab: Lab, folder: Path) -> Submission:
+def take_in(archive: Path, lab: Lab, folder: Path) -> Intake:
     """Check the archive against a lab, then unpack it into `folder`, which must not exist yet.
 
     Raises Ungradable when anything is not as `dllab submit` makes it; nothing is left behind then,
@@ -86,7 +84,7 @@ def take_in(archive: Path, lab: Lab, folder: Path) -> Submission:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
-    return Submission(hashlib.sha256(data).hexdigest(), manifest, RunFolder(folder))
+    return Intake(hashlib.sha256(data).hexdigest(), manifest, RunFolder(folder))
 
 
 def _read_capped(archive: Path) -> bytes:
@@ -169,46 +167,23 @@ def _pieces(file: Any, limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def _manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> dict[str, Any]:
+def _manifest(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> Manifest:
     if MANIFEST not in entries:
         raise bad(f"there is no {MANIFEST}")
     if entries[MANIFEST].file_size > MAX_TEXT:
         raise bad(f"{MANIFEST} is larger than {MAX_TEXT} bytes")
-    try:
-        manifest = json.loads(_content(archive, entries[MANIFEST]))
-    except (ValueError, RecursionError) as error:
-        raise bad(f"{MANIFEST} is not JSON: {error}") from None
-    fields = {
-        "lab": str,
-        "lab_version": str,
-        "run_id": str,
-        "files": dict,
-        "arms": list,
-        "claimed": dict,
-    }
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise bad(f"{MANIFEST} is not of the schema {SCHEMA}")
-    for name, kind in fields.items():
-        if not isinstance(manifest.get(name), kind):
-            raise bad(f"{MANIFEST}: {name} is missing, or not a {kind.__name__}")
-        if kind is str and not is_name(manifest[name]):
-            raise bad(f"{MANIFEST}: {name} is no name")
-    if not all(map(is_allowed, manifest["files"])):
-        raise bad(f"{MANIFEST} declares files that no submission has")
-    return manifest
+    return parse_manifest(_content(archive, entries[MANIFEST]))
 
 
-def _check_declared(
-    manifest: dict[str, Any], entries: dict[str, zipfile.ZipInfo], lab: Lab
-) -> None:
-    if manifest["lab"] != lab.id:
-        raise bad(f"this is a submission of {manifest['lab']}, not of {lab.id}")
-    if manifest["lab_version"] != lab.spec.version:
+def _check_declared(manifest: Manifest, entries: dict[str, zipfile.ZipInfo], lab: Lab) -> None:
+    if manifest.lab != lab.id:
+        raise bad(f"this is a submission of {manifest.lab}, not of {lab.id}")
+    if manifest.lab_version != lab.spec.version:
         raise bad(
-            f"it was made with version {manifest['lab_version']} of {lab.id}; "
+            f"it was made with version {manifest.lab_version} of {lab.id}; "
             f"version {lab.spec.version} is graded here"
         )
-    declared = {*manifest["files"], MANIFEST}
+    declared = {*manifest.files, MANIFEST}
     if undeclared := sorted(set(entries) - declared):
         raise bad(f"{MANIFEST} does not declare {', '.join(undeclared)}")
     wanted = sorted((declared | set(required_files(lab.spec))) - set(entries))
@@ -216,23 +191,22 @@ def _check_declared(
         raise bad(f"{', '.join(wanted)} is missing")
 
 
-def _check_hashes(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+def _check_hashes(manifest: Manifest, contents: dict[str, bytes]) -> None:
     for name, content in contents.items():
         if name == MANIFEST:
             continue
-        said = manifest["files"][name]
-        digest = hashlib.sha256(content).hexdigest()
-        if said != {"sha256": digest, "bytes": len(content)}:
+        seal = FileSeal(hashlib.sha256(content).hexdigest(), len(content))
+        if manifest.files[name] != seal:
             raise bad(f"{name} is not the file that {MANIFEST} declares")
 
 
-def _check_texts(manifest: dict[str, Any], contents: dict[str, bytes]) -> None:
+def _check_texts(manifest: Manifest, contents: dict[str, bytes]) -> None:
     """config.yaml is plain data, and each curve's chain holds."""
     if "config.yaml" in contents:
         check_config(contents["config.yaml"])
     for name, content in contents.items():
         if name.endswith("curve.jsonl"):
-            chain.check(read_text(name, content), manifest["run_id"], name)
+            chain.check(read_text(name, content), manifest.run_id, name)
 
 
 def check_config(content: bytes) -> None:

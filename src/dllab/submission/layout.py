@@ -2,11 +2,12 @@
 
 import re
 from pathlib import PurePosixPath
+from typing import Final
 
 from dllab.errors import Ungradable, legible
 from dllab.lab.spec import LabSpec
 
-SCHEMA = "dllab.submission/1"
+SCHEMA: Final = "dllab.submission/1"
 MANIFEST = "manifest.json"
 MAX_PACKED = 64 << 20
 MAX_UNPACKED = 256 << 20

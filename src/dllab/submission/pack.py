@@ -16,6 +16,7 @@ from dllab.lab.starter import starter_text
 from dllab.rundir.run import RunFolder
 from dllab.submission import chain
 from dllab.submission.layout import MANIFEST, MAX_PACKED, MAX_UNPACKED, SCHEMA, required_files
+from dllab.submission.manifest import FileSeal, Manifest
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell: no clock in the bytes
 
@@ -86,20 +87,19 @@ def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
 
 def _manifest(lab: Lab, run: RunFolder, files: Mapping[str, bytes]) -> bytes:
     result = run.read_result()
-    return _json(
-        {
-            "schema": SCHEMA,
-            "lab": lab.id,
-            "lab_version": lab.spec.version,
-            "run_id": run.id,
-            "files": {
-                name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-                for name, data in files.items()
-            },
-            "arms": [arm.name for arm in run.arms()],
-            "claimed": {m.name: m.value for m in result.metrics} if result else {},
-        }
+    manifest = Manifest(
+        schema=SCHEMA,
+        lab=lab.id,
+        lab_version=lab.spec.version,
+        run_id=run.id,
+        files={
+            name: FileSeal(hashlib.sha256(data).hexdigest(), len(data))
+            for name, data in files.items()
+        },
+        arms=tuple(arm.name for arm in run.arms()),
+        claimed={metric.name: metric.value for metric in result.metrics} if result else {},
     )
+    return _json(manifest.plain())
 
 
 def _diff(lab: Lab, run: RunFolder) -> str:
