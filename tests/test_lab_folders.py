@@ -159,7 +159,7 @@ def test_an_edit_of_lab_yaml_is_checked_and_seen(root, tmp_path):
     assert load_spec(path.parent, tmp_path).pass_score < 0
 
 
-@pytest.mark.parametrize("command", ["--help", "list", "progress", "show 90", "runs"])
+@pytest.mark.parametrize("command", ["--help", "list", "progress", "show 90"])
 def test_light_commands_do_not_import_pydantic(root, command):
     """It would take half of their time."""
     main(["list"])

@@ -113,7 +113,7 @@ def snapshot(stage: Stage) -> dict[str, bytes]:
     return {**files, **{str(file): b"" for file in shared}}
 
 
-def grade(stage: Stage, archive: Path, backend: Any, **options: Any) -> dict[str, Any]:
+def grade(stage: Stage, archive: Path, backend: Any, **options: Any) -> Result:
     return grade_archive(archive, Terms(stage.root, backend, "official", stage.hidden, **options))
 
 
