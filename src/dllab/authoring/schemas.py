@@ -3,6 +3,7 @@
 python -m dllab.authoring.schemas docs/schemas    # writes them all
 """
 
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from pydantic import TypeAdapter
 
 from dllab.data.description import Description
 from dllab.grading.hidden import HiddenIndex
-from dllab.lab.spec import LabSpec, is_from_key
+from dllab.lab.checked import is_from_key
+from dllab.lab.spec import LabSpec
 from dllab.result import Result
 from dllab.submission.manifest import Manifest
 
@@ -32,18 +34,13 @@ def schemas() -> Iterator[tuple[str, str]]:
     for name, model in MODELS.items():
         schema = TypeAdapter(model).json_schema()
         for part in (schema, *schema.get("$defs", {}).values()):
-            _leave_out_keys(part)
+            _leave_out_keys(part, getattr(inspect.getmodule(model), part["title"], None))
         yield f"{name}.schema.json", json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-def _leave_out_keys(part: dict[str, Any]) -> None:
+def _leave_out_keys(part: dict[str, Any], model: Any) -> None:
     """An entry's own key stands before it: nobody writes it inside."""
-    from dllab.lab import spec
-
-    model = getattr(spec, part.get("title", ""), None)
-    if not is_dataclass(model):
-        return
-    for one in fields(model):
+    for one in fields(model) if is_dataclass(model) else ():
         if is_from_key(one):
             part["properties"].pop(one.name)
             part["required"] = [name for name in part["required"] if name != one.name]

@@ -82,7 +82,9 @@ def checked(raw: Mapping[str, Any], model: type[T], path: Path) -> T:
 
 def remembered(file: Path, content: bytes, model: type[T], check: Callable[[], T]) -> T:
     """What `check` made of the content, this time or when it was last the same."""
-    key = hashlib.sha256(_rules(cast("Any", model)) + content).hexdigest()
+    key = hashlib.sha256(
+        _rules(inspect.getfile(cast("Any", model)), inspect.getfile(check)) + content
+    ).hexdigest()
     with suppress(OSError, ValueError, LookupError, TypeError):
         known = json.loads(file.read_bytes())
         if known["key"] == key:
@@ -94,9 +96,9 @@ def remembered(file: Path, content: bytes, model: type[T], check: Callable[[], T
 
 
 @cache
-def _rules(model: type[Any]) -> bytes:
+def _rules(*files: str) -> bytes:
     """What a content was checked by: after a change here or there it is checked anew."""
-    return b"".join(Path(file).read_bytes() for file in (inspect.getfile(model), __file__))
+    return b"".join(Path(file).read_bytes() for file in (*files, __file__))
 
 
 def _keep(file: Path, text: str) -> None:
