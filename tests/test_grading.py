@@ -132,7 +132,7 @@ def test_predictions_that_cannot_be_scored_earn_nothing(desk, lines, words):
     assert (row.status, row.points) == ("fail", 0)
     assert words in row.message
     assert (result.verdict, result.passed, result.score) == ("graded", False, 5)
-    assert result.metrics == []
+    assert result.metrics == ()
 
 
 @in_forks
