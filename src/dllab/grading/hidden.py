@@ -94,12 +94,13 @@ def about(folder: Path) -> HiddenIndex:
     try:
         return TypeAdapter(HiddenIndex).validate_json(path.read_bytes())
     except FileNotFoundError:
-        fault = "it has none"
+        fault = "it has no hidden.json"
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        fault = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        key = ".".join(map(str, first["loc"]))
+        fault = f"its hidden.json is not of {SCHEMA} ({key}: {first['msg']})"
     raise LabError(
-        f"{folder} is no hidden set, which has a hidden.json of {SCHEMA}: {fault}",
+        f"{folder} is not a hidden set: {fault}",
         f"make one: dllab hidden build NN --size 1000 --seed 1 --out {folder}",
     )
 
