@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dllab
 from dllab.lab.find import Lab
-from dllab.result import Metric, read_result
+from dllab.result import Metric, Result, read_result
 from dllab.rundir.run import RunFolder
 
 TIME_LIMIT_S = 3600.0
