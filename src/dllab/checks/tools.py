@@ -25,7 +25,7 @@ def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
 def fit(model: "LightningModule", batches: Iterable[Arrays], epochs: int = 1) -> None:
     """Let Lightning train a model on the CPU: no validation, no files, nothing printed."""
     from lightning import Trainer  # slow to import, and the scorer needs none
-    from lightning.pytorch.plugins.environments import LightningEnvironment
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
     log = logging.getLogger("lightning.pytorch")
     level = log.level
