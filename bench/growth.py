@@ -2,7 +2,9 @@
 
 The runs are copies of a real one, and so are the topics. The labs are scaffolded ones that
 `DLLAB_LABS` joins. The data is Fashion-MNIST, for two epochs of lab 01: the small set, and `full`
-cut to so many batches. The model is lab 02's network, its channels doubled twice.
+cut to so many batches. The model is lab 02's network, its channels doubled twice. The tests are
+those that run over all labs, in a copy of the repository; the labs that a run of the tests takes
+whole are as few however many there are, and left out.
 """
 
 import os
@@ -14,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from bench.measure import (
+    ROOT,
     Cost,
     Plan,
     Result,
@@ -35,6 +38,11 @@ EPOCHS = 2
 BATCHES = {"1x": 71, "2x": 142, "4x": 284, "full": 461}  # of 128 items; 1x is the small set
 WIDTHS = {"1x": [16, 32, 64], "2x": [32, 64, 128], "4x": [64, 128, 256]}
 STEPS = 20  # on each width; the first, whose operations are counted, is slower
+OVER_ALL_LABS = ("shelf", "test_tables.py", "test_release.py", "test_list_show.py")
+TESTS = [
+    *(f"tests/{name}" for name in OVER_ALL_LABS),
+    *(f"tests/test_craft.py::test_house_rules[{name}]" for name in ("style", "format", "layers")),
+]
 QUICK = ["impl=reference", "trainer.threads=1"]
 BOARD = (
     "from pathlib import Path; from dllab.report.board.content import Board; Board(Path()).runs()"
@@ -42,13 +50,14 @@ BOARD = (
 
 
 def measure(plan: Plan) -> Iterator[Result]:
-    """Runs, labs, topics, data, model."""
+    """Runs, labs, topics, data, model, tests."""
     with project() as root:
         yield from _runs(root, plan)
         yield from _labs(root, plan)
         yield from _topics(root, plan)
         yield from _data(root, plan)
         yield from _model(root, plan)
+    yield from _tests(plan)
 
 
 def _runs(root: Path, plan: Plan) -> Iterator[Result]:
@@ -165,6 +174,25 @@ def _model(root: Path, plan: Plan) -> Iterator[Result]:
         for name, each in costs.items()
     )
     yield judged("growth-model", values, f"CPU-s by width: {why}")
+
+
+def _tests(plan: Plan) -> Iterator[Result]:
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    words += TESTS[: 1 if plan.smoke else None]
+    costs = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / "dllab"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "data", "runs"))
+        for name in ("data", ".cache"):
+            (copy / name).symlink_to(ROOT / name)
+        shutil.copyfile(ROOT / ".gitignore", copy / ".gitignore")
+        for more in (0, 1 if plan.smoke else LABS):
+            for number in range(99, 99 - more, -1):
+                scaffold(copy, str(number), f"try{number}")
+            # 1: the labs that are added have no proof on record
+            costs.append(child(*words, cwd=copy, codes=(0, 1)).cpu_s)
+    few, many = costs
+    yield judged("growth-tests", [many - few], f"CPU-s: {few:.0f} before, {many:.0f} with them")
 
 
 if __name__ == "__main__":
