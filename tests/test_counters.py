@@ -16,7 +16,7 @@ from training_lab import Here, Project
 
 from dllab.data import BatchLoader
 from dllab.data.loader import seed_generators
-from dllab.training.checkpoint_file import CheckpointFile
+from dllab.training.checkpoints import CheckpointFile
 from dllab.training.together import Together
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dllab.export.grades import Grade
 from dllab.export.roster import Learner, Roster
-from dllab.export.table import cell, write_table
+from dllab.report.table import cell, write_table
 
 COLUMNS = [
     *("assignment", "duedate", "timestamp"),

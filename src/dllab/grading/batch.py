@@ -1,14 +1,11 @@
 """Many archives: graded side by side, resumable, and none of them can stop the others."""
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
 
 from dllab.errors import LabError, legible
 from dllab.grading.official import (
@@ -20,6 +17,7 @@ from dllab.grading.official import (
     require_sound,
 )
 from dllab.report.batch import BatchRow, write_evidence, write_summary
+from dllab.report.table import cell, write_table
 from dllab.result import Result, read_result
 from dllab.rundir.run import write_json, write_text
 from dllab.version import __version__
@@ -118,15 +116,6 @@ def _row(archive: Path, target: Path, result: Result) -> BatchRow:
 
 
 def _csv(rows: Iterable[BatchRow]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(field.name for field in fields(BatchRow))
-    writer.writerows(map(_plain, astuple(row)) for row in rows)
-    return buffer.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula is shown as text."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@"):
-        return f"'{value}"
-    return value
+    """The rows under a header; None is an empty cell."""
+    cells = (["" if one is None else cell(str(one)) for one in astuple(row)] for row in rows)
+    return write_table([[field.name for field in fields(BatchRow)], *cells])

@@ -17,12 +17,10 @@ from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import arm_callbacks
-from dllab.training.checkpoint_file import CheckpointFile
-from dllab.training.checkpoints import Interrupted
+from dllab.training.checkpoints import CheckpointFile, Interrupted
 from dllab.training.flops import CountFlops
-from dllab.training.loggers import CurveLogger, trackers
+from dllab.training.loggers import CurveLogger, finish_trackers, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
-from dllab.training.pictures import finish_trackers
 from dllab.training.strategy import make_strategy, prepare
 
 Summary = dict[str, Any]

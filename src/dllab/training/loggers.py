@@ -3,14 +3,17 @@
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from dllab.config.schema import Config
 from dllab.errors import LabError, require
+from dllab.report.mistakes import read_mistakes
 from dllab.rundir.run import ArmFolder
 
 
@@ -101,8 +104,6 @@ def trackers(folder: ArmFolder, config: Config) -> list[Logger]:
 
 def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
     """Event files in `tensorboard/RUN`: the last folder is the name that TensorBoard shows."""
-    from lightning.pytorch.loggers import TensorBoardLogger
-
     require("tensorboard", "tensorboard", "logger=tensorboard")
     logger = TensorBoardLogger(folder.path, name="tensorboard", version=folder.run_id)
     logger.log_hyperparams(config.plain())
@@ -111,8 +112,6 @@ def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
 
 def _wandb(folder: ArmFolder, config: Config) -> Logger:
     """Offline unless the person asks for more; `wandb sync` uploads later."""
-    from lightning.pytorch.loggers import WandbLogger
-
     require("wandb", "wandb", "logger=wandb")
     from wandb import Settings, termsetup
 
@@ -132,3 +131,28 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
         config=config.plain(),
         settings=quiet,
     )
+
+
+def finish_trackers(loggers: Sequence[Logger], folder: ArmFolder, set_name: str) -> None:
+    """Show what the arm got wrong on the validation split, as report.html does, and end the run.
+
+    A tracker that is none of ours (the curve) is left alone. The next arm begins a run of its own.
+    Without matplotlib, which draws them, there are no pictures.
+    """
+    trackers = [one for one in loggers if isinstance(one, TensorBoardLogger | WandbLogger)]
+    mistakes = read_mistakes(folder, set_name) if trackers else None
+    pictures = {}
+    if mistakes and find_spec("matplotlib"):
+        from dllab.report.pictures import draw_mistakes
+
+        pictures = draw_mistakes(mistakes)
+    for tracker in trackers:
+        for name, picture in pictures.items():
+            if isinstance(tracker, WandbLogger):
+                tracker.log_image(name, [picture])
+            else:
+                tracker.experiment.add_image(name, np.asarray(picture), dataformats="HWC")
+        if isinstance(tracker, WandbLogger):
+            tracker.experiment.finish()
+        else:
+            tracker.experiment.close()
