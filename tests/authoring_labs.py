@@ -2,11 +2,14 @@
 
 import shutil
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 from dllab.authoring.generated import lab_page
 from dllab.authoring.rules_text import SECTIONS, SECTIONS_OF_TRAINING, TABLES
 from dllab.authoring.strip import strip
+from dllab.data.build import build
+from dllab.data.catalog import find
 from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
@@ -31,7 +34,12 @@ def make_root(root: Path) -> Path:
 def write_kind(root: Path, kind: str, number: str = "90", parent: Path | None = None) -> Lab:
     """A complete lab of one kind below `parent` (default: the project's labs)."""
     lab = Lab(root, (parent or root / "labs") / f"lab{number}_{kind}")
-    shutil.copytree(HERE / kind, lab.folder, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__", "data")
+    shutil.copytree(HERE / kind, lab.folder, ignore=ignored)
+    for path in sorted((HERE / kind / "data").glob("*")):
+        shutil.copytree(path, root / "data" / path.name, dirs_exist_ok=True)
+        with chdir(root):
+            build(find(path.name))
     trains = (lab.folder / "conf").is_dir()
     sections = (*SECTIONS, *(SECTIONS_OF_TRAINING if trains else ()))
     text = "".join(f"## {section}\n\n" for section in sections)

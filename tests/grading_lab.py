@@ -8,8 +8,10 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from dllab.data import Column
 from dllab.grading.grade import Graded, grade
 from dllab.lab.find import Lab, find_lab
+from dllab.lab.layout import Layout
 from dllab.result import EvaluatedOn
 from dllab.rundir.run import RunFolder
 
@@ -143,5 +145,10 @@ class ToyItems:
         series[torch.arange(6) >= lengths[:, None]] = 0
         return {"series": series, "lengths": lengths}
 
-    def labels(self, name: str) -> torch.Tensor:
-        return (self.inputs(name)["series"].sum((1, 2)) > 0).long()
+    def layout(self, _name: str) -> Layout:
+        series = Column(dtype="float32", shape=(6, 1), lengths="lengths")
+        counts, label = Column(dtype="int64"), Column(dtype="int64", role="target")
+        return Layout({"series": series, "lengths": counts, "label": label}, classes=2)
+
+    def labels(self, name: str) -> dict[str, torch.Tensor]:
+        return {"label": (self.inputs(name)["series"].sum((1, 2)) > 0).long()}

@@ -26,6 +26,17 @@ CURVE = "".join(
     json.dumps({"step": step, "epoch": 0, "train/loss": 2.5 / (1 + step)}) + "\n"
     for step in range(10)
 )
+TOY = """
+title: Short series
+kind: series
+licence: none
+columns:
+  series: {dtype: float32, shape: [6, 1], lengths: lengths}
+  lengths: {dtype: int64}
+  label: {dtype: int64, role: target, classes: [below, above]}
+division: {sizes: {train: 1}}
+sources: []
+"""
 FAR_PROBE = """
 def far_probe(lab, given):
     return {"y": lab.double(given["x"])}
@@ -123,6 +134,7 @@ def make_stage(folder: Path) -> Stage:
     assert "double_probe" in CHECKS
     (root / "data" / "toy").mkdir(parents=True)
     (root / "data" / "toy" / "train.parquet").write_bytes(b"PAR1")
+    (root / "data" / "toy" / "dataset.yaml").write_text(TOY)
     write_hidden(folder / "hidden", draw(seed=7))
     return Stage(root)
 

@@ -78,6 +78,7 @@ BREAKS = {
     "equivalent": lambda f: (f / "_author/equivalent.yaml").write_text(
         "- {before: a, after: b, reason: none}"
     ),
+    "criteria": lambda f: edit(f / "checks.py", '@play("rest"', '@play("unrest"'),
     "thresholds": lambda f: edit(f / "lab.yaml", "pass: 0.87", "pass: 0.99"),
     "experiments": lambda f: (f / "lab.yaml").write_text(
         (f / "lab.yaml").read_text() + "experiments: {still: {title: Still, seeds: [0], "

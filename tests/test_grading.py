@@ -10,11 +10,13 @@ from grading_lab import CHECKS, LAB, WEIGHTS, make_desk
 from safetensors.torch import load_file
 
 from dllab.cli import main
+from dllab.data import Column
 from dllab.errors import InfraError, LabError, LearnerError
 from dllab.grading import code_checks, grade
 from dllab.grading.code_checks import run_checks
 from dllab.grading.inputs import fill_padding, shuffle
 from dllab.grading.result import decide, exit_code
+from dllab.lab.layout import Layout, scores_form
 from dllab.result import CheckRow, read_result
 
 DOUBLE = "return 2 * x"
@@ -119,9 +121,9 @@ SUM = "total = batch['series'].sum((1, 2))"
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["return batch['series'][:, 0, 0]"], "expected shape [300, *], got [300]"),
-        (["return batch['series'][:, 0] * 0 / 0"], "must be finite"),
-        (["return batch['series'][:, 0]"], "expected a column for each of 2 classes, got 1"),
+        (["return batch['series'][:, 0, 0]"], "predict: expected shape [300, 2], got [300]"),
+        (["return batch['series'][:, :2, 0] * 0 / 0"], "must be finite"),
+        (["return batch['series'][:, 0]"], "expected shape [300, 2], got [300, 1]"),
         (["return batch['label']"], "KeyError"),
         (["import os", "os._exit(0)"], "exit code 0"),
     ],
@@ -243,21 +245,103 @@ def test_silence_is_never_a_pass(rows, verdict):
     assert decide(rows, ["a", "b"])[0] == verdict
 
 
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+CAPTIONED = Layout(
+    {
+        "image": Column(dtype="uint8", shape=(3, 4, 4)),
+        "tokens": Column(dtype="int64", shape=(4,), lengths="lengths"),
+        "lengths": Column(dtype="int64"),
+        "price": Column(dtype="float32"),
+        "catalogue": Column(dtype="float32", shape=(9, 2), shared=True),
+        "boxes": Column(dtype="float32", shape=(2, 4), role="target", lengths="count"),
+        "count": Column(dtype="int64", role="target"),
+        "speaker": Column(dtype="int64", role="group"),
+    }
+)
+
+
+def captioned():
+    """Three items with a picture, a caption and a price, and what they share."""
+    return {
+        "image": torch.arange(3 * 48).reshape(3, 3, 4, 4).byte(),
+        "tokens": torch.tensor([[5, 6, 0, 0], [7, 0, 0, 0], [5, 6, 7, 8]]),
+        "lengths": torch.tensor([2, 1, 4]),
+        "price": torch.tensor([1.0, 2.0, 3.0]),
+        "catalogue": torch.randn(9, 2),
+        "boxes": torch.ones(3, 2, 4),
+        "count": torch.tensor([0, 1, 2]),
+        "speaker": torch.tensor([4, 4, 9]),
+    }
+
+
 def test_inputs_are_shuffled_and_restored_without_loss():
-    inputs = {"image": torch.arange(50)[:, None]}
-    hidden = shuffle(inputs, torch.Generator().manual_seed(0))
-    assert not torch.equal(hidden.inputs["image"], inputs["image"])
-    assert torch.equal(hidden.restore(hidden.inputs["image"]), inputs["image"])
+    inputs = CAPTIONED.inputs(captioned())
+    hidden = shuffle(inputs, CAPTIONED, rng())
+    assert not torch.equal(hidden.inputs["price"], inputs["price"])
+    for name in ("image", "lengths", "price"):
+        assert torch.equal(hidden.restore(hidden.inputs[name]), inputs[name])
+    assert torch.equal(hidden.inputs["catalogue"], inputs["catalogue"]), "shared by all items"
 
 
-def test_padding_is_filled_with_values_of_the_same_data():
-    tokens = torch.tensor([[5, 6, 0, 0], [7, 0, 0, 0], [5, 6, 7, 8]])
-    inputs = {"tokens": tokens, "lengths": torch.tensor([2, 1, 4])}
-    filled = fill_padding(inputs, torch.Generator().manual_seed(0))["tokens"]
-    valid = torch.arange(4) < inputs["lengths"][:, None]
-    assert torch.equal(filled[valid], tokens[valid])
-    assert set(filled[~valid].tolist()) <= {5, 6, 7, 8}
+def test_what_a_model_may_see_ends_where_targets_and_groups_begin():
+    items = captioned()
+    assert set(CAPTIONED.inputs(items)) == {"image", "tokens", "lengths", "price", "catalogue"}
+    assert set(CAPTIONED.secrets(items)) == {"boxes", "count", "speaker"}
+    assert CAPTIONED.groups(items).tolist() == [4, 4, 9]
+    assert CAPTIONED.count(items) == 3
+
+
+def test_padding_is_filled_with_values_of_the_same_column_and_nothing_else_is_touched():
+    inputs = CAPTIONED.inputs(captioned())
+    filled = fill_padding(inputs, CAPTIONED, rng())
+    tokens, valid = inputs["tokens"], torch.arange(4) < inputs["lengths"][:, None]
+    assert torch.equal(filled["tokens"][valid], tokens[valid])
+    assert set(filled["tokens"][~valid].tolist()) <= {5, 6, 7, 8}
     assert tokens[0, 3] == 0, "the data set itself was changed"
+    for name in ("image", "price", "lengths", "catalogue"):
+        assert torch.equal(filled[name], inputs[name])
+
+
+def test_items_without_a_single_step_have_nothing_to_fill_with():
+    inputs = {**CAPTIONED.inputs(captioned()), "lengths": torch.zeros(3, dtype=torch.int64)}
+    assert torch.equal(fill_padding(inputs, CAPTIONED, rng())["tokens"], inputs["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("declared", "own", "form"),
+    [
+        ("float32 [N, C]", "", "float32 [N, 7]"),
+        ("float32 [N, ...]", "", "float32 [N, 5, 6]"),
+        ("float32 [N, C, ...]", "", "float32 [N, 7, 5, 6]"),
+        ("float32 [N, 4]", "", "float32 [N, 4]"),
+        ("float32 [N, K, 6]", "float32 [N, 20, 6]", "float32 [N, 20, 6]"),
+        ("float32 [N, C, ...]", "float32 [N, 2, 8, 8]", "float32 [N, 2, 8, 8]"),
+        ("float32 [N, ...]", "float32 [N]", "float32 [N]"),
+    ],
+)
+def test_the_form_of_scores_follows_from_metric_set_and_arm(declared, own, form):
+    layout = Layout({"label": Column(dtype="int64", shape=(5, 6), role="target")}, classes=7)
+    assert scores_form(declared, own, layout) == form
+
+
+@pytest.mark.parametrize(
+    ("declared", "own", "words"),
+    [
+        ("float32 [N, K, 6]", "", "not known"),
+        ("float32 [N, C]", "", "not known"),
+        ("float32 [N, ...]", "", "not known"),
+        ("float32 [N, K, 6]", "float32 [N, 20, 5]", "the metric wants"),
+        ("float32 [N, C]", "float64 [N, 3]", "the metric wants"),
+        ("float32 [N, C]", "float32 [N]", "the metric wants"),
+    ],
+)
+def test_scores_whose_form_stays_open_or_is_in_dispute_are_the_labs_fault(declared, own, words):
+    series = Column(dtype="float32", shape=("T",), role="target", lengths="lengths")
+    with pytest.raises(LabError, match=words):
+        scores_form(declared, own, Layout({"label": series}))
 
 
 @pytest.fixture

@@ -43,8 +43,9 @@ def test_a_hidden_set_is_balanced_secret_and_not_released(
 ) -> None:
     monkeypatch.chdir(repo)
     folder = build(repo, tmp_path / "hidden", 500, 3)
-    source = HiddenSet(folder, find_lab(repo, "01"))
-    label, images = source.labels("fashion_mnist"), source.inputs("fashion_mnist")["image"]
+    lab = find_lab(repo, "01")
+    source = HiddenSet(folder, lab)
+    label, images = source.labels("fashion_mnist")["label"], source.inputs("fashion_mnist")["image"]
     assert torch.bincount(label).tolist() == [50] * 10
     assert not torch.equal(label, label.sort().values)
     released = {
@@ -56,9 +57,9 @@ def test_a_hidden_set_is_balanced_secret_and_not_released(
     assert "label" not in load_file(folder / "fashion_mnist" / "inputs.safetensors")
 
     other = build(repo, tmp_path / "other", 500, 4)
-    assert not torch.equal(HiddenSet(other, find_lab(repo, "01")).labels("fashion_mnist"), label)
+    assert not torch.equal(HiddenSet(other, lab).labels("fashion_mnist")["label"], label)
     same = build(repo, tmp_path / "same", 500, 3)
-    assert torch.equal(HiddenSet(same, find_lab(repo, "01")).labels("fashion_mnist"), label)
+    assert torch.equal(HiddenSet(same, lab).labels("fashion_mnist")["label"], label)
 
 
 @pytest.mark.slow

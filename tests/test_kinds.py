@@ -26,8 +26,9 @@ from dllab.sandbox.backends import Backend
 def root(tmp_path: Path, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with what a release needs, and one warm backend for all commands."""
     made = make_root(tmp_path / "project")
-    for name in ("src", "data", "Makefile"):
+    for name in ("src", "Makefile"):
         (made / name).symlink_to(REPO / name)
+    (made / "data").mkdir()
     monkeypatch.chdir(made)
     return made
 
@@ -104,7 +105,7 @@ def test_the_scorer_plays_with_the_weights_handed_in(root: Path, warm: Backend) 
     ("answer", "said"),
     [
         ("raise RuntimeError('stuck')", "RuntimeError: stuck"),
-        ("return self.policy(observations)", "actions: expected shape [500], got [500, 1]"),
+        ("return self.policy(observations)", "act: expected shape [500], got [500, 1]"),
         ("return torch.full((len(observations),), float('nan'))", "must be finite"),
         ("return 'left'", "expected a plain tensor, got str"),
         ("import os; os._exit(0)", "ended the process"),
@@ -131,7 +132,7 @@ def test_weights_that_do_not_fit_or_are_not_there_are_told(root: Path, warm: Bac
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('@play("rest"', '@play("resting"', "there is no metric 'rest'"),
+        ('@play("rest"', '@play("resting"', "there is no play 'rest'"),
         ("rand(500, 2, generator=rng)", "rand(500, 2, generator=rgn)", "failed, not your code"),
     ],
 )

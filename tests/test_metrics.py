@@ -9,7 +9,7 @@ import torch
 
 from dllab.grading.rule import apply_rule, is_incredible
 from dllab.lab.spec import Criterion
-from dllab.metrics import METRICS, bounds_of_mean, metric, metrics_of, wilson
+from dllab.metrics import METRICS, bounds_of_mean, median_ratio, metric, metrics_of, wilson
 from dllab.metrics.classification import accuracy, balanced_accuracy, macro_f1, nats
 from dllab.metrics.vision import overlap
 
@@ -245,6 +245,28 @@ def test_many_boxes_cost_no_more_memory_than_they_need():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
+
+
+def test_a_ratio_of_times_is_a_median_that_wild_rounds_do_not_move():
+    # the 2nd and 3rd of eleven: P(Bin(11, 1/2) < 2) = .006, < 3 = .033, < 4 = .113
+    ratios = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0]
+    calm = median_ratio([2 * r for r in ratios], [2.0] * 11)
+    assert calm.value == pytest.approx(1.5)
+    assert calm.ci95 == pytest.approx((1.1, 1.9))
+    assert calm.one_sided == pytest.approx((1.2, 1.8))
+    assert (calm.n, calm.direction) == (11, "min")
+    wild = median_ratio([*ratios[:-2], 1e3, 1e4], [1.0] * 11)
+    assert wild.one_sided.low == calm.one_sided.low
+    assert median_ratio([1.0] * 4, [1.0] * 4).one_sided == (-math.inf, math.inf)
+
+
+def test_an_interval_of_a_median_holds_it_about_as_often_as_it_says():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        times = rng.lognormal(sigma=0.3, size=15)
+        low, high = median_ratio(times, np.ones(15)).ci95
+        held += low <= 1 <= high
+    assert 0.93 * 400 <= held <= 399
 
 
 def test_the_mean_of_one_item_tells_nothing():

@@ -16,11 +16,35 @@ from dllab.authoring.thresholds import (
     pass_threshold,
 )
 from dllab.authoring.trial import last_line
+from dllab.checks import Play, Timing
 from dllab.config.compose import compose
 from dllab.errors import LabError
+from dllab.lab.authored import find_named
+from dllab.lab.layout import Layout
+from dllab.lab.scoring import find_metric, form_of
 from dllab.lab.spec import Calibration, Criterion
 
 SHARED_GROUPS = ("hardware", "logger", "debug")
+
+
+@rule("criteria", "correct the criterion in lab.yaml, or write what it names")
+def criteria(case: Case) -> Iterator[str]:
+    """What each criterion names is written, where it says, and `predict` knows what to return."""
+    lab = case.lab
+    for one in lab.spec.measured.values():
+        try:
+            if one.kind == "metric":
+                find_metric(lab, one.id, one.metric)
+                arm = lab.spec.arms[one.arm]
+                form_of(lab, arm, Layout.of(arm.data, lab.root))
+            elif one.kind == "play":
+                find_named(lab, one.id, one.metric, Play)
+            elif not find_named(lab, one.id, one.metric, Timing).against and (
+                one.id not in lab.spec.hidden
+            ):
+                yield f"{one.id} is timed against the reference, so it must be hidden"
+        except LabError as error:
+            yield f"{error.what}; {error.hint}"
 
 
 @rule("thresholds", "dllab calibrate NN --write")

@@ -76,6 +76,8 @@ def run_trial(
             (root / "labs" / lab.id / "lab.py").write_text(source, encoding="utf-8")
         if threads and lab.spec.arms:
             words.append(f"trainer.threads={threads}")
+        if any(id in lab.spec.hidden for id in lab.spec.criteria):
+            words.append("--whole")
         result = run_dllab(root, "train", lab.number, *words)
         trial = _read(root, seed, result)
         if hand_in and trial.max_score:

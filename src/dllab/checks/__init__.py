@@ -36,29 +36,28 @@ What has a property in place of a right answer gets a judge, and says what is re
         \"\"\"`shuffle` returns a permutation.\"\"\"
         return close(got["order"].sort().values, torch.arange(20))
 
-A *play* measures what a trained model generates or controls, for a criterion. It runs with the
-scorer, who owns the world, and asks the model in the sandbox for one answer after the other:
-
-    @play("balance", returns="float32 [*]")  # the criterion's metric; what one answer must be
-    def balance(player, rng):                # scorer; one number for each episode, float [N]
-        state = torch.rand(100, 2, generator=rng)
-        for _ in range(50):
-            state = step(state, player.act(state))
-        return (state.abs().sum(1) < 0.1).float()
+A *play* measures what a trained model generates, controls or encodes, for a criterion. It runs
+with the scorer, who owns the world, and asks the model in the sandbox for one answer after the
+other; see `plays`. A *timing* compares how long two do the same; see `timings`. A *metric* measures
+scores of a shape of its own; see `dllab.metrics.metric`.
 """
 
 from dllab.checks.arrays import Arrays, integers, normal, uniform, validate
 from dllab.checks.check import Check, check, collect, run_here
 from dllab.checks.outcome import PASS, Outcome, close, every, holds
-from dllab.checks.plays import Play, Player, play, plays_of
+from dllab.checks.plays import ArtifactPath, Play, Player, PlayItems, play
+from dllab.checks.timings import Timing, timing
 
 __all__ = [
     "PASS",
     "Arrays",
+    "ArtifactPath",
     "Check",
     "Outcome",
     "Play",
+    "PlayItems",
     "Player",
+    "Timing",
     "check",
     "close",
     "collect",
@@ -67,8 +66,8 @@ __all__ = [
     "integers",
     "normal",
     "play",
-    "plays_of",
     "run_here",
+    "timing",
     "uniform",
     "validate",
 ]

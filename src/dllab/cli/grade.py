@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
     return grade_and_report(root, folder, args.json)
 
 
-def grade_and_report(root: Path, folder: "RunFolder", json_file: str | None = None) -> int:
+def grade_and_report(
+    root: Path, folder: "RunFolder", json_file: str | None = None, *, whole: bool = False
+) -> int:
     """Practice-grade a run, write result.json and report.html, print the rubric; the exit code."""
     from dllab.checklist.progress import Progress
     from dllab.grading.grade import grade
@@ -83,7 +85,7 @@ def grade_and_report(root: Path, folder: "RunFolder", json_file: str | None = No
     from dllab.report.html import write_report
     from dllab.report.terminal import print_rubric, print_steps
 
-    result = grade(root, folder).result
+    result = grade(root, folder, whole=whole).result
     report = write_report(root, folder)
     progress = Progress.load(root)
     if progress.record_result(result):

@@ -21,6 +21,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--resume", metavar="RUN", help="go on with a stopped run")
     parser.add_argument("--no-grade", action="store_true", help="train only")
+    parser.add_argument(
+        "--whole", action="store_true", help="for authors: hidden checks and criteria count too"
+    )
     parser.set_defaults(run=run)
 
 
@@ -37,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
         return multirun(lab, args.overrides, train_and_grade)
     if args.resume and args.overrides:
         raise LabError("--resume goes on with the run's own config", "leave the overrides out")
-    return train_and_grade(root, lab.id, args.overrides, args.resume, grade=not args.no_grade)
+    return train_and_grade(
+        root, lab.id, args.overrides, args.resume, grade=not args.no_grade, whole=args.whole
+    )
 
 
 def train_and_grade(
@@ -47,6 +52,7 @@ def train_and_grade(
     resume: str | None = None,
     *,
     grade: bool = True,
+    whole: bool = False,
 ) -> int:
     """One whole run; a module-level function so that sweep launchers can ship it elsewhere."""
     from dllab import training
@@ -66,4 +72,4 @@ def train_and_grade(
         return 0
     from dllab.cli.grade import grade_and_report
 
-    return grade_and_report(root, folder)
+    return grade_and_report(root, folder, whole=whole)

@@ -1,17 +1,15 @@
 """The checks of code: values drawn afresh, learner code called beside them, the outcome judged."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
-from dllab.checks import Check, Outcome, Play, collect, plays_of
-from dllab.errors import InfraError, LearnerError
+from dllab.checks import Check, Outcome, collect
+from dllab.errors import LearnerError
 from dllab.grading.draws import Draws
 from dllab.grading.rows import UNGRADABLE, explain, status_of
 from dllab.grading.seeds import derive, generator
-from dllab.lab.code import import_room
+from dllab.lab.authored import authored
 from dllab.lab.find import Lab
 from dllab.lab.todo import NOT_DONE
 from dllab.result import CheckRow
@@ -69,24 +67,7 @@ def check_one(
 
 def load_checks(lab: Lab, *, hidden: bool) -> list[Check]:
     """The lab's checks: those of checks.py, then the hidden ones of `_author/checks.py`."""
-    names = ["checks", "_author.checks"] if hidden else ["checks"]
-    return [check for name in names for check in collect(_import(lab, name))]
-
-
-def load_plays(lab: Lab) -> dict[str, Play]:
-    """The lab's plays, which stand in checks.py, by the name of their metric."""
-    return plays_of(_import(lab, "checks"))
-
-
-def _import(lab: Lab, name: str) -> ModuleType:
-    import_room(lab)
-    try:
-        return importlib.import_module(f"{lab.package}.{name}")
-    except Exception as error:
-        raise InfraError(
-            f"the checks of {lab.id} cannot be imported: {type(error).__name__}: {error}",
-            "this is the lab's fault, not yours: take the lab's folder anew",
-        ) from error
+    return [check for module in authored(lab, hidden=hidden) for check in collect(module)]
 
 
 def _run(session: Session, lab: Lab, check: Check, row: CheckRow, seed: int) -> CheckRow:

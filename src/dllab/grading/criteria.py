@@ -1,18 +1,18 @@
-"""The criteria: what the predictions are worth, against target and floor. No code runs any more."""
+"""The criteria: what was measured is held against target and floor. No code runs any more."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from torch import Tensor
-
+from dllab.errors import InfraError
 from dllab.grading.items import ItemSource
-from dllab.grading.plays import Played
-from dllab.grading.predictions import Prediction, scored_arms
-from dllab.grading.rows import explain, status_of
+from dllab.grading.predictions import Prediction
+from dllab.grading.rows import Found, explain, status_of
 from dllab.grading.rule import RULE, apply_rule, is_incredible
+from dllab.grading.sitting import Sitting
 from dllab.lab.find import Lab
+from dllab.lab.scoring import find_metric, scored_arms
 from dllab.lab.spec import Criterion
-from dllab.metrics import METRICS, Measured
+from dllab.metrics import Measured
 from dllab.result import CheckRow, Metric
 from dllab.rundir.run import RunFolder
 
@@ -25,71 +25,80 @@ class Scored:
     metrics: list[Metric]
 
 
-def integrity_ids(lab: Lab) -> tuple[str, ...]:
+def integrity_ids(lab: Lab, *, official: bool) -> tuple[str, ...]:
     """The check of each scored arm that an item's scores depend on that item alone."""
-    return tuple(f"independent-{arm}" for arm in scored_arms(lab))
+    return tuple(f"independent-{arm}" for arm in scored_arms(lab, official=official))
 
 
 def score_criteria(
-    lab: Lab,
-    run: RunFolder,
+    sitting: Sitting,
     predictions: Mapping[str, Prediction],
-    played: Mapping[str, Played],
-    source: ItemSource,
-    *,
+    found: Mapping[str, Found],
     seed: int,
 ) -> Scored:
-    """Open the labels and score: a row for each criterion, and one for each arm's integrity."""
-    scored = Scored([_integrity(arm, one) for arm, one in predictions.items()], [])
-    for criterion in lab.spec.criteria.values():
-        if criterion.id in played:
-            found = _played(criterion, played[criterion.id])
-        else:
-            found = _predicted(lab, criterion, predictions[criterion.arm], source)
-        if isinstance(found, CheckRow):
-            scored.rows.append(found)
-            continue
-        row = _earned(criterion, found)
-        if source.kind == "hidden" and not _had_more_data(run, criterion.arm):
-            row = _reviewed(row, criterion, found)
+    """Open the labels and score: a row for each criterion, and one for each arm's integrity.
+
+    `found` holds the criteria that were measured beside the model: plays and timings.
+    """
+    lab, source = sitting.lab, sitting.source
+    scored = Scored([_integrity(lab, arm, one) for arm, one in predictions.items()], [])
+    for criterion in lab.spec.scored(official=sitting.whole):
+        one = found.get(criterion.id) or _of_predictions(
+            lab, criterion, predictions[criterion.arm], source
+        )
+        row = _row(lab, criterion, one)
+        if one.measured is not None:
+            if source.kind == "hidden" and not _had_more_data(sitting.run, criterion.arm):
+                row = _reviewed(row, criterion, one.measured)
+            scored.metrics.append(_metric(criterion, one.measured, seed))
         scored.rows.append(row)
-        scored.metrics.append(_metric(criterion, found, seed))
     return scored
 
 
-def _played(criterion: Criterion, played: Played) -> Measured | CheckRow:
-    """What was measured, or the row that says why nothing was."""
-    if played.measured is not None:
-        return played.measured
-    # The scorer's world is drawn afresh, so what the code could quote of it is no secret.
-    if played.failure:
-        return replace(_blank(criterion), **explain(played.failure, played.log))
-    return replace(_blank(criterion), message=played.absent)
-
-
-def _predicted(
+def _of_predictions(
     lab: Lab, criterion: Criterion, prediction: Prediction, source: ItemSource
-) -> Measured | CheckRow:
-    """The same for predictions."""
+) -> Found:
+    """What a metric says of an arm's scores, or why there are none to ask it about."""
     if prediction.scores is None or prediction.leak:
-        return _unscored(criterion, prediction, secret=source.kind == "hidden")
-    label = source.labels(lab.spec.arms[criterion.arm].data)
-    if narrow := _too_narrow(prediction.scores, label):
-        return replace(_blank(criterion), message=narrow)
-    return METRICS[criterion.metric](prediction.scores, {"label": label})
+        secret = source.kind == "hidden"
+        absent = prediction.absent or prediction.leak
+        return Found(None, absent, prediction.failure, prediction.log, secret)
+    metric = find_metric(lab, criterion.id, criterion.metric)
+    name = lab.spec.arms[criterion.arm].data
+    layout, labels = source.layout(name), source.labels(name)
+    items = layout.per_item({**source.inputs(name), **labels})
+    try:
+        return Found(metric(prediction.scores, items, layout.groups(labels)))
+    except ValueError as error:  # of scores that no number can be made of
+        return Found(absent=str(error))
+    except Exception as error:
+        raise InfraError(
+            f"the metric {metric.name} itself failed, not your code: "
+            f"{type(error).__name__}: {error}",
+            "this is the lab's fault, not yours: take the lab's folder anew",
+        ) from error
 
 
-def _too_narrow(scores: Tensor, label: Tensor) -> str:
-    classes = int(label.max()) + 1
-    if scores.shape[1] >= classes:
-        return ""
-    return f"predict: expected a column for each of {classes} classes, got {scores.shape[1]}"
-
-
-def _earned(criterion: Criterion, measured: Measured) -> CheckRow:
-    earned = apply_rule(measured, criterion)
+def _row(lab: Lab, criterion: Criterion, found: Found) -> CheckRow:
+    row = CheckRow(
+        id=criterion.id,
+        title=criterion.title,
+        kind="metric",
+        status="fail",
+        points=0.0,
+        max_points=criterion.points,
+        message=found.absent,
+        visibility="hidden" if criterion.id in lab.spec.hidden else "visible",
+        evidence={"arm": criterion.arm, "metric": criterion.metric},
+        required=criterion.required,
+    )
+    if found.failure:
+        return replace(row, **explain(found.failure, found.log, secret=found.secret))
+    if found.measured is None:
+        return row
+    earned = apply_rule(found.measured, criterion)
     return replace(
-        _blank(criterion),
+        row,
         status=status_of(earned.fraction),
         points=earned.fraction * criterion.points,
         message=earned.message,
@@ -111,22 +120,20 @@ def _had_more_data(run: RunFolder, arm: str) -> bool:
     return isinstance(data, dict) and data.get("size") == "full"
 
 
-def _unscored(criterion: Criterion, prediction: Prediction, *, secret: bool) -> CheckRow:
-    row = _blank(criterion)
-    if prediction.failure:
-        return replace(row, **explain(prediction.failure, prediction.log, secret=secret))
-    return replace(row, message=prediction.absent or prediction.leak)
-
-
-def _integrity(arm: str, prediction: Prediction) -> CheckRow:
+def _integrity(lab: Lab, arm: str, prediction: Prediction) -> CheckRow:
+    independent = lab.spec.arms[arm].independent
     row = CheckRow(
         id=f"independent-{arm}",
-        title=f"Each item is scored alone ({arm})",
+        title=f"Each item is scored alone ({arm})"
+        if independent
+        else f"Scores follow the items ({arm})",
         kind="integrity",
         status="pass",
         points=0.0,
         max_points=0.0,
-        sentence="An item's scores do not change with its neighbours in the batch or its padding.",
+        sentence="An item's scores do not change with its neighbours in the batch or its padding."
+        if independent
+        else "An item's scores do not change with the order of the items.",
         required=True,
     )
     if prediction.leak:
@@ -134,19 +141,6 @@ def _integrity(arm: str, prediction: Prediction) -> CheckRow:
     if prediction.scores is None:
         return replace(row, status="skip", message="there are no scores to compare")
     return row
-
-
-def _blank(criterion: Criterion) -> CheckRow:
-    return CheckRow(
-        id=criterion.id,
-        title=criterion.title,
-        kind="metric",
-        status="fail",
-        points=0.0,
-        max_points=criterion.points,
-        evidence={"arm": criterion.arm, "metric": criterion.metric},
-        required=criterion.required,
-    )
 
 
 def _metric(criterion: Criterion, measured: Measured, seed: int) -> Metric:

@@ -13,10 +13,13 @@ from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
 from dllab.grading.draws import Draws
 from dllab.grading.items import ItemSource, PublicTest
-from dllab.grading.plays import play_criteria
-from dllab.grading.predictions import Prediction, predict_arms, scored_arms
+from dllab.grading.plays import play_one
+from dllab.grading.predictions import Prediction, predict_arms
 from dllab.grading.result import Grading, make_result
-from dllab.grading.seeds import draw
+from dllab.grading.rows import Found
+from dllab.grading.seeds import derive, draw
+from dllab.grading.sitting import Sitting
+from dllab.grading.timings import time_one
 from dllab.lab.find import Lab, find_lab
 from dllab.report.findings import run_findings
 from dllab.result import CurveFinding, Mode, Result
@@ -42,6 +45,7 @@ def grade(
     backend: str = "none",
     source: ItemSource | None = None,
     seed: int | None = None,
+    whole: bool = False,
 ) -> Graded:
     """Grade a run of one's own; write its result.json, and per arm the predictions scored.
 
@@ -51,7 +55,8 @@ def grade(
     _require_whole(run)
     lab = find_lab(root, run.read_config().get("lab", run.lab_id))
     items = source or PublicTest()
-    graded = grade_run(lab, run, mode=mode, backend=find_backend(backend), source=items, seed=seed)
+    wall = find_backend(backend)
+    graded = grade_run(lab, run, mode=mode, backend=wall, source=items, seed=seed, whole=whole)
     code = hashlib.sha256(run.code.read_bytes()).hexdigest()
     result = replace(
         graded.result,
@@ -75,30 +80,45 @@ def grade_run(
     backend: Backend,
     source: ItemSource,
     seed: int | None = None,
+    whole: bool = False,
 ) -> Graded:
     """Grade a folder that lies like a run, by the grader's own copy of the lab; write nothing.
 
     Learner code runs in a worker behind `backend`; this process never imports it. `seed` fixes
     what is drawn for the checks; without it an official grading draws afresh, and in practice what
-    a check that failed has seen comes again.
+    a check that failed has seen comes again. `whole` lets hidden checks and criteria count in
+    practice as well, for authors.
     """
     if mode == "official":
         require_wall(backend)
     drawn = draw() if seed is None else seed
-    ids = tuple(lab.spec.checks) if mode == "official" else lab.spec.visible
+    whole = whole or mode == "official"
+    ids = tuple(lab.spec.checks) if whole else lab.spec.visible
 
-    with open_session(lab, run.code, backend, Limits.of(lab.spec.budgets)) as session:
-        draws = Draws.kept(lab) if mode == "practice" and seed is None else Draws(drawn)
+    limits, handed_in = Limits.of(lab.spec.budgets), run.artifacts
+    with open_session(lab, run.code, backend, limits, artifacts=handed_in) as session:
+        draws = Draws(drawn) if whole or seed is not None else Draws.kept(lab)
         rows = check_code(session, lab, ids, draws)
-        predictions = predict_arms(session, lab, run, source, drawn)
-        played = play_criteria(session, lab, run, drawn)
+        sitting = Sitting(lab, run, session, source, backend, whole)
+        predictions = predict_arms(sitting, drawn)
+        beside = measure_beside(sitting, drawn)
     # The sandbox is dead. Only now are labels opened.
-    scored = score_criteria(lab, run, predictions, played, source, seed=drawn)
+    scored = score_criteria(sitting, predictions, beside, drawn)
 
-    how = Grading(mode, backend.name, source.kind, drawn, session.nonce)
+    how = Grading(mode, backend.name, source.kind, drawn, session.nonce, whole)
     weighed = weigh(lab, run)
     measured = [*rows, *weighed, *withhold(scored.rows, weighed)]
     return Graded(make_result(lab, run, measured, scored.metrics, how), predictions)
+
+
+def measure_beside(sitting: Sitting, seed: int) -> dict[str, Found]:
+    """The criteria that are measured while the model is there, by id: plays and timings."""
+    ways = {"play": play_one, "timing": time_one}
+    return {
+        one.id: ways[one.kind](sitting, one, derive(seed, one.kind, one.id))
+        for one in sitting.lab.spec.scored(official=sitting.whole)
+        if one.kind in ways
+    }
 
 
 def _require_whole(run: RunFolder) -> None:
@@ -120,7 +140,7 @@ def _keep_predictions(
     lab: Lab, run: RunFolder, predictions: Mapping[str, Prediction], source: ItemSource
 ) -> None:
     """Keep what was scored, for the report's confusion matrix and worst mistakes."""
-    for arm in scored_arms(lab):
-        if (scores := predictions[arm].scores) is not None:
-            label = source.labels(lab.spec.arms[arm].data)
-            save_file({"scores": scores, "label": label}, run.arm(arm).test_predictions)
+    for arm, prediction in predictions.items():
+        if (scores := prediction.scores) is not None:
+            labels = source.labels(lab.spec.arms[arm].data)
+            save_file({"scores": scores, **labels}, run.arm(arm).test_predictions)

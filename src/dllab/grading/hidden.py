@@ -22,8 +22,9 @@ from dllab.data.kinds import kind_of
 from dllab.errors import LabError
 from dllab.grading.items import Arrays
 from dllab.grading.leakage import Leakage, find_leakage
-from dllab.grading.predictions import scored_arms
 from dllab.lab.find import Lab
+from dllab.lab.layout import Layout
+from dllab.lab.scoring import scored_sets
 from dllab.result import EvaluatedOn
 from dllab.rundir.run import write_json
 
@@ -62,7 +63,7 @@ class HiddenSet:
 
     def __init__(self, folder: Path, lab: Lab) -> None:
         """Raise LabError when the folder is no hidden set, or one of another lab."""
-        self._folder = folder
+        self._folder, self._root = folder, lab.root
         self.about = about(folder)
         if self.about.lab != lab.id:
             raise LabError(
@@ -74,9 +75,13 @@ class HiddenSet:
         """What `predict` gets; the file is checked against hidden.json first."""
         return self._read(name, "inputs")
 
-    def labels(self, name: str) -> Tensor:
-        """The labels, int64 `[N]`."""
-        return self._read(name, "labels")["label"]
+    def layout(self, name: str) -> Layout:
+        """As the set declares it."""
+        return Layout.of(name, self._root)
+
+    def labels(self, name: str) -> Arrays:
+        """Targets and groups."""
+        return self._read(name, "labels")
 
     def _read(self, name: str, part: Literal["inputs", "labels"]) -> Arrays:
         path = self._folder / name / f"{part}.safetensors"
@@ -113,7 +118,7 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     Raises LabError when `out` exists, when the lab is scored on no data, or when fewer than `size`
     reserved items are left.
     """
-    names = list(dict.fromkeys(lab.spec.arms[arm].data for arm in scored_arms(lab)))
+    names = scored_sets(lab)
     if not names:
         raise LabError(f"{lab.id} is scored on no data", "it needs no hidden set")
     if size < 1:
@@ -123,7 +128,7 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     rng = torch.Generator().manual_seed(seed)
     drawn = {name: _draw(name, size, rng) for name in names}
     partial = out.with_name(f".{out.name}.{os.getpid()}")
-    sets = {name: _write(partial / name, items) for name, (items, _) in drawn.items()}
+    sets = {name: _write(partial, name, items) for name, (items, _) in drawn.items()}
     index = HiddenIndex(SCHEMA, lab.id, sets, lab.spec.version)
     write_json(partial / "hidden.json", asdict(index))
     partial.chmod(0o700)
@@ -183,13 +188,13 @@ def _balanced(label: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return by_rank[torch.randperm(size, generator=generator)]
 
 
-def _write(folder: Path, items: Arrays) -> HiddenFiles:
+def _write(place: Path, name: str, items: Arrays) -> HiddenFiles:
+    folder, layout = place / name, Layout.of(name)
     folder.mkdir(parents=True)
     inputs, labels = folder / "inputs.safetensors", folder / "labels.safetensors"
-    label = items.pop("label")
-    save_file({key: value.contiguous() for key, value in items.items()}, inputs)
-    save_file({"label": label.contiguous()}, labels)
-    return HiddenFiles(_sha256(inputs), _sha256(labels), len(label))
+    for path, arrays in ((inputs, layout.inputs(items)), (labels, layout.secrets(items))):
+        save_file({key: value.contiguous() for key, value in arrays.items()}, path)
+    return HiddenFiles(_sha256(inputs), _sha256(labels), layout.count(items))
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dllab.grading.items import Arrays
+from dllab.lab.layout import Arrays, Layout
 
 
 @dataclass(frozen=True)
@@ -22,36 +22,36 @@ class Shuffled:
         return restored
 
 
-def shuffle(inputs: Arrays, generator: torch.Generator) -> Shuffled:
-    """Permute the items and fill what lies behind `lengths`."""
-    order = torch.randperm(count(inputs), generator=generator)
-    drawn = {name: value[order] for name, value in inputs.items()}
-    return Shuffled(fill_padding(drawn, generator), order)
+def shuffle(inputs: Arrays, layout: Layout, generator: torch.Generator) -> Shuffled:
+    """Permute the items, and fill their padding; what all items share stays as it is."""
+    order = torch.randperm(layout.count(inputs), generator=generator)
+    return Shuffled(fill_padding(chosen(inputs, layout, order), layout, generator), order)
 
 
-def count(inputs: Arrays) -> int:
-    """How many items there are."""
-    return len(next(iter(inputs.values())))
+def chosen(inputs: Arrays, layout: Layout, indices: Tensor) -> Arrays:
+    """Some of the items, and all that they share."""
+    return {k: v if k in layout.shared else v[indices] for k, v in inputs.items()}
 
 
-def fill_padding(inputs: Arrays, generator: torch.Generator) -> Arrays:
-    """Put random valid values at every position past `lengths`.
+def fill_padding(inputs: Arrays, layout: Layout, generator: torch.Generator) -> Arrays:
+    """Put random valid values at every position of a padded column that lies past its lengths.
 
     Each is copied from a random valid position of the same items, so it looks like data. A model
-    that honours `lengths` gives the same scores; one that reads the padding does not.
+    that honours the lengths gives the same scores; one that reads the padding does not.
     """
-    if "lengths" not in inputs:
-        return inputs
-    return {
-        name: value if name == "lengths" else _fill(value, inputs["lengths"], generator)
-        for name, value in inputs.items()
+    filled = {
+        name: _fill(inputs[name], inputs[lengths], generator)
+        for name, lengths in layout.padded.items()
     }
+    return {**inputs, **filled}
 
 
 def _fill(values: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
     """`values` [N, T, …] with each [n, t >= lengths[n]] replaced."""
     padding = torch.arange(values.shape[1]) >= lengths[:, None]
     valid = values[~padding]
+    if not len(valid):
+        return values
     filled = values.clone()
     places = torch.randint(len(valid), (int(padding.sum()),), generator=generator)
     filled[padding] = valid[places]

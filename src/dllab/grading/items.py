@@ -2,12 +2,11 @@
 
 from typing import Protocol
 
-from torch import Tensor
-
 from dllab import data
+from dllab.lab.layout import Arrays, Layout
 from dllab.result import EvaluatedOn
 
-Arrays = dict[str, Tensor]
+__all__ = ["Arrays", "EvaluatedOn", "ItemSource", "PublicTest"]
 
 
 class ItemSource(Protocol):
@@ -18,12 +17,16 @@ class ItemSource(Protocol):
         """What the result says of them."""
         ...
 
-    def inputs(self, name: str) -> Arrays:
-        """What `predict` gets: raw items without labels."""
+    def layout(self, name: str) -> Layout:
+        """Which of a set's columns are inputs, padded, or shared."""
         ...
 
-    def labels(self, name: str) -> Tensor:
-        """The labels, int64 `[N]`, in the order of the inputs."""
+    def inputs(self, name: str) -> Arrays:
+        """What a model may see: raw items without labels, and what they share."""
+        ...
+
+    def labels(self, name: str) -> Arrays:
+        """What it may not see, in the order of the inputs: every target and group."""
         ...
 
 
@@ -32,11 +35,14 @@ class PublicTest:
 
     kind: EvaluatedOn = "public-test"
 
-    def inputs(self, name: str) -> Arrays:
-        """Everything but the label."""
-        items = data.items(name, "test")
-        return {key: value for key, value in items.items() if key != "label"}
+    def layout(self, name: str) -> Layout:
+        """As the set declares it."""
+        return Layout.of(name)
 
-    def labels(self, name: str) -> Tensor:
-        """The label alone."""
-        return data.items(name, "test")["label"]
+    def inputs(self, name: str) -> Arrays:
+        """Everything but the labels."""
+        return self.layout(name).inputs(data.items(name, "test"))
+
+    def labels(self, name: str) -> Arrays:
+        """The labels alone."""
+        return self.layout(name).secrets(data.items(name, "test"))

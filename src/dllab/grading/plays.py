@@ -1,114 +1,65 @@
 """Criteria that are played: the scorer owns the world, the model in the sandbox answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from torch import Tensor
 
-from dllab.checks import Play, validate
+from dllab.checks import Play
 from dllab.errors import InfraError
-from dllab.grading.code_checks import load_plays
+from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems
 from dllab.grading.predictions import weights_of
+from dllab.grading.rows import Found
 from dllab.grading.seeds import derive, generator
-from dllab.lab.find import Lab
+from dllab.grading.sitting import Sitting
+from dllab.lab.authored import find_named
 from dllab.lab.spec import Criterion
-from dllab.metrics import METRICS, Measured, bounds_of_mean
-from dllab.rundir.run import RunFolder
-from dllab.sandbox.session import Failure, Reply, Session
+from dllab.metrics import Measured, bounds_of_mean
 
 
-@dataclass(frozen=True)
-class Played:
-    """What a play measured, or why it measured nothing (see Prediction)."""
+def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
+    """Play a criterion with the weights of its arm, or with lab.py alone in a lab without arms.
 
-    measured: Measured | None = None
-    absent: str = ""
-    failure: Failure | None = None
-    log: str = ""
-
-
-def play_criteria(session: Session, lab: Lab, run: RunFolder, seed: int) -> dict[str, Played]:
-    """Play every criterion whose metric is a play of the lab's checks.py; by criterion.
-
-    Raises InfraError for a metric that nobody has written, or a play that broke by itself.
+    Raises InfraError for a play that nobody has written, or that broke by itself.
     """
-    criteria = [one for one in lab.spec.criteria.values() if one.metric not in METRICS]
-    plays = load_plays(lab) if criteria else {}
-    return {
-        criterion.id: _play(session, run, criterion, plays, derive(seed, "play", criterion.id))
-        for criterion in criteria
-    }
-
-
-def _play(
-    session: Session, run: RunFolder, criterion: Criterion, plays: Mapping[str, Play], seed: int
-) -> Played:
-    if criterion.metric not in plays:
-        known = ", ".join([*METRICS, *plays])
-        raise InfraError(
-            f"criterion {criterion.id}: there is no metric {criterion.metric!r}",
-            f"lab.yaml may name: {known}",
-        )
-    weights, model, absent = weights_of(run, criterion.arm)
-    if absent:
-        return Played(absent=absent)
+    lab, session, source = sitting.lab, sitting.session, sitting.source
+    play = find_named(lab, criterion.id, criterion.metric, Play)
+    missing = [name for name in lab.spec.artifacts if not sitting.run.artifact(name).is_file()]
+    if missing:
+        return Found(absent=f"this run has no {missing[0]}: train all arms, without arm=…")
     if session.official:  # what the code remembers of other requests is no part of the model
         session.renew()
-    loaded = session.load(weights, model, seed=derive(seed, "load"))
-    if loaded.failure:
-        return Played(failure=loaded.failure, log=loaded.log)
-    play = plays[criterion.metric]
+    if lab.spec.arms:
+        weights, model, absent = weights_of(sitting.run, criterion.arm)
+        if absent:
+            return Found(absent=absent)
+        loaded = session.load(weights, model, seed=derive(seed, "load"), device=session.device)
+        if loaded.failure:
+            return Found(failure=loaded.failure, log=loaded.log)
+    player = ModelPlayer(sitting, play.returns)
+    data = lab.spec.arms[criterion.arm].data if play.items else ""
+    items = (SecretItems(source, data, player),) if play.items else ()
     try:
-        numbers = play.numbers(Model(session, play.returns), generator(seed, "world"))
-        return Played(measure(numbers, criterion))
+        with player:
+            measured = play.measure(player, generator(seed, "world"), *items)
+        return Found(_measured(measured, criterion))
     except LostPlayError as lost:
-        return Played(failure=lost.failure, log=lost.reply.log)
+        secret = play.items and source.kind == "hidden"
+        return Found(failure=lost.failure, log=lost.reply.log, secret=secret)
     except Exception as error:
         raise InfraError(
-            f"the play {criterion.metric} itself failed, not your code: "
-            f"{type(error).__name__}: {error}",
+            f"the play {play.name} itself failed, not your code: {type(error).__name__}: {error}",
             "this is the lab's fault, not yours: take the lab's folder anew",
         ) from error
 
 
-def measure(numbers: Tensor, criterion: Criterion) -> Measured:
-    """The mean of `[N]` numbers, and what chance leaves open."""
-    bounds = bounds_of_mean(numbers)
-    mean = float(numbers.double().mean())
+def _measured(measured: Tensor | Measured, criterion: Criterion) -> Measured:
+    """As a metric has measured it, or the mean of `[N]` numbers and what chance leaves open."""
+    if isinstance(measured, Measured):
+        return measured
+    bounds = bounds_of_mean(measured)
     return Measured(
-        mean,
-        len(numbers),
+        float(measured.double().mean()),
+        len(measured),
         bounds.ci95,
         bounds.one_sided,
         direction="max" if criterion.target > criterion.floor else "min",
+        counted="tries",
     )
-
-
-class LostPlayError(Exception):
-    """The model failed, or answered what no play can use."""
-
-    def __init__(self, reply: Reply, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.reply, self.failure = reply, failure
-
-
-class Model:
-    """The Player of dllab.checks: asks a session for the model that it has loaded."""
-
-    def __init__(self, session: Session, returns: str) -> None:
-        self._session, self._returns = session, returns
-
-    def sample(self, n: int, seed: int) -> Tensor:
-        """Finite samples of the declared form, n of them."""
-        return self._valid(self._session.sample(n, seed), "samples", n)
-
-    def act(self, observations: Tensor) -> Tensor:
-        """Finite actions of the declared form, one for each observation."""
-        return self._valid(self._session.act(observations), "actions", len(observations))
-
-    def _valid(self, reply: Reply, name: str, n: int) -> Tensor:
-        if reply.failure:
-            raise LostPlayError(reply, reply.failure)
-        if wrong := validate(reply.arrays, {name: self._returns.replace("[*", f"[{n}", 1)}):
-            raise LostPlayError(reply, Failure("raised", wrong))
-        return reply.arrays[name]

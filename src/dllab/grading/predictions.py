@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from dllab.checks import validate
-from dllab.grading.inputs import count, shuffle
-from dllab.grading.items import Arrays, ItemSource
+from dllab.grading.inputs import chosen, shuffle
+from dllab.grading.items import Arrays
 from dllab.grading.seeds import derive, generator
-from dllab.lab.find import Lab
-from dllab.metrics import METRICS
+from dllab.grading.sitting import Sitting
+from dllab.lab.inference import BATCH_SIZE
+from dllab.lab.layout import Layout
+from dllab.lab.scoring import form_of, scored_arms
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.session import Failure, Reply, Session
 
-BATCH_SIZE = 256
 ALONE = 48  # items scored a second time, among other neighbours
 ALONE_BATCH_SIZE = 7
 # A share of the scores' spread: far above rounding in bfloat16 (0.4 %), far below what batch
@@ -26,7 +27,7 @@ TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Prediction:
-    """`scores` float32 `[N, C]` in the order of the data set, or why there are none.
+    """`scores` `[N, …]` in the order of the data set, or why there are none.
 
     `absent`: the arm was not trained. `failure`: the model could not be scored. `leak`: an item's
     scores change with its neighbours, so they are no evidence.
@@ -41,35 +42,36 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Hands a model's items to the sandbox, each time in another secret order."""
+    """Hands a model's items to the sandbox, each time in another secret order.
+
+    `form` is what must come back, `dtype [N, …]`.
+    """
 
     session: Session
     weights: bytes
     model: Mapping[str, Any]
+    layout: Layout
+    form: str
     seed: int
 
-    def score(self, inputs: Arrays, batch_size: int) -> Tensor | Reply:
+    def score(self, inputs: Arrays, batch_size: int, label: str) -> Tensor | Reply:
         """Scores in the order of `inputs`; the reply, with its failure, where there are none."""
-        hidden = shuffle(inputs, generator(self.seed, "order", batch_size))
+        hidden = shuffle(inputs, self.layout, generator(self.seed, "order", label))
         reply = self.session.predict(
             self.weights,
             self.model,
             hidden.inputs,
+            shared=self.layout.shared,
             batch_size=batch_size,
-            seed=derive(self.seed, "predict", batch_size),
+            seed=derive(self.seed, "predict", label),
             device=self.session.device,
         )
         if reply.failure:
             return reply
-        if wrong := validate(reply.arrays, {"scores": f"float32 [{count(inputs)}, *]"}):
-            return Reply(failure=Failure("raised", f"predict: {wrong}"), log=reply.log)
+        form = self.form.replace("[N", f"[{self.layout.count(inputs)}", 1)
+        if wrong := validate({"predict": reply.arrays.get("scores")}, {"predict": form}):
+            return Reply(failure=Failure("raised", wrong), log=reply.log)
         return hidden.restore(reply.arrays["scores"])
-
-
-def scored_arms(lab: Lab) -> list[str]:
-    """The arms whose predictions criteria score, in that order."""
-    criteria = lab.spec.criteria.values()
-    return list(dict.fromkeys(one.arm for one in criteria if one.metric in METRICS))
 
 
 def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]:
@@ -81,49 +83,61 @@ def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]
     return weights.read_bytes(), trained[arm].get("model") or {}, ""
 
 
-def predict_arms(
-    session: Session, lab: Lab, run: RunFolder, source: ItemSource, seed: int
-) -> dict[str, Prediction]:
+def predict_arms(sitting: Sitting, seed: int) -> dict[str, Prediction]:
     """What every scored arm's weights predict, by arm; no label is read."""
-    predictions = {}
-    for arm in scored_arms(lab):
-        weights, model, absent = weights_of(run, arm)
+    lab, predictions = sitting.lab, {}
+    for name in scored_arms(lab, official=sitting.whole):
+        arm = lab.spec.arms[name]
+        weights, model, absent = weights_of(sitting.run, name)
         if absent:
-            predictions[arm] = Prediction(absent=absent)
+            predictions[name] = Prediction(absent=absent)
             continue
-        scorer = Scorer(session, weights, model, derive(seed, "arm", arm))
-        predictions[arm] = predict(scorer, source.inputs(lab.spec.arms[arm].data))
+        layout = sitting.source.layout(arm.data)
+        form = form_of(lab, arm, layout)
+        assert form is not None
+        scorer = Scorer(sitting.session, weights, model, layout, form, derive(seed, "arm", name))
+        inputs = sitting.source.inputs(arm.data)
+        predictions[name] = predict(scorer, inputs, independent=arm.independent)
     return predictions
 
 
-def predict(scorer: Scorer, inputs: Arrays) -> Prediction:
-    """Score all items, then a few again in another order, batch size, company and padding.
+def predict(scorer: Scorer, inputs: Arrays, *, independent: bool = True) -> Prediction:
+    """Score all items, then some again in another order, batch size, company and padding.
 
-    What comes back is validated as finite float32 `[N, C]` before anyone compares. Where the grade
-    counts, the second scoring has a new worker: one that remembers the first could repeat it.
+    What comes back is validated as finite arrays of the declared form before anyone compares. Where
+    the grade counts, the second scoring has a new worker: one that remembers the first could repeat
+    it. Items that are not independent are scored all at once, both times: their scores must follow
+    them into the other order.
     """
-    first = scorer.score(inputs, BATCH_SIZE)
+    count = scorer.layout.count(inputs)
+    first = scorer.score(inputs, BATCH_SIZE if independent else count, "all")
     if isinstance(first, Reply):
         return Prediction(failure=first.failure, log=first.log)
-    some = torch.randperm(len(first), generator=generator(scorer.seed, "alone"))[:ALONE]
-    few = {name: value[some] for name, value in inputs.items()}
+    some = torch.arange(count)
+    if independent:
+        some = torch.randperm(count, generator=generator(scorer.seed, "alone"))[:ALONE]
+    few = chosen(inputs, scorer.layout, some)
     if scorer.session.official:
         scorer.session.renew()
-    second = scorer.score(few, ALONE_BATCH_SIZE)
+    second = scorer.score(few, ALONE_BATCH_SIZE if independent else count, "again")
     if isinstance(second, Reply):
         return Prediction(failure=second.failure, log=second.log)
-    return Prediction(first, leak=_leak(first, first[some], second))
+    return Prediction(first, leak=_leak(first, first[some], second, independent=independent))
 
 
-def _leak(scores: Tensor, once: Tensor, again: Tensor) -> str:
+def _leak(scores: Tensor, once: Tensor, again: Tensor, *, independent: bool) -> str:
     """Why the two scorings of the same items differ beyond rounding, or the empty string."""
-    if once.shape != again.shape:
-        return f"predict gave {once.shape[1]} columns at first and {again.shape[1]} later"
-    difference = float((once - again).abs().max())
-    allowed = TOLERANCE * float(scores.std()) + 1e-5
+    difference = float((once.double() - again.double()).abs().max())
+    allowed = TOLERANCE * float(scores.double().std()) + 1e-5
     if difference <= allowed:
         return ""
+    cause = (
+        "its neighbours" if independent else "the order of the items",
+        "batch norm in train mode, or values behind `lengths` read as data?"
+        if independent
+        else "does a position stand in for an item?",
+    )
     return (
-        f"scores of an item change with its neighbours, by {difference:.3g} where rounding allows "
-        f"{allowed:.3g}: batch norm in train mode, or values behind `lengths` read as data?"
+        f"scores of an item change with {cause[0]}, by {difference:.3g} where rounding allows "
+        f"{allowed:.3g}: {cause[1]}"
     )

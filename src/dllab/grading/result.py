@@ -30,19 +30,20 @@ EXIT_CODES = {"ungradable": 3, "infra_error": 4, "needs_review": 5}
 
 @dataclass(frozen=True)
 class Grading:
-    """How a run was graded."""
+    """How a run was graded; `whole` says whether hidden checks and criteria count."""
 
     mode: Mode
     backend: str
     evaluated_on: EvaluatedOn
     seed: int
     nonce: str
+    whole: bool
 
 
-def expected_ids(lab: Lab, mode: Mode) -> tuple[str, ...]:
+def expected_ids(lab: Lab, *, official: bool) -> tuple[str, ...]:
     """Every id that must report: checks and criteria of lab.yaml, integrity, resources."""
-    manifest = lab.spec.manifest(official=mode == "official")
-    return (*manifest, *integrity_ids(lab), *resource_ids(lab))
+    manifest = lab.spec.manifest(official=official)
+    return (*manifest, *integrity_ids(lab, official=official), *resource_ids(lab))
 
 
 def make_result(
@@ -51,7 +52,7 @@ def make_result(
     """Count, judge, and write down. `passed` asks for a graded verdict, every required check and
     `pass_score` of the points.
     """
-    expected = expected_ids(lab, how.mode)
+    expected = expected_ids(lab, official=how.whole)
     verdict, reason = decide(rows, expected)
     score = math.fsum(row.points for row in rows)
     max_score = math.fsum(row.max_points for row in rows)

@@ -1,7 +1,9 @@
 """`--retrain`: score the model that the submitted code learns here, not the weights handed in."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import yaml
 from safetensors.torch import save_file
@@ -12,7 +14,7 @@ from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.backends import Backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session, open_session
 
 
 def retrain(lab: Lab, run: RunFolder, backend: Backend, seed: int | None = None) -> None:
@@ -35,5 +37,20 @@ def retrain(lab: Lab, run: RunFolder, backend: Backend, seed: int | None = None)
                 )
             run.arm(arm).path.mkdir(parents=True, exist_ok=True)
             save_file(reply.arrays, run.arm(arm).weights)
+        if lab.spec.artifacts:
+            _make_artifacts(session, run, {arm: one.model for arm, one in configs.items()})
     plain = {name: config.plain() for name, config in configs.items()}
     run.config.write_text(yaml.safe_dump({"lab": lab.id, "arms": plain}), encoding="utf-8")
+
+
+def _make_artifacts(
+    session: Session, run: RunFolder, models: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """From the weights learned here, in place of the files handed in."""
+    weights = {arm: (run.arm(arm).weights.read_bytes(), one) for arm, one in models.items()}
+    reply = session.artifacts(weights)
+    if reply.failure:
+        raise Ungradable(f"making the artifacts anew failed: {reply.failure.message}")
+    run.artifacts.mkdir(exist_ok=True)
+    for name, content in reply.arrays.items():
+        run.artifact(name).write_bytes(bytes(content.tolist()))

@@ -1,8 +1,10 @@
 """What the rows of a rubric say: statuses from points, and sentences from failed requests."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from dllab.metrics import Measured
 from dllab.result import CheckRow, Status
 from dllab.sandbox.session import Failure
 
@@ -14,6 +16,21 @@ WITHHELD = {
     "withheld, since they could quote hidden values",
     "memory": "your code ran out of memory",
 }
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured for a criterion, or why nothing was.
+
+    `absent`: there is nothing to measure, or it does not count. `failure`: the code failed;
+    `secret` if it had hidden values in its hands.
+    """
+
+    measured: Measured | None = None
+    absent: str = ""
+    failure: Failure | None = None
+    log: str = ""
+    secret: bool = False
 
 
 def status_of(fraction: float) -> Status:

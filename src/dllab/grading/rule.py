@@ -30,18 +30,18 @@ def apply_rule(measured: Measured, criterion: Criterion) -> Earned:
     best = measured.one_sided.high if bigger_is_better else measured.one_sided.low
     sign = "≥" if bigger_is_better else "≤"
     asked = f"{sign} {criterion.target:g}"
-    value = f"{measured.value:.4g}"
+    value, counted = f"{measured.value:.4g}", f"{measured.n} {measured.counted}"
     if _reaches(measured.value, criterion.target, bigger_is_better):
         return Earned(1.0, f"measured {value}, asked {asked}")
     if _reaches(best, criterion.target, bigger_is_better):
         return Earned(
             1.0,
-            f"measured {value}, asked {asked}: the miss is within what {measured.n} items can tell",
+            f"measured {value}, asked {asked}: the miss is within what {counted} can tell",
         )
     fraction = (measured.value - criterion.floor) / (criterion.target - criterion.floor)
     return Earned(
         min(max(fraction, 0.0), 1.0),
-        f"expected {asked}, got {value} on {measured.n} items (no points at {criterion.floor:g})",
+        f"expected {asked}, got {value} on {counted} (no points at {criterion.floor:g})",
     )
 
 

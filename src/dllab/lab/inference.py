@@ -1,29 +1,36 @@
 """Scores for many items, the one way that training, practice and official grading share."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
+
+BATCH_SIZE = 256
 
 
 def predict_items(
     model: nn.Module,
-    items: dict[str, Tensor],
-    batch_size: int = 256,
+    inputs: Mapping[str, Tensor],
+    *,
+    shared: Sequence[str] = (),
+    batch_size: int = BATCH_SIZE,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """`model.predict` over raw items, in batches; float32 `[N, C]` on the CPU.
+    """`model.predict` over raw items, in batches; `[N, …]` on the CPU.
 
-    The model is put on `device` in eval mode and called in inference mode. `label` is dropped:
-    a model never sees it.
+    `inputs` are what a model may see; those that are `shared` by all items are in each batch whole.
+    The model is put on `device` in eval mode and called in inference mode.
     """
-    inputs = {name: value for name, value in items.items() if name != "label"}
-    total = len(next(iter(inputs.values())))
+    whole = {name: inputs[name].to(device) for name in shared}
+    items = {name: value for name, value in inputs.items() if name not in whole}
+    total = len(next(iter(items.values())))
     training = model.training
     model.to(device).eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, total, batch_size):
-            batch = {k: v[start : start + batch_size].to(device) for k, v in inputs.items()}
-            scores: Tensor = model.predict(batch)  # type: ignore[operator]
+            batch = {k: v[start : start + batch_size].to(device) for k, v in items.items()}
+            scores: Tensor = model.predict({**batch, **whole})  # type: ignore[operator]
             parts.append(scores.cpu())
     model.train(training)
     return torch.cat(parts)

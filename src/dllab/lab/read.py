@@ -50,11 +50,11 @@ def _named(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cross_check(spec: LabSpec, path: Path) -> None:
-    unknown = [id for id in spec.hidden if id not in spec.checks]
+    unknown = [id for id in spec.hidden if id not in spec.checks and id not in spec.criteria]
     if unknown:
         raise LabError(f"{path}: hidden names {unknown}, which checks does not list")
     for criterion in spec.criteria.values():
-        if criterion.arm not in spec.arms:
+        if criterion.arm not in spec.arms and (spec.arms or criterion.kind == "metric"):
             raise LabError(
                 f"{path}: criteria.{criterion.id}.arm: there is no arm {criterion.arm!r}"
             )

@@ -28,8 +28,10 @@ class Arm(Checked):
     """The data set whose items score the arm."""
     on_purpose: tuple[str, ...] = ()
     """Rules of the curve doctor that this arm breaks because it should."""
+    scores: str = ""
+    """What `predict` returns, as `float32 [N, 8, 6]`, where metric and set leave it open."""
     independent: bool = True
-    """Whether the items are independent: a score of one does not depend on its neighbours."""
+    """Whether an item is scored alone. Else all are scored at once, and their order is changed."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,15 @@ class Criterion(Checked):
     """The key under `criteria`."""
     title: str
     metric: str
-    """A metric of dllab.metrics, or a play of the lab's checks.py."""
+    """The name of what measures it: one of dllab.metrics, or one that the lab brings."""
     points: float
     target: float = field(metadata={"alias": "pass"})
     floor: float
     strong: float | None = None
     arm: str = "main"
     required: bool = False
-    kind: str = "metric"
-    """What is judged, and so who judges it."""
+    kind: Literal["metric", "play", "timing"] = "metric"
+    """Whether scores are measured, a model is played with, or two are timed in turns."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class LabSpec(Checked):
     criteria: Mapping[str, Criterion] = field(default_factory=dict)
     """By id."""
     hidden: tuple[str, ...] = ()
-    """The checks that stand in _author/checks.py and run in official grading only."""
+    """Checks and criteria that stand in _author/checks.py, for official grading only."""
     requires: tuple[str, ...] = ()
     """Numbers of the labs to do before this one."""
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
@@ -182,4 +184,13 @@ class LabSpec(Checked):
     def manifest(self, *, official: bool) -> tuple[str, ...]:
         """Ids of every check and criterion that must report in this mode."""
         checks = tuple(self.checks) if official else self.visible
-        return (*checks, *self.criteria)
+        return (*checks, *(criterion.id for criterion in self.scored(official=official)))
+
+    @property
+    def measured(self) -> dict[str, Criterion]:
+        """The criteria that are measured, by id."""
+        return dict(self.criteria)
+
+    def scored(self, *, official: bool) -> list[Criterion]:
+        """The measured criteria of this mode."""
+        return [one for one in self.measured.values() if official or one.id not in self.hidden]

@@ -9,7 +9,15 @@ A lab brings others of its own by `@metric`; see `dllab.metrics.metric`.
 from collections.abc import Mapping
 
 from dllab.metrics.classification import accuracy, balanced_accuracy, macro_f1, nats
-from dllab.metrics.intervals import Bounds, Interval, Measured, bootstrap, bounds_of_mean, wilson
+from dllab.metrics.intervals import (
+    Bounds,
+    Interval,
+    Measured,
+    bootstrap,
+    bounds_of_mean,
+    median_ratio,
+    wilson,
+)
 from dllab.metrics.metric import Items, Metric, Weighted, metric, metrics_of
 from dllab.metrics.ranking import average_precision, roc_auc
 from dllab.metrics.regression import mae, r2, rmse
@@ -42,6 +50,7 @@ __all__ = [
     "Weighted",
     "bootstrap",
     "bounds_of_mean",
+    "median_ratio",
     "metric",
     "metrics_of",
     "wilson",

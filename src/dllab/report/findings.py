@@ -24,13 +24,18 @@ def run_findings(lab: Lab, run: RunFolder) -> dict[str, list[Finding]]:
 def guess_loss(arm: ArmFolder) -> float:
     """The cross-entropy of the best constant answer on the validation split, in nats.
 
-    It is the entropy of the labels beside the arm's predictions; infinite where there are none.
+    It is the entropy of the labels beside the arm's predictions; infinite where there are none, or
+    where the answers are no classes.
     """
     from safetensors.torch import load_file
 
     if not arm.predictions.is_file():
         return math.inf
-    share = load_file(arm.predictions)["label"].bincount().double()
+    arrays = load_file(arm.predictions)
+    label, scores = arrays.get("label"), arrays["scores"]
+    if label is None or label.is_floating_point() or scores.dim() != label.dim() + 1:
+        return math.inf  # no classes
+    share = label[label >= 0].flatten().bincount().double()
     share = share[share > 0] / share.sum()
     return float(-(share * share.log()).sum())
 

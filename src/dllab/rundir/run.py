@@ -127,6 +127,15 @@ class RunFolder:
         """The same for people."""
         return self.path / "report.html"
 
+    @property
+    def artifacts(self) -> Path:
+        """The folder of what the lab hands in beside its weights."""
+        return self.path / "artifacts"
+
+    def artifact(self, name: str) -> Path:
+        """One of them, as lab.yaml names it."""
+        return self.artifacts / name
+
     def arm(self, name: str) -> ArmFolder:
         """The folder of one arm, whether or not it exists yet."""
         return ArmFolder(self.path / "arms" / name)

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 from torch import Tensor
 
 import dllab
+from dllab.checks.plays import ArtifactPath, Value
 from dllab.errors import InfraError, legible
 from dllab.lab.find import Lab
 from dllab.sandbox.channel import Channel, LostError
@@ -31,6 +32,7 @@ from dllab.sandbox.room import driver_environment, gpu_devices
 from dllab.sandbox.watch import Watch
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 
+Plain = str | int | float | bool | None
 Kind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
 TRACEBACK_CHARS = 20_000
 WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
@@ -65,11 +67,19 @@ class Session:
     """
 
     def __init__(
-        self, lab: Lab, code: Path, backend: Backend, limits: Limits, *, released: bool = False
+        self,
+        lab: Lab,
+        code: Path | None,
+        backend: Backend,
+        limits: Limits,
+        *,
+        released: bool = False,
+        artifacts: Path | None = None,
     ) -> None:
         self.nonce = secrets.token_hex(16)
-        self._lab, self._code = lab, code.resolve()
+        self._lab, self._code = lab, code.resolve() if code else None
         self._backend, self._limits, self._released = backend, limits, released
+        self._artifacts = artifacts.resolve() if artifacts and artifacts.is_dir() else None
         self._scratch = Path(tempfile.mkdtemp(prefix="dllab-")).resolve()
         self._ends = time.monotonic() + limits.total_s
         self._child: Child | None = None
@@ -144,14 +154,19 @@ class Session:
         model: Mapping[str, Any],
         items: Mapping[str, Tensor],
         *,
+        shared: Sequence[str] = (),
         batch_size: int,
         seed: int = 0,
         device: str = "cpu",
     ) -> Reply:
-        """Build `Model(**model)` anew, load the weights strictly, score the items: `scores`."""
+        """Build `Model(**model)` anew, load the weights strictly, score the items: `scores`.
+
+        What is `shared` by the items is in each batch whole.
+        """
         header = {
             "op": "predict",
             "model": dict(model),
+            "shared": list(shared),
             "batch_size": batch_size,
             "seed": seed,
             "device": device,
@@ -175,17 +190,44 @@ class Session:
     def load(
         self, weights: bytes, model: Mapping[str, Any], *, seed: int = 0, device: str = "cpu"
     ) -> Reply:
-        """Build `Model(**model)` with these weights, and keep it for `sample` and `act`."""
+        """Build `Model(**model)` with these weights, and keep it for `call`."""
         header = {"op": "load", "model": dict(model), "seed": seed, "device": device}
         return self._ask(header, weights)
 
-    def sample(self, n: int, seed: int) -> Reply:
-        """What the loaded model generates: `samples`, whose shape the lab defines."""
-        return self._ask({"op": "sample", "n": n, "seed": seed})
+    def artifacts(self, models: Mapping[str, tuple[bytes, Mapping[str, Any]]]) -> Reply:
+        """What `make_artifacts` writes for models of these weights and numbers: uint8, by name."""
+        header = {
+            "op": "artifacts",
+            "wanted": {name: one.max_bytes for name, one in self._lab.spec.artifacts.items()},
+            "models": {arm: dict(numbers) for arm, (_, numbers) in models.items()},
+        }
+        return self._ask(header, *(weights for weights, _ in models.values()))
 
-    def act(self, observations: Tensor) -> Reply:
-        """The loaded model's `actions`, one for each observation; the scorer owns the world."""
-        return self._ask({"op": "act"}, pack({"observations": observations}))
+    def call(
+        self,
+        method: str,
+        *values: Value,
+        of: Literal["model", "lab"] = "model",
+        answers: bool = True,
+        **named: Value,
+    ) -> Reply:
+        """Call a method of the loaded model, or a function of lab.py, with arrays or plain values.
+
+        What it returns: arrays by name, or one array, called `result`. What the model keeps between
+        calls is kept. Without `answers` what it returns is left where it is.
+        """
+        given = {**{str(place): value for place, value in enumerate(values)}, **named}
+        arrays = {name: value for name, value in given.items() if isinstance(value, Tensor)}
+        header = {
+            "op": "call",
+            "of": of,
+            "method": method,
+            "answers": answers,
+            "positional": len(values),
+            "values": {n: v for n, v in given.items() if isinstance(v, Plain)},
+            "artifacts": {n: v.name for n, v in given.items() if isinstance(v, ArtifactPath)},
+        }
+        return self._ask(header, pack(arrays))
 
     def _ask(self, header: dict[str, Any], *blobs: bytes) -> Reply:
         if self._channel is None and (started := self._start()).failure:
@@ -208,7 +250,8 @@ class Session:
             "op": "open",
             "root": str(self._lab.root),
             "folder": str(self._lab.folder),
-            "code": str(self._code),
+            "code": str(self._code or ""),
+            "artifacts": str(self._artifacts or ""),
             "memory_mb": self._limits.memory_mb,
             "threads": self._limits.threads,
         }
@@ -280,7 +323,7 @@ class Session:
                 author / "probes.py",
                 self._lab.root / "pyproject.toml",
                 *data.readable,
-                self._code,
+                *(path for path in (self._code, self._artifacts) if path),
             ),
             # behind a link as well: what is readable is so at its real place too
             hidden=tuple(
@@ -292,14 +335,23 @@ class Session:
 
 
 def open_session(
-    lab: Lab, code: Path, backend: Backend, limits: Limits, *, released: bool = False
+    lab: Lab,
+    code: Path | None,
+    backend: Backend,
+    limits: Limits,
+    *,
+    released: bool = False,
+    artifacts: Path | None = None,
 ) -> Session:
     """A session for one file of learner code; nothing is started before the first request.
+
+    Without a file, none but the author's code runs in it, whose probes get None for `lab`. The
+    folder of `artifacts` that were handed in can be read there.
 
     Data sets are out of its reach, vocabularies apart, unless all `released` data is needed for a
     training: a model may not keep its weights in rows that it looks up when it is scored.
     """
-    return Session(lab, code, backend, limits, released=released)
+    return Session(lab, code, backend, limits, released=released, artifacts=artifacts)
 
 
 def _environment(

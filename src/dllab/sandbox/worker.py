@@ -10,6 +10,7 @@ no label, no judge of a hidden check and no result; its answers are arrays or an
 import importlib
 import os
 import resource
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from dllab.checks import Check
+from dllab.checks import Check, Timing
+from dllab.checks.arrays import as_arrays
+from dllab.checks.plays import ARTIFACTS, ArtifactPath
 from dllab.checks.probing import ReturnedError, call
 from dllab.errors import LearnerError
-from dllab.lab.code import import_lab, is_learners, learner_error
+from dllab.lab.artifacts import ArtifactError, make_artifacts
+from dllab.lab.code import import_lab, import_room, is_learners, learner_error
 from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.lab.todo import NOT_DONE, PREFIX
@@ -72,6 +76,7 @@ class Worker:
         self._code = Path()
         self._module: ModuleType | None = None
         self._model: nn.Module | None = None
+        self._device = "cpu"
 
     def answer(self, frame: Frame) -> Frame:
         """Run one request. Whatever learner code raises, also SystemExit, becomes a reply."""
@@ -82,9 +87,9 @@ class Worker:
             "probe": self._probe,
             "predict": self._predict,
             "retrain": self._retrain,
+            "artifacts": self._make_artifacts,
             "load": self._load,
-            "sample": self._sample,
-            "act": self._act,
+            "call": self._call,
         }
         try:
             arrays = pack(_plain(operations[frame.header["op"]](frame)))
@@ -96,9 +101,12 @@ class Worker:
         header = frame.header
         _limit(header["memory_mb"])
         torch.set_num_threads(header["threads"])
-        self._code = Path(header["code"])
         self._lab = Lab(Path(header["root"]), Path(header["folder"]))
-        self._module = import_lab(self._lab, self._code)
+        os.environ[ARTIFACTS] = header["artifacts"]
+        import_room(self._lab)
+        if header["code"]:
+            self._code = Path(header["code"])
+            self._module = import_lab(self._lab, self._code)
         return {}
 
     def _probe(self, frame: Frame) -> Arrays:
@@ -107,15 +115,16 @@ class Worker:
         assert module in PROBE_MODULES
         probes = importlib.import_module(f"{self._lab.package}.{module}")
         found = getattr(probes, frame.header["function"])
-        probe = found.probe if isinstance(found, Check) else found
+        probe = found.probe if isinstance(found, Check | Timing) else found
         given = unpack(frame.blobs[0])
         torch.manual_seed(frame.header["seed"])
         return call(probe, self._module, given, frame.header["grad"])
 
     def _predict(self, frame: Frame) -> Arrays:
         header, items = frame.header, unpack(frame.blobs[1])
-        model = self._build(frame)
-        return {"scores": predict_items(model, items, header["batch_size"], header["device"])}
+        model = self._build(frame.blobs[0], header["model"], header["seed"])
+        options = {key: header[key] for key in ("shared", "batch_size", "device")}
+        return {"scores": predict_items(model, items, **options)}
 
     def _retrain(self, frame: Frame) -> Arrays:
         from dllab.sandbox.retrain import fit
@@ -124,18 +133,34 @@ class Worker:
         header = frame.header
         return fit(self._module, header["model"], header["data"], header["trainer"], header["seed"])
 
+    def _make_artifacts(self, frame: Frame) -> Arrays:
+        assert self._module is not None
+        arms = zip(frame.header["models"].items(), frame.blobs, strict=True)
+        models = {arm: self._build(blob, numbers, 0).eval() for (arm, numbers), blob in arms}
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            made = make_artifacts(self._module, frame.header["wanted"], models, Path(folder))
+        return {name: torch.tensor(list(content)).byte() for name, content in made.items()}
+
     def _load(self, frame: Frame) -> Arrays:
-        self._model = self._build(frame).to(frame.header["device"]).eval()
+        header, self._device = frame.header, frame.header["device"]
+        model = self._build(frame.blobs[0], header["model"], header["seed"])
+        self._model = model.to(self._device).eval()
         return {}
 
-    def _sample(self, frame: Frame) -> Arrays:
-        with torch.inference_mode():
-            return {"samples": self._loaded.sample(frame.header["n"], frame.header["seed"])}
-
-    def _act(self, frame: Frame) -> Arrays:
-        observations = unpack(frame.blobs[0])["observations"]
-        with torch.inference_mode():
-            return {"actions": self._loaded.act(observations)}
+    def _call(self, frame: Frame) -> dict[str, Any]:
+        """Call a method of the loaded model, or a function of lab.py; state stays between calls."""
+        header = frame.header
+        target = self._loaded if header["of"] == "model" else self._module
+        method = getattr(target, header["method"], None)
+        if not callable(method):
+            raise UnusableError(f"{header['of']} has no {header['method']}() that can be called")
+        arrays = {name: value.to(self._device) for name, value in unpack(frame.blobs[0]).items()}
+        files = {name: ArtifactPath(file).path for name, file in header["artifacts"].items()}
+        values = {**header["values"], **arrays, **files}
+        positional = [values.pop(str(place)) for place in range(header["positional"])]
+        with torch.no_grad():
+            returned = method(*positional, **values)
+        return as_arrays(returned) if header["answers"] else {}
 
     @property
     def _loaded(self) -> Any:
@@ -143,11 +168,11 @@ class Worker:
             raise UnusableError("the process that held your model was lost")
         return self._model
 
-    def _build(self, frame: Frame) -> nn.Module:
+    def _build(self, weights: bytes, numbers: dict[str, Any], seed: int) -> nn.Module:
         assert self._module is not None
-        torch.manual_seed(frame.header["seed"])
-        model: nn.Module = self._module.Model(**frame.header["model"])
-        load_strictly(model, _read_weights(frame.blobs[0]))
+        torch.manual_seed(seed)
+        model: nn.Module = self._module.Model(**numbers)
+        load_strictly(model, _read_weights(weights))
         return model
 
     def _describe(self, error: BaseException) -> dict[str, str]:
@@ -166,7 +191,7 @@ class Worker:
 
     def _explain(self, error: BaseException) -> tuple[str, str]:
         text = str(error)
-        if isinstance(error, UnusableError | ReturnedError):
+        if isinstance(error, UnusableError | ReturnedError | ArtifactError):
             return text, ""
         if isinstance(error, NotImplementedError) and text.startswith(PREFIX):
             return f"{NOT_DONE}{text.removeprefix(PREFIX)}", ""

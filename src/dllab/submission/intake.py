@@ -27,6 +27,7 @@ from dllab.submission.layout import (
     MAX_RATIO,
     MAX_TEXT,
     MAX_UNPACKED,
+    artifact_file,
     bad,
     is_allowed,
     required_files,
@@ -144,7 +145,8 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         raise bad(f"{name!r} is packed in a way that is not accepted")
     if info.file_size > MAX_RATIO * max(info.compress_size, 1) + MAX_TEXT:
         raise bad(f"{name!r} would grow to {info.file_size} bytes from {info.compress_size}")
-    if not name.endswith(".safetensors") and info.file_size > MAX_TEXT * 16:
+    is_text = not name.endswith(".safetensors") and not name.startswith("artifacts/")
+    if is_text and info.file_size > MAX_TEXT * 16:
         raise bad(f"{name!r} has {info.file_size} bytes; a text may have {MAX_TEXT * 16}")
 
 
@@ -183,12 +185,25 @@ def _check_declared(manifest: Manifest, entries: dict[str, zipfile.ZipInfo], lab
             f"it was made with version {manifest.lab_version} of {lab.id}; "
             f"version {lab.spec.version} is graded here"
         )
+    _check_artifacts(entries, lab)
     declared = {*manifest.files, MANIFEST}
     if undeclared := sorted(set(entries) - declared):
         raise bad(f"{MANIFEST} does not declare {', '.join(undeclared)}")
     wanted = sorted((declared | set(required_files(lab.spec))) - set(entries))
     if wanted:
         raise bad(f"{', '.join(wanted)} is missing")
+
+
+def _check_artifacts(entries: dict[str, zipfile.ZipInfo], lab: Lab) -> None:
+    """Only those that lab.yaml lists, each within its cap."""
+    caps = {artifact_file(name): one.max_bytes for name, one in lab.spec.artifacts.items()}
+    for name, entry in entries.items():
+        if not name.startswith("artifacts/"):
+            continue
+        if name not in caps:
+            raise bad(f"{name!r} is not an artifact of {lab.id}")
+        if entry.file_size > caps[name]:
+            raise bad(f"{name!r} has {entry.file_size} bytes; the cap is {caps[name]}")
 
 
 def _check_hashes(manifest: Manifest, contents: dict[str, bytes]) -> None:

@@ -22,6 +22,7 @@ MAX_REASON = 400
 _ALLOWED = re.compile(
     r"manifest\.json|lab\.py|config\.yaml|environment\.json|starter\.diff"
     r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl)"
+    r"|artifacts/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,60}"
 )
 
 
@@ -40,12 +41,18 @@ def is_allowed(name: str) -> bool:
 
 def required_files(spec: LabSpec) -> list[str]:
     """The files that a lab's submission must have, those of lab.yaml's `artifacts` among them."""
+    artifacts = [artifact_file(name) for name in spec.artifacts]
     arms = [
         str(PurePosixPath("arms", arm, name))
         for arm in spec.arms
         for name in ("weights.safetensors", "curve.jsonl")
     ]
-    return [MANIFEST, "lab.py", "config.yaml", *arms, *spec.artifacts]
+    return [MANIFEST, "lab.py", "config.yaml", *arms, *artifacts]
+
+
+def artifact_file(name: str) -> str:
+    """Where an artifact lies in a submission."""
+    return f"artifacts/{name}"
 
 
 def bad(what: str) -> Ungradable:

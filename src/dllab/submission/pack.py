@@ -15,7 +15,14 @@ from dllab.lab.find import Lab
 from dllab.lab.starter import starter_text
 from dllab.rundir.run import RunFolder
 from dllab.submission import chain
-from dllab.submission.layout import MANIFEST, MAX_PACKED, MAX_UNPACKED, SCHEMA, required_files
+from dllab.submission.layout import (
+    MANIFEST,
+    MAX_PACKED,
+    MAX_UNPACKED,
+    SCHEMA,
+    artifact_file,
+    required_files,
+)
 from dllab.submission.manifest import FileSeal, Manifest
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell: no clock in the bytes
@@ -78,6 +85,9 @@ def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
         if arm.curve.is_file():
             linked = chain.link(arm.curve.read_text(encoding="utf-8"), run.id)
             files[f"{place}/curve.jsonl"] = linked.encode()
+    for name in lab.spec.artifacts:
+        if run.artifact(name).is_file():
+            files[artifact_file(name)] = run.artifact(name).read_bytes()
     card = run.read_card()
     told = ("versions", "hardware", "threads", "seeds", "data", "started", "finished", "cost")
     files["environment.json"] = _json({key: card[key] for key in told if key in card})

@@ -10,11 +10,14 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from safetensors.torch import save_file
 
 from dllab import data as datasets
+from dllab.checks import validate
 from dllab.config.schema import Config
 from dllab.errors import LabError, LearnerError
 from dllab.lab.code import Impl, import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
-from dllab.lab.inference import predict_items
+from dllab.lab.inference import BATCH_SIZE, predict_items
+from dllab.lab.layout import Layout
+from dllab.lab.scoring import form_of
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import arm_callbacks
 from dllab.training.checkpoints import CheckpointFile, Interrupted
@@ -47,8 +50,10 @@ def train_arm(
     model = _build(module.Model, "model", config.model, impl)
     data = _build(module.Data, "data", config.data, impl)
     set_name = lab.spec.arms[config.arm].data
-    if set_name:
-        _check_predict(model, set_name, impl)
+    layout = Layout.of(set_name) if set_name else None
+    form = form_of(lab, lab.spec.arms[config.arm], layout) if layout else None
+    if layout and form:
+        _check_predict(model, set_name, layout, form, impl)
     prepare(model, config.trainer)
     last = folder.checkpoints / "last.ckpt"
     checkpoint = last if resuming and last.is_file() else None
@@ -67,11 +72,14 @@ def train_arm(
     weights = _chosen_weights(trainer, folder)
     if trainer.is_global_zero:
         save_file(weights, folder.weights)
-        if set_name:
+        if layout and form:
             # Built anew from weights and config alone, as the grader will.
             judged = _build(module.Model, "model", config.model, impl)
             judged.load_state_dict(weights)
-            _predict(judged, set_name, folder, trainer.strategy.root_device)
+            independent = lab.spec.arms[config.arm].independent
+            scores = _predict(judged, set_name, layout, trainer, independent=independent)
+            labels = layout.secrets(datasets.items(set_name, "val"))
+            save_file({"scores": scores.contiguous(), **labels}, folder.predictions)
         finish_trackers(trainer.loggers, folder, set_name)
     if stopped:
         raise stopped
@@ -112,13 +120,20 @@ def _chosen_weights(trainer: L.Trainer, folder: ArmFolder) -> dict[str, torch.Te
 
 
 def _predict(
-    model: L.LightningModule, set_name: str, folder: ArmFolder, device: torch.device
-) -> None:
-    items = datasets.items(set_name, "val")
+    model: L.LightningModule,
+    set_name: str,
+    layout: Layout,
+    trainer: L.Trainer,
+    *,
+    independent: bool,
+) -> torch.Tensor:
+    """Scores of the validation split; all at once where items are not independent."""
+    inputs = layout.inputs(datasets.items(set_name, "val"))
+    device = trainer.strategy.root_device
     # XLA's lazy tensors do not go with inference mode: such a model is scored on the host
     place = torch.device("cpu") if device.type == "xla" else device
-    scores = predict_items(model, items, device=place)
-    save_file({"scores": scores.contiguous(), "label": items["label"]}, folder.predictions)
+    batch_size = BATCH_SIZE if independent else layout.count(inputs)
+    return predict_items(model, inputs, shared=layout.shared, batch_size=batch_size, device=place)
 
 
 def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> Any:
@@ -137,22 +152,19 @@ def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> An
         raise learner_error(error, impl.path, f"building {kind.__name__} failed") from error
 
 
-def _check_predict(model: L.LightningModule, set_name: str, impl: Impl) -> None:
-    """Fail before the training, not after it, when predict gives scores of the wrong shape."""
-    items = {name: value[:2] for name, value in datasets.items(set_name, "val").items()}
-    classes = datasets.class_names(set_name) or datasets.vocabulary(set_name)
-    expected = [2, len(classes)]
+def _check_predict(
+    model: L.LightningModule, set_name: str, layout: Layout, form: str, impl: Impl
+) -> None:
+    """Fail before the training, not after it, when predict gives scores of the wrong form."""
+    inputs = layout.inputs(datasets.items(set_name, "val"))
+    two = {k: v if k in layout.shared else v[:2] for k, v in inputs.items()}
     try:
-        scores = predict_items(model, items)
+        scores = predict_items(model, two, shared=layout.shared)
     except Exception as error:
         raise learner_error(error, impl.path, "predict failed on two items") from error
-    if list(scores.shape) != expected or scores.dtype != torch.float32:
-        raise LearnerError(
-            f"predict returned {str(scores.dtype).removeprefix('torch.')} {list(scores.shape)} "
-            f"for two items; expected float32 {expected}",
-            "",
-            "one row of raw scores per item, one column per class: look at what forward returns",
-        )
+    if wrong := validate({"predict": scores}, {"predict": form.replace("[N", "[2", 1)}):
+        hint = "one row of raw scores per item: look at what forward returns"
+        raise LearnerError(f"{wrong} (scores of two items)", "", hint)
 
 
 def _trainer(

@@ -98,6 +98,10 @@ def _train_arms(
                     run.arm(name), lab, impl, config, resuming=resuming, watchers=watchers
                 )
                 card.record(name, {**summary, "finished": True})
+        if lab.spec.artifacts and is_main_process():
+            from dllab.training.artifacts import write_artifacts
+
+            write_artifacts(run, lab, impl, configs)
     return run
 
 

@@ -62,7 +62,7 @@ def cost(given, got):
     return close(got["cost"], total, what="the cost")
 
 
-@play("rest", returns="float32 [*]")
+@play("rest", returns="float32 [N]")
 def rest(player, rng):
     """How near each of 500 carts is to rest in the middle after 60 pushes: 1 is there."""
     state = 2 * torch.rand(500, 2, generator=rng) - 1

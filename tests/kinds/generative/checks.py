@@ -69,7 +69,7 @@ def generator(given, got):
     )
 
 
-@play("distance", returns="float32 [*, 1]")
+@play("distance", returns="float32 [N, 1]")
 def distance(player, rng):
     """How far each sample lies from the middle of the data: 0.80 on average for the data."""
     seed = int(torch.randint(1 << 30, (), generator=rng))
