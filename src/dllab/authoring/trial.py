@@ -38,7 +38,7 @@ class Trial:
     artifact_bytes: int = 0
     log: str = ""
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
-    handed_in: Sequence[str] = ()
+    handed_in: Sequence[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
