@@ -91,18 +91,35 @@ def test_a_description_that_is_no_yaml_is_named(course: Path) -> None:
         find("private_notes")
 
 
-def test_what_is_hidden_of_a_set_is_all_but_what_describes_it(course: Path, repo: Path) -> None:
+def test_of_a_set_only_what_describes_it_is_shown(course: Path, repo: Path) -> None:
     folder = course / "data" / "private_notes"
     for name in ("train.parquet", "rows.csv", "shared.safetensors", "vocabulary.json"):
         (folder / name).touch()
-    (folder / "more").mkdir()
     view = view_of(repo, released=False)
-    seen = {path.name for path in folder.iterdir() if path not in view.hidden}
-    assert seen == {"dataset.yaml", "vocabulary.json"}
-    rows = {path for path in (repo / "data").rglob("*") if path.suffix == ".parquet"}
-    assert rows <= set(view.hidden)
-    assert course / "data" in view.readable
-    assert not set(folder.iterdir()) & set(view_of(repo, released=True).hidden)
+    names = {"dataset.yaml", "vocabulary.json"}
+    assert {path.name for path in view.readable if path.parent == folder} == names
+    assert {path.name for path in view.readable} == names
+    assert {folder.parent, repo / "data"} <= set(view_of(repo, released=True).readable)
+
+
+def test_rows_in_an_installed_package_are_covered(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where packages lie, all can be seen that is not hidden."""
+    site = tmp_path / "site"
+    folder = write_set(site / "exam_labs" / "data", "text", "notes")
+    (folder / "train.parquet").touch()
+    (site / "exam_labs" / "__init__.py").touch()
+    info = site / "exam_labs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: exam-labs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dllab.labs]\nexam = exam_labs\n")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr("sys.prefix", str(site))
+    view = view_of(repo, released=False)
+    assert folder / "train.parquet" in view.hidden
+    assert folder / "dataset.yaml" in view.readable
+    assert folder / "dataset.yaml" not in view.hidden
 
 
 def test_descriptions_are_written_as_the_build_writes_them(repo: Path) -> None:

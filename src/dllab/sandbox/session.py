@@ -329,7 +329,7 @@ class Session:
             hidden=tuple(
                 dict.fromkeys(p for path in (author, *data.hidden) for p in (path, path.resolve()))
             ),
-            searched=(source, labs),
+            searched=(source, labs, *data.searched),
             limits=self._limits,
         )
 
