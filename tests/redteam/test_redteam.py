@@ -43,6 +43,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         patch.setenv("DLLAB_GRADER_KEY", str(home / "grader.pem"))
         stage = make_stage(folder)
         stage.fills = {"HOME": str(home), **listener.addresses}
+        assert stage.lab.spec.title  # read once, so that what was checked is kept before we look
         before = snapshot(stage)
         yield stage
         assert snapshot(stage) == before, "files outside scratch were changed"
