@@ -18,6 +18,7 @@ from dllab.rundir.run import write_json
 from dllab.submission.manifest import FileSeal, Manifest
 
 REPO = Path(__file__).parents[1]
+DESCRIBED = sorted([*REPO.glob("data/*/dataset.yaml"), *REPO.glob("data/*/weights.yaml")])
 PAGES = dict(schemas())
 LABS = [file for place in ("labs", "tests/kinds") for file in REPO.glob(f"{place}/*/lab.yaml")]
 
@@ -35,6 +36,11 @@ def test_the_schemas_are_fresh():
 def test_every_lab_yaml_is_of_its_schema(path):
     plain = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
     jsonschema.validate(plain, schema("lab"))
+
+
+@pytest.mark.parametrize("path", DESCRIBED, ids=lambda path: path.parent.name)
+def test_every_description_of_data_is_of_its_schema(path):
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema(path.stem))
 
 
 def test_what_is_written_is_of_its_schema(tmp_path):
@@ -111,4 +117,4 @@ def test_every_reader_goes_through_the_models():
         for name in NAMES.intersection(looked_up(ast.parse(path.read_text())))
     }
     assert found - ELSEWHERE.keys() == set()
-    assert set(MODELS) == {"lab", "result", "submission", "hidden", "dataset"}
+    assert set(MODELS) == {"lab", "result", "submission", "hidden", "dataset", "weights"}

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dllab.data.description import Description
+from dllab.data.description import Description, WeightsDescription
 from dllab.grading.hidden import HiddenIndex
 from dllab.lab.checked import is_from_key
 from dllab.lab.spec import LabSpec
@@ -26,6 +26,7 @@ MODELS: dict[str, Any] = {
     "submission": Manifest,
     "hidden": HiddenIndex,
     "dataset": Description,
+    "weights": WeightsDescription,
 }
 
 
