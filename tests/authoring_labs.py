@@ -14,7 +14,7 @@ from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
-KINDS = ("code_only", "given", "generative", "control")
+KINDS = ("code_only", "given", "generative", "control", "break_it", "forecast", "claims")
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 
 

@@ -19,7 +19,6 @@ from dllab.authoring.doctor import diagnose
 from dllab.authoring.forks import Limits, run_forked
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.leaks import secrets_of
-from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.mutation import generate, sample
 from dllab.authoring.record import write_record
 from dllab.authoring.rules import FAST
@@ -31,6 +30,7 @@ from dllab.checks.mutants import Mutant
 from dllab.cli.main import main
 from dllab.errors import LabError
 from dllab.lab.find import Lab
+from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.read import load_spec
 from dllab.lab.starter import make_starter, solution_regions
 from dllab.result import Metric

@@ -13,12 +13,12 @@ from dllab.authoring.doctor import diagnose
 from dllab.authoring.experiments import run_experiments, value_of
 from dllab.authoring.generated import lab_page
 from dllab.authoring.kept import KeptTrials
-from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.tables import experiment_table
 from dllab.authoring.trial import Trial
 from dllab.cli.main import main
 from dllab.errors import LabError
 from dllab.lab.find import Lab
+from dllab.lab.mutants import load_mutants, plant
 from dllab.report.curves import read_series
 from dllab.result import Metric
 

@@ -10,6 +10,7 @@ import torch
 import yaml
 from authoring_labs import KINDS, REPO, make_root, write_kind
 from safetensors.torch import save_file
+from sheets import fill_in
 
 from dllab.authoring.release import choose_labs, release
 from dllab.authoring.trial import run_dllab
@@ -36,7 +37,7 @@ def root(tmp_path: Path, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_lab_goes_the_whole_way(
-    root: Path, kind: str, capsys: pytest.CaptureFixture[str]
+    root: Path, kind: str, warm: Backend, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab = write_kind(root, kind)
     starter = lab.code.read_bytes()
@@ -47,6 +48,11 @@ def test_a_lab_goes_the_whole_way(
 
     shutil.copyfile(lab.solution, lab.code)
     assert main(["train", "90"]) == 0, capsys.readouterr()
+    if lab.spec.sheets:
+        assert main(["draw", "90"]) == 0
+        fill_in(lab, warm)
+        assert main(["grade", "90", "--json", "practice.json"]) == 0
+        assert status_of_formats("practice.json") == {"pass"}
     assert main(["submit", "90", "-o", "ada.zip"]) == 0
     assert main(["grade", "ada.zip", "--official", "--json", "official.json"]) == 0
     result = json.loads(Path("official.json").read_text())
@@ -57,6 +63,18 @@ def test_a_lab_goes_the_whole_way(
     release(root, choose_labs(root, "90"), out)
     assert run_dllab(out, "train", "90").returncode == 1
     assert not list(out.rglob("_author"))
+    if lab.spec.formats:
+        assert not [name for name in lab.spec.sheets if list(out.rglob(name))]
+        assert run_dllab(out, "draw", "90").returncode == (0 if lab.spec.sheets else 2)
+        shown = run_dllab(out, "watch", "90", "--once")
+        assert shown.returncode == 1
+        [criterion] = lab.spec.formats.values()
+        assert criterion.title in shown.stdout, shown
+
+
+def status_of_formats(path: str) -> set[str]:
+    rows = json.loads(Path(path).read_text())["checks"]
+    return {row["status"] for row in rows if row["kind"] == "format"}
 
 
 def trained(root: Path, kind: str, weights: dict[str, torch.Tensor]) -> tuple[Lab, RunFolder]:

@@ -129,7 +129,7 @@ def missing(lab: Lab, seeds: int, record: Path) -> Iterator[int]:
 
 def build_hidden(lab: Lab, out: Path) -> Path | None:
     """The lab's hidden set, the same for all its runs; None where no criterion is scored."""
-    if not lab.spec.criteria:
+    if not lab.spec.measured:
         return None
     size = str(ITEMS.get(lab.id, MOST_ITEMS))
     words = ("--size", size, "--seed", str(HIDDEN_SEED), "--out", str(out))

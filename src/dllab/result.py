@@ -18,7 +18,7 @@ from dllab.errors import LabError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-Kind = Literal["code", "metric", "resource", "integrity"]
+Kind = Literal["code", "metric", "format", "resource", "integrity"]
 Status = Literal["pass", "partial", "fail", "skip", "error", "review"]
 Verdict = Literal["graded", "ungradable", "infra_error", "needs_review"]
 Mode = Literal["practice", "official"]

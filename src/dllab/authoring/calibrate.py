@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dllab.authoring.kept import KeptTrials
-from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.thresholds import (
     LEAST_SEEDS,
     Spread,
@@ -22,6 +21,7 @@ from dllab.authoring.trial import Trial, run_trial
 from dllab.checks.mutants import Mutant
 from dllab.errors import LabError, require
 from dllab.lab.find import Lab
+from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.spec import Criterion
 
 Say = Callable[[str], None]
@@ -97,7 +97,7 @@ def calibrate(
     when the same is asked again. Raises LabError when the lab has no criteria or a run of the
     reference gives no value.
     """
-    criteria = lab.spec.criteria
+    criteria = lab.spec.measured
     if not criteria:
         raise LabError(f"{lab.id} has no criteria", "there is nothing to calibrate")
     if seeds < LEAST_SEEDS:

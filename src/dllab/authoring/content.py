@@ -38,7 +38,7 @@ JUDGED_BY: Mapping[Part, tuple[str, ...]] = {
         "lab/starter.py",
         "authoring/proof.py",
         "authoring/hostile.py",
-        "authoring/mutants.py",
+        "lab/mutants.py",
         "authoring/mutation.py",
         "authoring/edits.py",
         "authoring/rules_proof.py",
@@ -73,11 +73,15 @@ def content_of(lab: Lab, part: Part) -> str:
 
 def _checks(lab: Lab) -> Iterator[str]:
     """All code but lab.py, which is generated from the reference; its comments may be markers."""
-    paths = [*lab.folder.glob("*.py"), *(lab.folder / "_author").rglob("*.*")]
+    paths = [
+        *lab.folder.glob("*.py"),
+        *lab.folder.glob("*.csv"),
+        *(lab.folder / "_author").rglob("*.*"),
+    ]
     texts = {
         path.relative_to(lab.folder).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(paths)
-        if path.suffix in (".py", ".yaml") and path != lab.code
+        if path.suffix in (".py", ".yaml", ".csv") and path != lab.code
     }
     yield from (f"{name}\n{text}" for name, text in texts.items())
     yield from _vocabulary("\n".join(texts.values()))
@@ -104,7 +108,7 @@ def _training(lab: Lab) -> Iterator[str]:
     for name in sorted({arm.data for arm in lab.spec.arms.values() if arm.data}):
         built = find(name).built
         yield f"{name} {built.content} {sorted(built.files.items())}"
-    if any(criterion.metric not in METRICS for criterion in lab.spec.criteria.values()):
+    if any(criterion.metric not in METRICS for criterion in lab.spec.measured.values()):
         yield code_only((lab.folder / "checks.py").read_text(encoding="utf-8"))
 
 

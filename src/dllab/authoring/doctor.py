@@ -9,11 +9,10 @@ from functools import partial
 
 import torch
 
-from dllab.authoring import rules_proof, rules_text, rules_training
+from dllab.authoring import rules_formats, rules_proof, rules_text, rules_training
 from dllab.authoring.content import PARTS, content_of
 from dllab.authoring.forks import Done, Limits, run_forked
 from dllab.authoring.hostile import try_judges
-from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.mutation import sample
 from dllab.authoring.proof import Finding, checks_of, examine, import_libraries
 from dllab.authoring.proved import Proof
@@ -24,11 +23,13 @@ from dllab.checklist.topics import load_checklist
 from dllab.errors import LabError
 from dllab.lab.checked import load_yaml
 from dllab.lab.find import Lab
+from dllab.lab.formats import BreakIt
+from dllab.lab.mutants import load_mutants, load_variants, plant
 from dllab.lab.starter import make_starter, solution_regions, solve
 
 RULES: tuple[Rule, ...] = tuple(
     value
-    for module in (rules_text, rules_proof, rules_training)
+    for module in (rules_text, rules_proof, rules_formats, rules_training)
     for value in vars(module).values()
     if isinstance(value, Rule)
 )
@@ -103,6 +104,7 @@ def _open(lab: Lab, *, mutate: bool) -> Case | Fault:
     try:
         solution = lab.solution.read_text(encoding="utf-8")
         import_libraries(solution)
+        tests = {one.cases for one in lab.spec.formats.values() if isinstance(one, BreakIt)}
         return Case(
             lab=lab,
             solution=solution,
@@ -112,7 +114,7 @@ def _open(lab: Lab, *, mutate: bool) -> Case | Fault:
             equivalent=_equivalent(lab),
             checklist=load_checklist(lab.root),
             content={part: content_of(lab, part) for part in PARTS},
-            generated=tuple(sample(solution)) if mutate else (),
+            generated=tuple(sample(solution, without=tests)) if mutate else (),
         )
     except LabError as error:
         return Fault(LOADS, error.what, error.hint)
@@ -161,6 +163,13 @@ def _jobs(case: Case) -> Iterator[Job]:
             ids = [mutant.catches, *case.checks[mutant.catches].depends_on]
             task = partial(examine, lab, plant(mutant, case.solution), ids)
             yield task, ids[:1], partial(case.of_mutant.__setitem__, mutant.name)
+        elif mutant.catches in lab.spec.formats:
+            visible = list(lab.spec.visible)
+            task = partial(examine, lab, plant(mutant, case.solution), visible)
+            yield task, visible[:1], partial(case.of_mutant.__setitem__, mutant.name)
+    for variant in load_variants(lab):
+        task = partial(examine, lab, plant(variant, case.solution))
+        yield task, every, partial(case.of_variant.__setitem__, variant.name)
     for number, generated in enumerate(case.generated):
         task = partial(examine, lab, generated.source, stop_at_failure=True)
         yield task, every[:1], partial(case.of_generated.__setitem__, number)

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from dllab.authoring.content import code_only, recipe_of
 from dllab.authoring.kept import KeptTrials
-from dllab.authoring.mutants import load_mutants, plant
 from dllab.authoring.trial import Trial, run_trial
 from dllab.errors import LabError
 from dllab.lab.find import Lab
+from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.spec import Experiment, Recorded
 from dllab.report.curves import Series, read_series
 

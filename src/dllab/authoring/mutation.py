@@ -11,7 +11,7 @@ why the generator is ours.
 import ast
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from dllab.authoring.edits import Edit, Source, edits_of
@@ -37,15 +37,18 @@ class Generated:
         return f"{self.task}: {self.before}  →  {self.after or '(removed)'}"
 
 
-def sample(solution: str, size: int = SAMPLE, seed: int = SEED) -> list[Generated]:
-    """At most `size` of the solution's mutants, the tasks taking turns.
+def sample(
+    solution: str, size: int = SAMPLE, seed: int = SEED, without: Collection[str] = ()
+) -> list[Generated]:
+    """At most `size` of the solution's mutants, the tasks taking turns; none of tasks `without`.
 
     Each mutant's place in its task's queue is a hash of itself, so an edit of the solution changes
     the sample only near that edit.
     """
     queues: dict[str, list[Generated]] = defaultdict(list)
     for mutant in generate(solution):
-        queues[mutant.task].append(mutant)
+        if mutant.task not in without:
+            queues[mutant.task].append(mutant)
     for queue in queues.values():
         queue.sort(key=lambda mutant: _lot(mutant, seed), reverse=True)
     chosen: list[Generated] = []

@@ -31,7 +31,7 @@ def write_record(lab: Lab, found: Sequence[Calibrated]) -> None:
     records = {one.criterion.id: one.record(recipe) for one in found}
     path.write_text(_set_block(text, records), encoding="utf-8")
     try:
-        written = load_spec(lab.folder).criteria
+        written = load_spec(lab.folder).measured
         missed = [one for one in found if written[one.criterion.id].target != one.target]
     except LabError:
         path.write_text(before, encoding="utf-8")

@@ -157,6 +157,8 @@ def _copy_lab(lab: Lab, folder: Path) -> None:
             "release from the authors' copy",
         )
     shutil.copytree(lab.folder, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for name in lab.spec.sheets:  # an author's own try
+        (folder / name).unlink(missing_ok=True)
     starter = make_starter(lab.solution.read_text(encoding="utf-8"), str(lab.solution))
     for name in ("lab.py", "starter.py"):
         (folder / name).write_bytes(starter.encode())

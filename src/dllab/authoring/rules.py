@@ -53,6 +53,7 @@ class Case:
     of_reference: list[list[Finding]] = field(default_factory=list)
     of_mutant: dict[str, list[Finding]] = field(default_factory=dict)
     of_hint: dict[str, list[Finding]] = field(default_factory=dict)
+    of_variant: dict[str, list[Finding]] = field(default_factory=dict)
     of_generated: dict[int, list[Finding]] = field(default_factory=dict)
     trial: Trial | None = None
     cpu_s: dict[Part, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))

@@ -13,6 +13,7 @@ from dllab.authoring.generated import lab_page
 from dllab.authoring.leaks import leaks_of
 from dllab.authoring.rules import Case, rule
 from dllab.lab.find import Lab, all_labs
+from dllab.lab.formats import BreakIt
 from dllab.lab.starter import solution_regions
 
 UNWRITTEN = "WRITE:"
@@ -34,6 +35,7 @@ FILES = (
     "checks.py",
     "curves.svg",
     "conf/*.yaml",
+    "cells.csv",
     "figures/*.svg",
     "figures/*.png",
     "_author/solution.py",
@@ -42,9 +44,20 @@ FILES = (
     "_author/answers.py",
     "_author/equivalent.yaml",
     "_author/calibration.svg",
+    "_author/cells.csv",
+    "_author/forecast.py",
     "_author/mutants.py",
 )
-IGNORED = ("*/__pycache__/*", "__pycache__/*", "*.bak", "*.pyc", ".*", "*/.*")
+IGNORED = (
+    "forecast.yaml",
+    "claims.yaml",
+    "*/__pycache__/*",
+    "__pycache__/*",
+    "*.bak",
+    "*.pyc",
+    ".*",
+    "*/.*",
+)
 MIN_HINTS = 2
 
 
@@ -120,7 +133,8 @@ def hints(case: Case) -> Iterator[str]:
             yield f"{task} has the same hint twice"
     for task in sorted(set(case.lab.spec.hints) - set(tasks)):
         yield f"there are hints for {task!r}, which is no task of the solution"
-    pointed = {check.hint for check in case.checks.values()}
+    tests = {one.cases for one in case.lab.spec.formats.values() if isinstance(one, BreakIt)}
+    pointed = {check.hint for check in case.checks.values()} | tests
     for task in sorted(pointed - set(tasks)):
         yield f"a check points at the hints of {task!r}, which is no task of the solution"
     for task in sorted(set(tasks) - pointed):

@@ -51,7 +51,7 @@ def criteria(case: Case) -> Iterator[str]:
 def thresholds(case: Case) -> Iterator[str]:
     """Thresholds follow from recorded runs of this reference, and metric mutants miss the floor."""
     recipe = recipe_of(case.lab)
-    for criterion in case.lab.spec.criteria.values():
+    for criterion in case.lab.spec.measured.values():
         record = case.lab.spec.calibration.get(criterion.id)
         if not record:
             yield f"{criterion.id} has no recorded runs"

@@ -69,7 +69,11 @@ def rubric_table(lab: Lab) -> str:
             f"{criterion.floor:g}",
             f"{criterion.points:g}",
         )
-        for criterion in spec.criteria.values()
+        for criterion in spec.measured.values()
+    ]
+    rows += [
+        (one.title + ", required" * one.required, one.asked, "", "", f"{one.points:g}")
+        for one in spec.formats.values()
     ]
     rows += list(_check_rows(lab))
     total = spec.total

@@ -40,9 +40,20 @@ A *play* measures what a trained model generates, controls or encodes, for a cri
 with the scorer, who owns the world, and asks the model in the sandbox for one answer after the
 other; see `plays`. A *timing* compares how long two do the same; see `timings`. A *metric* measures
 scores of a shape of its own; see `dllab.metrics.metric`.
+
+A *driver* feeds a learner's own tests to code, for the format break-it. The learner returns cases,
+which are data; the scorer runs them on right and wrong variants of the lab:
+
+    @driver("add", given={"a": "float32 [*]", "b": "float32 [*]"}, returns="float32 [*]")
+    def add_driver(lab, given):
+        return lab.add(given["a"], given["b"])
+
+    def cases():                             # in lab.py
+        return [Case({"a": torch.ones(2), "b": torch.zeros(2)}, expected=torch.ones(2))]
 """
 
 from dllab.checks.arrays import Arrays, integers, normal, uniform, validate
+from dllab.checks.cases import Case, Driver, driver, drivers_of
 from dllab.checks.check import Check, check, collect, run_here
 from dllab.checks.outcome import PASS, Outcome, close, every, holds
 from dllab.checks.plays import ArtifactPath, Play, Player, PlayItems, play
@@ -52,7 +63,9 @@ __all__ = [
     "PASS",
     "Arrays",
     "ArtifactPath",
+    "Case",
     "Check",
+    "Driver",
     "Outcome",
     "Play",
     "PlayItems",
@@ -61,6 +74,8 @@ __all__ = [
     "check",
     "close",
     "collect",
+    "driver",
+    "drivers_of",
     "every",
     "holds",
     "integers",

@@ -12,6 +12,12 @@ r"""Mutants: the reference with one classic mistake planted, to prove that a che
             why="The learning rate grows with the batch.",
             code={"cross-entropy": "return F.cross_entropy(logits_BC, label_B, reduction='sum')"}),
     ]
+
+A break-it criterion wants right code that is written otherwise, too:
+
+    VARIANTS = [
+        Variant("by_library", code={"cross-entropy": "return F.cross_entropy(logits_BC, label_B)"}),
+    ]
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,5 +36,14 @@ class Mutant:
     catches: str
     why: str
     says: str = ""
+    edits: Sequence[tuple[str, str]] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """The reference written otherwise, and right all the same: no case may fail it."""
+
+    name: str = field(kw_only=False)
     edits: Sequence[tuple[str, str]] = ()
     code: Mapping[str, str] = field(default_factory=dict)

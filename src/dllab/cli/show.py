@@ -91,8 +91,9 @@ def _parts(lab: "Lab", standing: "Standing", progress: "Progress") -> list[str]:
             c.arm,
             f"{c.points:g}",
         )
-        for c in spec.criteria.values()
+        for c in spec.measured.values()
     ]
+    criteria += [(f.title, f.asked, "", "", f"{f.points:g}") for f in spec.formats.values()]
     checks = [
         (id, "hidden" if id in spec.hidden else "", f"{points:g}")
         for id, points in spec.checks.items()

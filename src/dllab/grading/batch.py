@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 from dllab.errors import LabError, legible
@@ -57,6 +57,7 @@ def grade_folder(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     rows = [_row(archive, targets[archive], results[targets[archive]]) for archive in archives]
+    rows = with_shared_sheets(rows, [results[targets[archive]] for archive in archives])
     write_text(out / "grades.csv", _csv(rows))
     write_summary(out, rows)
     return [results[targets[archive]] for archive in archives]
@@ -113,6 +114,25 @@ def _row(archive: Path, target: Path, result: Result) -> BatchRow:
         id=submission.id or "",
         result=f"results/{target.name}",
     )
+
+
+def with_shared_sheets(rows: Sequence[BatchRow], results: Sequence[Result]) -> list[BatchRow]:
+    """The rows, with in `reason` whose sheet has the same draw: two learners get one by copying."""
+    owners: dict[tuple[str, str], set[str]] = {}
+    for row, result in zip(rows, results, strict=True):
+        for key in _drawn(result):
+            owners.setdefault(key, set()).add(row.learner)
+    told = []
+    for row, result in zip(rows, results, strict=True):
+        others = {name for key in _drawn(result) for name in owners[key]} - {row.learner}
+        said = f"a sheet was drawn for {', '.join(sorted(others))} as well" if others else ""
+        told.append(replace(row, reason="; ".join(part for part in (row.reason, said) if part)))
+    return told
+
+
+def _drawn(result: Result) -> list[tuple[str, str]]:
+    drawn = [(row.id, row.evidence.get("draw")) for row in result.checks]
+    return [(id, draw) for id, draw in drawn if isinstance(draw, str)]
 
 
 def _csv(rows: Iterable[BatchRow]) -> str:

@@ -12,6 +12,7 @@ from dllab.grading.budget import weigh, withhold
 from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
 from dllab.grading.draws import Draws
+from dllab.grading.formats.work import Work
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.plays import play_one
 from dllab.grading.predictions import Prediction, predict_arms
@@ -22,7 +23,7 @@ from dllab.grading.sitting import Sitting
 from dllab.grading.timings import time_one
 from dllab.lab.find import Lab, find_lab
 from dllab.report.findings import run_findings
-from dllab.result import CurveFinding, Mode, Result
+from dllab.result import CheckRow, CurveFinding, Mode, Result
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend, find_backend
 from dllab.sandbox.limits import Limits
@@ -54,6 +55,7 @@ def grade(
     """
     _require_whole(run)
     lab = find_lab(root, run.read_config().get("lab", run.lab_id))
+    run.take_sheets(lab)
     items = source or PublicTest()
     wall = find_backend(backend)
     graded = grade_run(lab, run, mode=mode, backend=wall, source=items, seed=seed, whole=whole)
@@ -102,12 +104,14 @@ def grade_run(
         sitting = Sitting(lab, run, session, source, backend, whole)
         predictions = predict_arms(sitting, drawn)
         beside = measure_beside(sitting, drawn)
+        work = Work(lab, run.code, run.path, session, backend, drawn)
+        formats = _judge_formats(work, mode)
     # The sandbox is dead. Only now are labels opened.
     scored = score_criteria(sitting, predictions, beside, drawn)
 
     how = Grading(mode, backend.name, source.kind, drawn, session.nonce, whole)
     weighed = weigh(lab, run)
-    measured = [*rows, *weighed, *withhold(scored.rows, weighed)]
+    measured = [*rows, *weighed, *withhold(scored.rows, weighed), *formats]
     return Graded(make_result(lab, run, measured, scored.metrics, how), predictions)
 
 
@@ -119,6 +123,15 @@ def measure_beside(sitting: Sitting, seed: int) -> dict[str, Found]:
         for one in sitting.lab.spec.scored(official=sitting.whole)
         if one.kind in ways
     }
+
+
+def _judge_formats(work: Work, mode: Mode) -> list[CheckRow]:
+    if not work.lab.spec.formats:
+        return []
+    # Imported on demand: most labs have none, and pydantic is slow to import.
+    from dllab.grading.formats.judge import judge_formats
+
+    return judge_formats(work, official=mode == "official")
 
 
 def _require_whole(run: RunFolder) -> None:

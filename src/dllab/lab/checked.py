@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import Field, asdict, fields, is_dataclass
 from functools import cache
@@ -31,6 +31,22 @@ class Checked:
         "strict": True,
         "use_attribute_docstrings": True,
     }
+
+
+class ByKind:
+    """For a union of models, by `Annotated`: the `kind` of an entry tells which one it is."""
+
+    def __get_pydantic_core_schema__(self, union: Any, handler: Any) -> Any:
+        """Tell pydantic, which is imported by then."""
+        from pydantic_core import core_schema
+
+        choices = {kind: handler.generate_schema(one) for kind, one in by_kind(union).items()}
+        return core_schema.tagged_union_schema(choices, "kind")
+
+
+def by_kind(union: Any) -> dict[str, Any]:
+    """The models of a union by the kinds that they stand for."""
+    return {kind: one for one in get_args(union) for kind in get_args(hints_of(one)["kind"])}
 
 
 def key_of(one: Field[Any]) -> str:
@@ -83,7 +99,7 @@ def checked(raw: Mapping[str, Any], model: type[T], path: Path) -> T:
 def remembered(file: Path, content: bytes, model: type[T], check: Callable[[], T]) -> T:
     """What `check` made of the content, this time or when it was last the same."""
     key = hashlib.sha256(
-        _rules(inspect.getfile(cast("Any", model)), inspect.getfile(check)) + content
+        _rules(*_files(cast("Any", model)), inspect.getfile(check)) + content
     ).hexdigest()
     with suppress(OSError, ValueError, LookupError, TypeError):
         known = json.loads(file.read_bytes())
@@ -101,6 +117,21 @@ def _rules(*files: str) -> bytes:
     return b"".join(Path(file).read_bytes() for file in (*files, __file__))
 
 
+@cache
+def _files(model: Any) -> tuple[str, ...]:
+    """Where the models are written that are in one."""
+    return tuple(sorted({inspect.getfile(one) for one in _models(model)}))
+
+
+def _models(hint: Any) -> Iterator[type[Any]]:
+    """Every model in a type."""
+    if is_dataclass(hint):
+        yield cast("type[Any]", hint)
+    inner = hints_of(cast("type", hint)).values() if is_dataclass(hint) else get_args(hint)
+    for part in inner:
+        yield from _models(part)
+
+
 def _keep(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
@@ -116,8 +147,8 @@ def _revive(hint: Any, value: Any) -> Any:
         return tuple(_revive(inner[0] if inner else None, part) for part in value)
     if not isinstance(value, dict):
         return value
-    model = next((part for part in (hint, *inner) if is_dataclass(part)), None)
-    if model is None or get_origin(hint) is Mapping:
+    model = None if get_origin(hint) is Mapping else _one_of(hint, value.get("kind"))
+    if model is None:
         return {key: _revive(inner[1] if inner else None, part) for key, part in value.items()}
     hints = hints_of(cast("type", model))
     return cast("type", model)(**{key: _revive(hints[key], part) for key, part in value.items()})
@@ -143,24 +174,48 @@ _WANTED = {
 
 def _friendly(error: Any, model: type[Any], path: Path) -> LabError:
     """One of pydantic's errors, in the words of the file."""
-    places = [str(part) for part in error["loc"] if not isinstance(part, int)]
+    places, around = _walk(model, error["loc"])
     key, kind = ".".join(places), error["type"]
     if kind == "missing":
         return LabError(f"{path}: missing key {key}", "see docs/architecture.md")
     if kind == "unexpected_keyword_argument":
-        around = _model_at(model, places[:-1])
         known = ", ".join(key_of(one) for one in fields(around) if not is_from_key(one))
         return LabError(f"{path}: unknown key {key}", f"known keys: {known}")
     if kind == "value_error":
         said = error["ctx"]["error"]
         return LabError(f"{path}: {key}: {said}" if key else f"{path}: {said}", "mend it")
+    if kind == "union_tag_invalid":
+        known = error["ctx"]["expected_tags"].replace("'", "")
+        return LabError(f"{path}: {key}.kind is none of {known}", "mend its value")
     wanted = _WANTED.get(kind) or error.get("ctx", {}).get("expected") or error["msg"]
-    if len(places) < len(error["loc"]):
+    if any(isinstance(part, int) for part in error["loc"]):
         wanted = f"a list of {wanted.partition(' ')[2]}s"
     return LabError(f"{path}: {key} must be {wanted}, not {error['input']!r}", "mend its value")
 
 
-def _model_at(model: type[Any], places: list[str]) -> Any:
-    """The model that stands under these keys."""
-    hint: Any = hints_of(cast("Any", model)).get(places[0]) if places else model
-    return next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), model)
+def _walk(model: type[Any], loc: Sequence[str | int]) -> tuple[list[str], Any]:
+    """The keys that lead to a place, and the model around it."""
+    places, hint, around = [], cast("Any", model), cast("Any", model)
+    for part in loc:
+        if is_dataclass(hint):
+            around = hint
+            hint = hints_of(cast("type", hint)).get(str(part))
+        elif _is_choice(hint):
+            hint = by_kind(hint).get(str(part))
+            continue  # a kind is no key
+        else:
+            hint = get_args(hint)[-1] if get_args(hint) else None
+        places += [str(part)] * isinstance(part, str)
+    return places, around
+
+
+def _is_choice(hint: Any) -> bool:
+    """Whether a union of several models."""
+    return sum(map(is_dataclass, get_args(hint))) > 1
+
+
+def _one_of(hint: Any, kind: Any) -> Any:
+    """The model of a type, if any: itself, the one beside None, or that of the kind."""
+    if _is_choice(hint):
+        return by_kind(hint)[kind]
+    return next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)

@@ -5,6 +5,7 @@ from typing import Any
 
 from dllab.errors import LabError
 from dllab.lab.checked import checked, parse_mapping, remembered
+from dllab.lab.formats import BreakIt, Claims
 from dllab.lab.spec import LabSpec
 
 
@@ -46,6 +47,10 @@ def _named(raw: dict[str, Any]) -> dict[str, Any]:
                 name: {**entry, own: str(name)} if isinstance(entry, dict) else entry
                 for name, entry in entries.items()
             }
+    if isinstance(criteria := named.get("criteria"), dict):
+        for entry in criteria.values():
+            if isinstance(entry, dict):
+                entry.setdefault("kind", "metric")
     return named
 
 
@@ -53,15 +58,25 @@ def _cross_check(spec: LabSpec, path: Path) -> None:
     unknown = [id for id in spec.hidden if id not in spec.checks and id not in spec.criteria]
     if unknown:
         raise LabError(f"{path}: hidden names {unknown}, which checks does not list")
-    for criterion in spec.criteria.values():
+    for criterion in spec.measured.values():
         if criterion.arm not in spec.arms and (spec.arms or criterion.kind == "metric"):
             raise LabError(
                 f"{path}: criteria.{criterion.id}.arm: there is no arm {criterion.arm!r}"
             )
         if criterion.target == criterion.floor:
             raise LabError(f"{path}: criteria.{criterion.id}: pass and floor are the same")
-    for one in spec.experiments.values():
-        if not one.seeds or not one.measures:
-            raise LabError(f"{path}: experiments.{one.name} needs seeds and measures")
+    _check_formats(spec, path)
+    for tried in spec.experiments.values():
+        if not tried.seeds or not tried.measures:
+            raise LabError(f"{path}: experiments.{tried.name} needs seeds and measures")
     if len({one.curve for one in spec.experiments.values() if one.curve}) > 1:
         raise LabError(f"{path}: experiments: more than one `curve`", "draw one logged key")
+
+
+def _check_formats(spec: LabSpec, path: Path) -> None:
+    for id, one in spec.formats.items():
+        alike = [other for other in spec.formats.values() if other.kind == one.kind]
+        if len(alike) > 1 and not isinstance(one, BreakIt):
+            raise LabError(f"{path}: criteria.{id}: a lab has one {one.kind}, on one sheet")
+        if isinstance(one, Claims) and one.measure not in spec.measured:
+            raise LabError(f"{path}: criteria.{id}.measure: there is no metric {one.measure!r}")

@@ -6,9 +6,10 @@ pydantic. dllab.lab.read makes them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from dllab.lab.checked import Checked
+from dllab.lab.checked import ByKind, Checked
+from dllab.lab.formats import BreakIt, Claims, Forecast, Format
 
 Level = Literal["beginner", "intermediate", "advanced"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -51,6 +52,9 @@ class Criterion(Checked):
     required: bool = False
     kind: Literal["metric", "play", "timing"] = "metric"
     """Whether scores are measured, a model is played with, or two are timed in turns."""
+
+
+AnyCriterion = Annotated[Criterion | BreakIt | Forecast | Claims, ByKind()]
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class LabSpec(Checked):
     """What lab.py must define."""
     arms: Mapping[str, Arm] = field(default_factory=dict)
     """By name; a lab that exports a Model has one called `main` by default."""
-    criteria: Mapping[str, Criterion] = field(default_factory=dict)
+    criteria: Mapping[str, AnyCriterion] = field(default_factory=dict)
     """By id."""
     hidden: tuple[str, ...] = ()
     """Checks and criteria that stand in _author/checks.py, for official grading only."""
@@ -177,6 +181,21 @@ class LabSpec(Checked):
         return sum(self.checks.values()) + sum(one.points for one in self.criteria.values())
 
     @property
+    def measured(self) -> dict[str, Criterion]:
+        """The criteria that a number decides, by id."""
+        return {id: one for id, one in self.criteria.items() if isinstance(one, Criterion)}
+
+    @property
+    def formats(self) -> dict[str, Format]:
+        """The others, by id: what a learner tests, forecasts and claims."""
+        return {id: one for id, one in self.criteria.items() if not isinstance(one, Criterion)}
+
+    @property
+    def sheets(self) -> tuple[str, ...]:
+        """The files that a learner fills in beside lab.py."""
+        return tuple(f.sheet for f in self.formats.values() if not isinstance(f, BreakIt))
+
+    @property
     def visible(self) -> tuple[str, ...]:
         """Ids of the checks that practice mode runs."""
         return tuple(id for id in self.checks if id not in self.hidden)
@@ -184,12 +203,8 @@ class LabSpec(Checked):
     def manifest(self, *, official: bool) -> tuple[str, ...]:
         """Ids of every check and criterion that must report in this mode."""
         checks = tuple(self.checks) if official else self.visible
-        return (*checks, *(criterion.id for criterion in self.scored(official=official)))
-
-    @property
-    def measured(self) -> dict[str, Criterion]:
-        """The criteria that are measured, by id."""
-        return dict(self.criteria)
+        measured = (criterion.id for criterion in self.scored(official=official))
+        return (*checks, *measured, *self.formats)
 
     def scored(self, *, official: bool) -> list[Criterion]:
         """The measured criteria of this mode."""

@@ -92,7 +92,7 @@ def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterato
     if not rubric.passed:
         return
     yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
-    for id, criterion in lab.spec.criteria.items():
+    for id, criterion in lab.spec.measured.items():
         metric = result.metric(id)
         if metric is None or criterion.strong is None:
             continue

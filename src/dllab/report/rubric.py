@@ -86,7 +86,7 @@ def points(value: float) -> str:
 
 
 def _row(check: CheckRow, result: Result, lab: Lab) -> RubricRow:
-    criterion, metric = lab.spec.criteria.get(check.id), result.metric(check.id)
+    criterion, metric = lab.spec.measured.get(check.id), result.metric(check.id)
     return RubricRow(
         id=check.id,
         title=check.title,

@@ -36,7 +36,7 @@ class Standing:
 def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[Standing]:
     """A strip for each criterion that was measured."""
     standings = []
-    for id, criterion in lab.spec.criteria.items():
+    for id, criterion in lab.spec.measured.items():
         metric = result.metric(id)
         if metric:
             record = lab.spec.calibration.get(id, Calibration())

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from dllab.errors import LabError
 from dllab.lab.checked import load_yaml
-from dllab.lab.find import find_lab
+from dllab.lab.find import Lab, find_lab
 from dllab.result import Result, read_result
 
 
@@ -135,6 +136,12 @@ class RunFolder:
     def artifact(self, name: str) -> Path:
         """One of them, as lab.yaml names it."""
         return self.artifacts / name
+
+    def take_sheets(self, lab: Lab) -> None:
+        """Copy the sheets that the learner has filled in beside lab.py, as they are now."""
+        for name in lab.spec.sheets:
+            if (lab.folder / name).is_file():
+                shutil.copyfile(lab.folder / name, self.path / name)
 
     def arm(self, name: str) -> ArmFolder:
         """The folder of one arm, whether or not it exists yet."""

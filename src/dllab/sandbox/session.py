@@ -148,6 +148,14 @@ class Session:
         header = {"op": "probe", "module": module, "function": function, "seed": seed, "grad": grad}
         return self._ask(header, pack(given))
 
+    def cases(self, function: str) -> Reply:
+        """Call a function of the learner's file that returns cases; as `checks.cases.flat` does."""
+        return self._ask({"op": "cases", "function": function})
+
+    def swap(self, source: str) -> Reply:
+        """Let another file's text be what the next requests call; a new worker forgets it."""
+        return self._ask({"op": "swap"}, source.encode())
+
     def predict(
         self,
         weights: bytes,

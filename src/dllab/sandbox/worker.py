@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from dllab.checks import Check, Timing
+from dllab.checks import Check, Driver, Timing
 from dllab.checks.arrays import as_arrays
+from dllab.checks.cases import flat
 from dllab.checks.plays import ARTIFACTS, ArtifactPath
 from dllab.checks.probing import ReturnedError, call
 from dllab.errors import LearnerError
@@ -85,6 +86,8 @@ class Worker:
             "greet": lambda _: {},
             "open": self._open,
             "probe": self._probe,
+            "cases": self._cases,
+            "swap": self._swap,
             "predict": self._predict,
             "retrain": self._retrain,
             "artifacts": self._make_artifacts,
@@ -115,10 +118,24 @@ class Worker:
         assert module in PROBE_MODULES
         probes = importlib.import_module(f"{self._lab.package}.{module}")
         found = getattr(probes, frame.header["function"])
-        probe = found.probe if isinstance(found, Check | Timing) else found
+        probe = found.probe if isinstance(found, Check | Driver | Timing) else found
         given = unpack(frame.blobs[0])
         torch.manual_seed(frame.header["seed"])
         return call(probe, self._module, given, frame.header["grad"])
+
+    def _cases(self, frame: Frame) -> Arrays:
+        name = frame.header["function"]
+        function = getattr(self._module, name, None)
+        if not callable(function):
+            raise UnusableError(f"lab.py has no function {name}()")
+        return flat(function())
+
+    def _swap(self, frame: Frame) -> Arrays:
+        assert self._lab is not None
+        self._code = Path(tempfile.mkdtemp()) / "lab.py"
+        self._code.write_bytes(frame.blobs[0])
+        self._module = import_lab(self._lab, self._code)
+        return {}
 
     def _predict(self, frame: Frame) -> Arrays:
         header, items = frame.header, unpack(frame.blobs[1])

@@ -27,6 +27,7 @@ from dllab.submission.layout import (
     MAX_RATIO,
     MAX_TEXT,
     MAX_UNPACKED,
+    SHEETS,
     artifact_file,
     bad,
     is_allowed,
@@ -189,6 +190,8 @@ def _check_declared(manifest: Manifest, entries: dict[str, zipfile.ZipInfo], lab
     declared = {*manifest.files, MANIFEST}
     if undeclared := sorted(set(entries) - declared):
         raise bad(f"{MANIFEST} does not declare {', '.join(undeclared)}")
+    if unasked := sorted(set(entries) & SHEETS - set(lab.spec.sheets)):
+        raise bad(f"{lab.id} does not ask for {', '.join(unasked)}")
     wanted = sorted((declared | set(required_files(lab.spec))) - set(entries))
     if wanted:
         raise bad(f"{', '.join(wanted)} is missing")

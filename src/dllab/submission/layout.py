@@ -21,11 +21,13 @@ MAX_REASON = 400
 
 _ALLOWED = re.compile(
     r"manifest\.json|lab\.py|config\.yaml|environment\.json|starter\.diff"
+    r"|forecast\.yaml|claims\.yaml"
     r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl)"
     r"|artifacts/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,60}"
 )
 
 
+SHEETS = frozenset({"forecast.yaml", "claims.yaml"})  # where lab.yaml asks for them
 _NAME = re.compile(r"[A-Za-z0-9_.+-]{1,80}")
 
 

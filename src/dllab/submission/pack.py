@@ -88,6 +88,9 @@ def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
     for name in lab.spec.artifacts:
         if run.artifact(name).is_file():
             files[artifact_file(name)] = run.artifact(name).read_bytes()
+    for name in lab.spec.sheets:
+        if (lab.folder / name).is_file():
+            files[name] = (lab.folder / name).read_bytes()
     card = run.read_card()
     told = ("versions", "hardware", "threads", "seeds", "data", "started", "finished", "cost")
     files["environment.json"] = _json({key: card[key] for key in told if key in card})

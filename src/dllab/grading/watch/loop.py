@@ -57,6 +57,7 @@ class Watcher:
         self._state = State(lab)
         self._memory.recall(self._state)
         self._seen, self._empty, self._size = b"", 0, self._console.size
+        self._sheets: list[bytes] = []
         self._actions: dict[str, Callable[[], None]] = {
             "h": self._hint,
             "n": self._next,
@@ -94,14 +95,15 @@ class Watcher:
             self._write(draw(self._state, self._console))
 
     def _look(self) -> None:
-        """Begin a round when lab.py has other bytes than before."""
+        """Begin a round when lab.py, or a sheet beside it, has other bytes than before."""
         source = _read(self._lab.code)
+        sheets = [_read(self._lab.folder / name) for name in self._lab.spec.sheets]
         self._empty = 0 if source else self._empty + 1
         if self._empty == EMPTY_LOOKS:
             self._miss()
-        if source in (b"", self._seen):  # an editor empties a file before it writes it
-            return
-        self._seen = source
+        if not source or (source, sheets) == (self._seen, self._sheets):
+            return  # an editor empties a file before it writes it
+        self._seen, self._sheets = source, sheets
         self._state.saved_at = f"{datetime.now().astimezone():%H:%M:%S}"
         self._state.read()
         if self._state.broken:

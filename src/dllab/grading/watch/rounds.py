@@ -12,6 +12,7 @@ from dllab.checks import Check
 from dllab.errors import LabError, LearnerError
 from dllab.grading.code_checks import check_one, load_checks
 from dllab.grading.draws import Draws
+from dllab.grading.seeds import draw
 from dllab.grading.watch.affected import Unit, affected
 from dllab.lab.find import Lab
 from dllab.result import CheckRow
@@ -132,6 +133,8 @@ class _Round(threading.Thread):
                     self._report(Broken(LearnerError(failure.message, failure.traceback)))
                 for check in () if failure else self._checks:
                     self._run(session, check)
+                if self._lab.spec.formats and not failure and not self._stopped.is_set():
+                    self._look_over(session)
         except LabError as error:
             self._report(Failed(error))
         self._report(Finished())
@@ -145,3 +148,14 @@ class _Round(threading.Thread):
         if not self._stopped.is_set():
             self._rows[check.id] = row
             self._report(Found(row, session.log.removeprefix(before)))
+
+    def _look_over(self, session: Session) -> None:
+        """What the formats say in practice, whatever the save has changed."""
+        from dllab.grading.formats.judge import judge_formats
+        from dllab.grading.formats.work import Work
+
+        lab = self._lab
+        work = Work(lab, lab.code, lab.folder, session, self._backend, draw())
+        for row in judge_formats(work, official=False):
+            if not self._stopped.is_set():
+                self._report(Found(row))

@@ -99,11 +99,11 @@ def _bar(state: State, console: Console) -> RenderableType:
 def _list(state: State, console: Console) -> RenderableType:
     """Every check with its mark, in as many columns as fit."""
     cells = []
-    for check in state.checks:
-        mark = "running" if check.id == state.running else state.mark(check.id)
+    for one in state.listed:
+        mark = "running" if one.id == state.running else state.mark(one.id)
         quiet = mark in ("skip", "wait", "todo", "pass")
-        cell = _mark(mark, console).append(f" {check.title}", style="not bold dim" if quiet else "")
-        if state.focus and check.id == state.focus.id and not state.done:
+        cell = _mark(mark, console).append(f" {one.title}", style="not bold dim" if quiet else "")
+        if state.focus and one.id == state.focus.id and not state.done:
             cell.stylize("not dim bold")
         cells.append(cell)
     return Columns(cells, column_first=True, equal=True, padding=(0, 3))

@@ -10,6 +10,7 @@ from dllab.checklist.hints import Hint, read_hint
 from dllab.checks import Check
 from dllab.errors import LabError, LearnerError
 from dllab.lab.find import Lab
+from dllab.lab.formats import Format
 from dllab.lab.todo import NOT_DONE, Todo, open_todos
 from dllab.result import CheckRow
 
@@ -41,9 +42,15 @@ class State:
     saved_at: str = ""
 
     @property
+    def listed(self) -> tuple[Check | Format, ...]:
+        """All that has a row: the checks, and what else is looked over before it is handed in."""
+        return (*self.checks, *self.lab.spec.formats.values())
+
+    @property
     def passed(self) -> int:
         """How many checks are green."""
-        return sum(row.status == "pass" for row in self.rows.values())
+        ids = {check.id for check in self.checks}
+        return sum(row.status == "pass" for id, row in self.rows.items() if id in ids)
 
     @property
     def done(self) -> bool:
@@ -90,7 +97,7 @@ class State:
         """Keep what a check found. One that was green until this save draws the focus."""
         before = self.rows.get(row.id)
         self.rows[row.id], self.printed[row.id] = row, printed
-        self.rows = {c.id: self.rows[c.id] for c in self.checks if c.id in self.rows}
+        self.rows = {one.id: self.rows[one.id] for one in self.listed if one.id in self.rows}
         if before and before.status == "pass" and row.id in self.open_ids:
             self.lost.append(row.id)
             self.chosen = self.lost[0]
@@ -106,7 +113,7 @@ class State:
 
     def choose(self) -> None:
         """Keep the focus on an open check, or one still to run; else go to the first open one."""
-        waiting = {check.id for check in self.checks} - self.rows.keys()
+        waiting = {one.id for one in self.listed} - self.rows.keys()
         if self.chosen not in {*self.open_ids, *waiting}:
             self.chosen = next(iter(self.open_ids), "")
         if self.hint and self.hint.task != self.task:

@@ -1,12 +1,15 @@
-"""Mutants planted in the reference; `dllab.checks.mutants` says how they are written."""
+"""Mutants and right variants of the reference; `dllab.checks.mutants` says how they are written."""
 
 import runpy
 from pathlib import Path
+from typing import TypeVar
 
-from dllab.checks.mutants import Mutant
+from dllab.checks.mutants import Mutant, Variant
 from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.starter import solve
+
+T = TypeVar("T", Mutant, Variant)
 
 
 def load_mutants(lab: Lab) -> list[Mutant]:
@@ -14,23 +17,30 @@ def load_mutants(lab: Lab) -> list[Mutant]:
 
     Raises LabError for a name that is there twice, or a mutant that cannot be planted.
     """
+    return _load(lab, "MUTANTS", Mutant)
+
+
+def load_variants(lab: Lab) -> list[Variant]:
+    """The same for the lab's right variants, the reference itself not among them."""
+    return _load(lab, "VARIANTS", Variant)
+
+
+def _load(lab: Lab, name: str, kind: type[T]) -> list[T]:
     path = lab.folder / "_author" / "mutants.py"
-    if not path.is_file():
-        return []
-    mutants = runpy.run_path(str(path)).get("MUTANTS")
-    if not isinstance(mutants, list) or not all(isinstance(m, Mutant) for m in mutants):
-        raise LabError(f"{path}: MUTANTS is no list of Mutant", "see dllab.checks.mutants")
-    solution = lab.solution.read_text(encoding="utf-8")
+    found = runpy.run_path(str(path)).get(name, []) if path.is_file() else []
+    if not isinstance(found, list) or not all(isinstance(one, kind) for one in found):
+        raise LabError(f"{path}: {name} is no list of {kind.__name__}", "see dllab.checks.mutants")
+    solution = lab.solution.read_text(encoding="utf-8") if found else ""
     names: set[str] = set()
-    for mutant in mutants:
-        if mutant.name in names:
-            raise LabError(f"{path}: {mutant.name} is there twice", "give each a name of its own")
-        names.add(mutant.name)
-        plant(mutant, solution, path)
-    return mutants
+    for one in found:
+        if one.name in names:
+            raise LabError(f"{path}: {one.name} is there twice", "give each a name of its own")
+        names.add(one.name)
+        plant(one, solution, path)
+    return found
 
 
-def plant(mutant: Mutant, solution: str, path: Path | str = "_author/mutants.py") -> str:
+def plant(mutant: Mutant | Variant, solution: str, path: Path | str = "_author/mutants.py") -> str:
     """The whole mutated text of solution.py.
 
     Raises LabError when the mutant changes nothing, an edit's text is not in the solution just

@@ -1,0 +1,214 @@
+"""claims: what a learner found by experiment, compared with two runs that nobody could foresee.
+
+A claim says that of two settings, drawn for the learner, one is better than the other, worse, or
+that the runs leave it undecided. The scorer looks at what a claim says of itself, then trains both
+arms of one claim, chosen by chance, with a seed of its own, and compares the difference.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from dllab.checks import Outcome
+from dllab.grading.formats.lots import pick
+from dllab.grading.formats.rerun import LostCellError, run_cell
+from dllab.grading.formats.sheets import Claim, ClaimsSheet, SheetError, Verdict, read_sheet
+from dllab.grading.formats.work import Work
+from dllab.grading.seeds import generator
+from dllab.lab.find import Lab
+from dllab.lab.formats import Claims
+
+CHANCE = 0.001  # how often chance alone may refute what is true
+ALLOWANCE = 1.5  # how far a learner's spread may be from the reference's, beyond chance
+
+Pair = tuple[str, str]
+RunCell = Callable[[str, int], float]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Half widths of a 95 % interval that `n` seeds of each arm can give."""
+
+    least: float
+    most: float
+
+
+def draw_claims(lab: Lab, criterion: Claims, id: str) -> dict[str, Pair]:
+    """The two arms of each claim, as overrides, that the id of a sheet draws, in their order."""
+    drawn = {}
+    for name, pairs in criterion.pairs.items():
+        key = (lab.id, criterion.id, id, name)
+        first, second = pick(pairs, *key)
+        drawn[name] = (first, second) if pick((True, False), *key, "order") else (second, first)
+    return drawn
+
+
+def look_over(work: Work, criterion: Claims) -> Outcome:
+    """What a sheet's claims say of themselves; nothing is trained."""
+    checked = _check(work, criterion)
+    if checked.faults:
+        return Outcome(0.0, checked.told)
+    return Outcome(1.0, "the claims agree with themselves")
+
+
+def judge(work: Work, criterion: Claims) -> Outcome:
+    """The share of sound claims, if one of them, chosen by chance, stands up to two new runs."""
+    checked = _check(work, criterion)
+    if not checked.sound:
+        return Outcome(0.0, checked.told, checked.evidence)
+    rng = generator(work.seed, "claims", criterion.id)
+    name = sorted(checked.sound)[int(torch.randint(len(checked.sound), (), generator=rng))]
+    seed = int(torch.randint(2**31, (), generator=rng))
+    try:
+        found = audit(
+            checked.sound[name],
+            checked.drawn[name],
+            criterion.sd,
+            partial(run_cell, work, criterion),
+            seed,
+        )
+    except LostCellError as error:
+        found = Outcome(0.0, str(error))
+    share = len(checked.sound) / len(checked.drawn)
+    told = "; ".join(part for part in (checked.told, f"{name}: {found.message}") if part)
+    return Outcome(found.fraction * share, told, checked.evidence)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    draw: str
+    drawn: Mapping[str, Pair]
+    sound: Mapping[str, Claim]
+    faults: Mapping[str, str]
+
+    @property
+    def told(self) -> str:
+        return "; ".join(f"{name}: {fault}" for name, fault in self.faults.items())
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        return {"draw": self.draw}
+
+
+def _check(work: Work, criterion: Claims) -> _Checked:
+    sheet = read_sheet(work.folder / criterion.sheet, ClaimsSheet)
+    drawn = draw_claims(work.lab, criterion, sheet.draw)
+    measure = work.lab.spec.measured[criterion.measure]
+    sound, faults = {}, {}
+    for name, pair in drawn.items():
+        claim = sheet.claims.get(name)
+        if claim is None:
+            faults[name] = "there is no such claim in the sheet"
+            continue
+        try:
+            check_claim(claim, pair, criterion, more_is_better=measure.target > measure.floor)
+            sound[name] = claim
+        except SheetError as error:
+            faults[name] = str(error)
+    faults |= {name: "it is not asked for" for name in sheet.claims if name not in drawn}
+    return _Checked(sheet.draw, drawn, sound, faults)
+
+
+def check_claim(claim: Claim, pair: Pair, criterion: Claims, *, more_is_better: bool) -> None:
+    """Raise SheetError for a claim that is not about the drawn arms, or at odds with itself."""
+    _check_arms(claim.arms, pair, criterion)
+    if claim.seeds is None or claim.difference is None or claim.interval is None:
+        raise SheetError("seeds, difference and interval are to be filled in")
+    if len(set(claim.seeds)) != len(claim.seeds) or len(claim.seeds) < criterion.seeds:
+        raise SheetError(f"asked are {criterion.seeds} different seeds, not {list(claim.seeds)}")
+    low, high = claim.interval
+    if not low <= claim.difference <= high:
+        raise SheetError(f"the difference {claim.difference:g} is outside its own interval")
+    if claim.verdict != (right := verdict_of(low, high, more_is_better=more_is_better)):
+        raise SheetError(f"an interval from {low:g} to {high:g} means {right}, not {claim.verdict}")
+    _check_width((high - low) / 2, len(claim.seeds), criterion.sd)
+
+
+def verdict_of(low: float, high: float, *, more_is_better: bool) -> Verdict:
+    """Of the second arm against the first, by the interval of second minus first."""
+    if low <= 0 <= high:
+        return "undecided"
+    return "better" if (low > 0) == more_is_better else "worse"
+
+
+def audit(claim: Claim, pair: Pair, sd: float, run_cell: RunCell, seed: int) -> Outcome:
+    """Train both arms with one new seed and compare. `claim` has passed `check_claim`.
+
+    The new difference d' of one seed is spread around the claimed d of n seeds by s·√(1 + 1/n),
+    where s is the deviation of one difference: √2 times that of a cell, or what the claim's own
+    interval implies where that is more, up to the allowance. An honest claim is refuted by chance
+    once in 1,000 grades.
+    """
+    from scipy.stats import norm, t
+
+    assert claim.seeds is not None
+    assert claim.difference is not None
+    assert claim.interval is not None
+    n, half = len(claim.seeds), (claim.interval[1] - claim.interval[0]) / 2
+    implied = half * math.sqrt(n) / float(t.ppf(0.975, n - 1))
+    usual = math.sqrt(2) * sd
+    spread = max(usual, min(implied, ALLOWANCE * usual)) * math.sqrt(1 + 1 / n)
+    allowed = float(norm.ppf(1 - CHANCE / 2)) * spread
+    found = run_cell(pair[1], seed) - run_cell(pair[0], seed)
+    told = (
+        f"claimed {claim.difference:.4g}, a new seed gives {found:.4g} (± {allowed:.2g} is chance)"
+    )
+    return Outcome(float(abs(found - claim.difference) <= allowed), told)
+
+
+def half_width_bounds(n: int, sd: float) -> Bounds:
+    """What half a 95 % interval, t · s / √n, can be for `n` seeds.
+
+    s is the sample deviation of the differences, whose own is √2 `sd`, give or take the allowance
+    for code that spreads otherwise than the reference.
+    """
+    from scipy.stats import t
+
+    usual = float(t.ppf(0.975, n - 1)) * math.sqrt(2 / n) * sd
+    low, high = deviation_bounds(n - 1, CHANCE)
+    return Bounds(usual * low / ALLOWANCE, usual * high * ALLOWANCE)
+
+
+def deviation_bounds(freedom: int, chance: float) -> tuple[float, float]:
+    """Between which multiples of the true deviation a sample's lies, but for that chance.
+
+    f · s² / σ² is chi-square distributed with f degrees of freedom.
+    """
+    from scipy.stats import chi2
+
+    quantiles = (float(chi2.ppf(p, freedom)) for p in (chance / 2, 1 - chance / 2))
+    low, high = (math.sqrt(quantile / freedom) for quantile in quantiles)
+    return low, high
+
+
+def _check_width(half: float, n: int, sd: float) -> None:
+    bounds = half_width_bounds(n, sd)
+    if not bounds.least <= half <= bounds.most:
+        much = "wider" if half > bounds.most else "narrower"
+        raise SheetError(
+            f"± {half:.2g} is {much} than a 95 % interval of {n} seeds comes out here "
+            f"(± {bounds.least:.2g} to ± {bounds.most:.2g})"
+        )
+
+
+def _check_arms(arms: Pair, pair: Pair, criterion: Claims) -> None:
+    first, second = (_settings(arm, criterion) for arm in arms)
+    differ = [key for key in {**first, **second} if first.get(key) != second.get(key)]
+    if not differ:
+        raise SheetError("the two arms are the same")
+    if len(differ) > 1:
+        keys = " and ".join(differ)
+        raise SheetError(f"the arms differ in {len(differ)} keys, {keys}: change one at a time")
+    if [first, second] != [_settings(arm, criterion) for arm in pair]:
+        raise SheetError(f"your arms are {pair[0]} and {pair[1]}, in this order")
+
+
+def _settings(arm: str, criterion: Claims) -> dict[str, str]:
+    """The keys that an arm sets, without those words that belong to both arms."""
+    words = [word for word in arm.split() if word not in criterion.overrides]
+    if odd := [word for word in words if "=" not in word]:
+        raise SheetError(f"{odd[0]!r} is not of the form key=value")
+    return dict(word.split("=", 1) for word in words)
