@@ -34,7 +34,7 @@ columns:
   series: {dtype: float32, shape: [6, 1], lengths: lengths}
   lengths: {dtype: int64}
   label: {dtype: int64, role: target, classes: [below, above]}
-division: {sizes: {train: 1}}
+division: {sizes: {train: 1, val: 1, test: 1, reserved: 1}}
 sources: []
 """
 FAR_PROBE = """

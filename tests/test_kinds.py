@@ -19,6 +19,7 @@ from dllab.errors import InfraError
 from dllab.grading.grade import grade_run
 from dllab.grading.items import PublicTest
 from dllab.lab.find import Lab
+from dllab.lab.scoring import scored_sets
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.backends import Backend
 
@@ -54,9 +55,15 @@ def test_a_lab_goes_the_whole_way(
         assert main(["grade", "90", "--json", "practice.json"]) == 0
         assert status_of_formats("practice.json") == {"pass"}
     assert main(["submit", "90", "-o", "ada.zip"]) == 0
-    assert main(["grade", "ada.zip", "--official", "--json", "official.json"]) == 0
+    official = ["grade", "ada.zip", "--official", "--json", "official.json"]
+    if scored_sets(lab):
+        hidden = str(root.parent / "hidden")
+        assert main(["hidden", "build", "90", "--size", "60", "--seed", "1", "--out", hidden]) == 0
+        official += ["--hidden", hidden]
+    assert main(official) == 0, capsys.readouterr()
     result = json.loads(Path("official.json").read_text())
     assert (result["mode"], result["score"], result["max_score"]) == ("official", 100, 100)
+    assert result["evaluated_on"] == ("hidden" if scored_sets(lab) else "public-test")
 
     lab.code.write_bytes(starter)
     out = root.parent / "copy"
