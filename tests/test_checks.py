@@ -70,7 +70,7 @@ WRONG = {
     "the sign is lost": lambda x, y: -mean_loss(x, y),
     "it is cut off from the graph": lambda x, y: mean_loss(x.detach(), y),
     "is a `return` missing?": lambda x, y: None,
-    "expected a plain tensor, got float": lambda x, y: mean_loss(x, y).item(),
+    "is an .item() or float() too many?": lambda x, y: mean_loss(x, y).item(),
     "expected float32, got float64": lambda x, y: mean_loss(x.double(), y),
     "expected shape [], got [1]: a dimension of length 1 is too many": (
         lambda x, y: mean_loss(x, y)[None]
@@ -78,7 +78,7 @@ WRONG = {
     "expected shape [], got [6]": lambda x, y: mean_loss(x, y, "none"),
     "every number must be finite, got inf": lambda x, y: mean_loss(x, y) / 0,
     "the gradient with respect to logits": lambda x, y: mean_loss(x.detach(), y) + 0 * x.sum(),
-    "for logits = float32 [6, 4]\n    label = [": lambda x, y: mean_loss(x.sin(), y),
+    "\nfor label = [": lambda x, y: mean_loss(x.sin(), y),
 }
 
 

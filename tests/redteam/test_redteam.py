@@ -19,11 +19,7 @@ from official_lab import CURVE, HERE, HONEST, Stage, make_stage
 from dllab.grading.grade import grade_run
 from dllab.grading.hidden import HiddenSet
 from dllab.grading.official import Terms, grade_archive
-<<<<<<< ours
-from dllab.result import Result
-=======
 from dllab.lab.layout import Layout
->>>>>>> theirs
 from dllab.sandbox.backends import find_backend, official_backends, open_backend
 from dllab.submission.intake import take_in
 
@@ -47,12 +43,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         patch.setenv("DLLAB_GRADER_KEY", str(home / "grader.pem"))
         stage = make_stage(folder)
         stage.fills = {"HOME": str(home), **listener.addresses}
-<<<<<<< ours
-        assert stage.lab.spec.title  # read once, so that what was checked is kept before we look
-=======
         assert stage.lab.spec.checks  # what is read once is kept in the project's cache
         assert Layout.of("toy", stage.root).classes == 2
->>>>>>> theirs
         before = snapshot(stage)
         yield stage
         assert snapshot(stage) == before, "files outside scratch were changed"

@@ -40,6 +40,7 @@ class Expectation:
         if mismatch:
             return Outcome(0.0, named or mismatch)
         name, wrong = next(iter(self._wrong(got, right).items()))
+        named = named or _no_gradient(name, got[name])
         named = named or self._dimension(given, got, right)
         named = named or name_of(got[name], right[name], given)
         told = first_difference(got[name], right[name], wrong, _words(name))
@@ -92,17 +93,25 @@ class Expectation:
 
 
 def failing_input(given: Arrays, wrong: Tensor) -> str:
-    """What the first wrong number was computed from: of arrays that run over the same items as the
-    result, that item alone; in a line each, and nothing where all of it is too much to read.
+    """What the first wrong number was computed from, a line for each array that is short enough.
+
+    Of arrays that run over the same items as the result, that item alone.
     """
     index = wrong.nonzero()[0].tolist()
-    lines = []
+    shown = {}
     for name, value in given.items():
         if index and value.dim() and len(value) == len(wrong):
-            lines.append(f"{name}[{index[0]}] = {show(value[index[0]])}")
+            shown[f"{name}[{index[0]}]"] = show(value[index[0]])
         else:
-            lines.append(f"{name} = {show(value)}")
+            shown[name] = show(value)
+    lines = [f"{name} = {numbers}" for name, numbers in shown.items() if numbers]
     return "for " + "\n    ".join(lines) if lines else ""
+
+
+def _no_gradient(name: str, gradient: Tensor) -> str:
+    if name.startswith("gradient.") and not bool(gradient.any()):
+        return f"no gradient reaches {name.removeprefix('gradient.')}, so it can never learn"
+    return ""
 
 
 def _words(name: str) -> str:

@@ -12,6 +12,7 @@ Drawer = Callable[[torch.Generator], Tensor]
 Given = Callable[[torch.Generator], Arrays]
 
 RESULT = "result"  # the name of an array that a probe returns by itself
+MISSING_RETURN = "it is None; is a `return` missing?"
 _SHOWN = 16  # numbers of an array that a message shows
 
 
@@ -59,23 +60,33 @@ def validate(got: Mapping[str, Any], returns: Mapping[str, str]) -> str:
     return next((reason for reason in reasons if reason), "")
 
 
+def no_tensor(value: Any) -> str:
+    """What to say of a value that should be a plain tensor and is none."""
+    if value is None:
+        return MISSING_RETURN
+    if type(value) in (bool, int, float):
+        return (
+            f"expected a tensor, got the number {value}: is there an .item() or float() too many?"
+        )
+    return f"expected a plain tensor, got {type(value).__name__}"
+
+
 def _mismatch(name: str, value: Any, form: str) -> str:
     match = re.fullmatch(r"(\w+) \[(.*)\]", form)
     if match is None:
         raise ValueError(f"{form!r} is not of the form 'float32 [3, *]'")
     dtype, dims = match[1], [d.strip() for d in match[2].split(",") if d.strip()]
-    if value is None:
-        return f"{name}: it is None; is a `return` missing?"
+    name = "" if name == RESULT else f"{name}: "
     if type(value) is not Tensor:
-        return f"{name}: expected a plain tensor, got {type(value).__name__}"
+        return f"{name}{no_tensor(value)}"
     came = [str(n) for n in value.shape]
     if len(dims) != len(came) or any(d not in ("*", n) for d, n in zip(dims, came, strict=True)):
         hint = _shape_hint(dims, came)
-        return f"{name}: expected shape [{match[2]}], got [{', '.join(came)}]{hint}"
+        return f"{name}expected shape [{match[2]}], got [{', '.join(came)}]{hint}"
     if _dtype(value) != dtype:
-        return f"{name}: expected {dtype}, got {_dtype(value)}"
+        return f"{name}expected {dtype}, got {_dtype(value)}"
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-        return f"{name}: every number must be finite, got {_first_infinite(value)}"
+        return f"{name}every number must be finite, got {_first_infinite(value)}"
     return ""
 
 
@@ -97,10 +108,8 @@ def _first_infinite(value: Tensor) -> str:
 
 
 def show(value: Tensor) -> str:
-    """An array in a line: its numbers when they are few, else dtype and shape."""
-    if value.numel() > _SHOWN:
-        return f"{_dtype(value)} {list(value.shape)}"
-    return _numbers(value.tolist())
+    """The numbers of an array in a line; the empty string when they are many."""
+    return _numbers(value.tolist()) if value.numel() <= _SHOWN else ""
 
 
 def _numbers(value: Any) -> str:

@@ -13,6 +13,7 @@ _RTOL, _ATOL = 1e-4, 1e-9  # a name is only given where it fits this closely
 _RATIOS = {
     math.log(2): "bits and nats are mixed up",
     255.0: "is it divided by 255 once too often, or not at all?",
+    100.0: "per cent are mixed up with shares",
     math.sqrt(2): "a factor √2",
 }
 # What may have been done to the right answer.

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from dllab.checks import Check, Driver, Timing
-from dllab.checks.arrays import as_arrays
+from dllab.checks.arrays import MISSING_RETURN, RESULT, as_arrays, no_tensor
 from dllab.checks.cases import flat
 from dllab.checks.plays import ARTIFACTS, ArtifactPath
 from dllab.checks.probing import ReturnedError, call
@@ -39,7 +39,6 @@ PROBE_MODULES = ("checks", "_author.probes")
 MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 20_000
 FILE_BYTES = 256 << 20
-MISSING_RETURN = "it is None; is a `return` missing?"
 
 Reply = tuple[dict[str, Any], Arrays]
 
@@ -258,12 +257,11 @@ def _plain(arrays: object) -> Arrays:
 
 def _plain_tensor(name: str, value: object) -> Tensor:
     bare = value.detach() if isinstance(value, nn.Parameter) else value
-    if bare is None:
-        raise UnusableError(f"{name}: {MISSING_RETURN}")
+    label = "" if name == RESULT else f"{name}: "
     if type(bare) is not Tensor:
-        raise UnusableError(f"{name}: expected a plain tensor, got {type(value).__name__}")
+        raise UnusableError(f"{label}{no_tensor(bare)}")
     if bare.layout is not torch.strided:
-        raise UnusableError(f"{name}: expected a dense tensor, got {bare.layout}")
+        raise UnusableError(f"{label}expected a dense tensor, got {bare.layout}")
     return bare.detach().cpu().resolve_conj().resolve_neg()
 
 
