@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 from torch.utils.data import DataLoader
 
-from dllab.checks import check, close, integers, normal, run_here, uniform
+from dllab.checks import Given, check, close, integers, normal, run_here, uniform
 from dllab.checks.naming import name_of
 from dllab.checks.tools import fit
 
@@ -37,7 +37,11 @@ def loss(lab, given):
     "Moments",
     given={"x": uniform(BATCH, 3, low=1, high=9)},
     expect=lambda given: {"mean": given["x"].mean(0), "std": given["x"].std(0)},
-    mistakes={"this is the variance": lambda given: {"std": given["x"].var(0)}},
+    mistakes={
+        "no mistake on these values": lambda g: {"std": g.x.std(0).clamp_min(0)},
+        "this is the variance": lambda g: {"std": g.x.var(0)},
+        "two means": lambda g: {"mean": 2 * g.x.mean(0)},
+    },
     rtol={"std": 1e-3},
 )
 def moments(lab, given):
@@ -78,7 +82,7 @@ WRONG = {
     "expected shape [], got [6]": lambda x, y: mean_loss(x, y, "none"),
     "every number must be finite, got inf": lambda x, y: mean_loss(x, y) / 0,
     "the gradient with respect to logits": lambda x, y: mean_loss(x.detach(), y) + 0 * x.sum(),
-    "\nfor label = [": lambda x, y: mean_loss(x.sin(), y),
+    "\nfor logits = [[": lambda x, y: mean_loss(x.sin(), y),
 }
 
 
@@ -97,6 +101,7 @@ def test_a_mistake_may_be_of_one_name_only():
     assert told(moments, lambda x: (x.mean(0), x.std(0))) == ""
     assert told(moments, lambda x: (x.mean(0), x.var(0))).startswith("this is the variance\n")
     assert "√n and √(n - 1)" in told(moments, lambda x: (x.mean(0), x.std(0, correction=0)))
+    assert told(moments, lambda x: (2 * x.mean(0), x.std(0))).startswith("two means\n")
     wrong = told(moments, lambda x: (x.mean(0) + 1, x.std(0)))
     assert wrong.startswith("every number is 1 too large\nexpected mean to be")
 
@@ -171,3 +176,38 @@ def test_a_short_training_looks_for_no_cluster(monkeypatch):
     before = model.layer.weight.clone()
     fit(model, DataLoader(RandomDataset(32, 2)))
     assert not torch.equal(model.layer.weight, before)
+
+
+@moments.also("narrow", "Little to tell apart")
+def narrow(rng):
+    """The same of numbers near 1000."""
+    return {"x": 1000 + torch.rand(BATCH, 3, generator=rng)}
+
+
+def test_a_check_also_holds_of_other_values():
+    assert (narrow.id, narrow.sentence) == ("narrow", "The same of numbers near 1000.")
+    assert (narrow.depends_on, narrow.hint) == (("moments",), "moments")
+    lab = SimpleNamespace(moments=lambda x: (x.mean(0), x.var(0)))
+    assert run_here(narrow, lab, 0).message.startswith("this is the variance\n")
+    assert "997" not in run_here(moments, lab, 0).message
+
+
+@check(
+    "rates",
+    "Rates",
+    given={"lr": 0.5, "steps": 4},
+    expect={"last": 0.25, "warm": [True, False]},
+    mistakes={"it never falls": {"last": 0.5}},
+)
+def rates(lab, given):
+    """Numbers stand for tensors, given and expected."""
+    return lab.rates(given.lr, int(given.steps))
+
+
+def test_answers_may_be_plain_values():
+    right = {"last": torch.tensor(0.25), "warm": torch.tensor([True, False])}
+    assert told(rates, lambda lr, steps: right) == ""
+    wrong = {**right, "last": torch.tensor(0.5)}
+    assert told(rates, lambda lr, steps: wrong).startswith("it never falls\nexpected last to be")
+    with pytest.raises(AttributeError, match="nothing that is given is called 'rate'"):
+        run_here(rates, SimpleNamespace(rates=lambda lr, steps: Given(lr=lr).rate), 0)

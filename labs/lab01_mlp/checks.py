@@ -4,314 +4,323 @@ The toy network has 12 pixels, one hidden layer of 5 and 3 classes: small enough
 what it must do.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
-from dllab.checks import Arrays, Outcome, check, close, every, holds
+from dllab.checks import Arrays, Given, check, integers, normal, uniform
 from dllab.checks.tools import fit
 from dllab.data import BatchLoader
 
 FEATURES, HIDDEN, CLASSES = 12, 5, 3
-PARAMETERS = ("net.0.weight", "net.0.bias", "net.3.weight", "net.3.bias")
-PARAMETER_SHAPES = {
-    "net.0.weight": f"float32 [{HIDDEN}, {FEATURES}]",
-    "net.0.bias": f"float32 [{HIDDEN}]",
-    "net.3.weight": f"float32 [{CLASSES}, {HIDDEN}]",
-    "net.3.bias": f"float32 [{CLASSES}]",
+PARAMETERS = {
+    "net.0.weight": normal(HIDDEN, FEATURES, std=0.5),
+    "net.0.bias": normal(HIDDEN),
+    "net.3.weight": normal(CLASSES, HIDDEN),
+    "net.3.bias": normal(CLASSES),
+}
+TOY = {
+    **PARAMETERS,
+    "mean": uniform(FEATURES, low=100, high=150),
+    "std": uniform(FEATURES, low=40, high=80),
 }
 
 
-def toy_state(rng: torch.Generator) -> Arrays:
-    """Draw parameters and pixel statistics for the toy network."""
-    return {
-        "net.0.weight": torch.randn(HIDDEN, FEATURES, generator=rng) / 2,
-        "net.0.bias": torch.randn(HIDDEN, generator=rng),
-        "net.3.weight": torch.randn(CLASSES, HIDDEN, generator=rng),
-        "net.3.bias": torch.randn(CLASSES, generator=rng),
-        "mean": 100 + 50 * torch.rand(FEATURES, generator=rng),
-        "std": 40 + 40 * torch.rand(FEATURES, generator=rng),
-    }
+def images(count: int, low: int = 0, high: int = 256) -> Callable[[torch.Generator], Tensor]:
+    """Draw toy images, uint8 [count, 1, 3, 4]."""
+    return integers(low, high, count, 1, 3, 4, dtype=torch.uint8)
 
 
-def toy_model(lab: ModuleType, given: Arrays) -> torch.nn.Module:
+def toy_model(lab: ModuleType, given: Given) -> nn.Module:
     """The learner's Model in toy size, with the given parameters and statistics."""
     model = lab.Model(features=FEATURES, hidden=[HIDDEN], classes=CLASSES, dropout=0.0)
-    model.load_state_dict({name: given[name] for name in (*PARAMETERS, "mean", "std")})
+    model.load_state_dict({name: given[name] for name in TOY})
     return model
 
 
-def images(rng: torch.Generator, count: int, low: int = 0, high: int = 256) -> Tensor:
-    """Draw toy images, uint8 [count, 1, 3, 4]."""
-    return torch.randint(low, high, (count, 1, 3, 4), generator=rng, dtype=torch.uint8)
+def pixels(image: Tensor) -> Tensor:
+    """Grey levels, float32 [N, 12]."""
+    return image.flatten(1).float()
 
 
-def toy_logits(state: Arrays, image: Tensor) -> Tensor:
+def toy_net(given: Given, x: Tensor) -> Tensor:
+    """The logits that the toy network makes of the numbers [B, 12] it is handed."""
+    hidden = F.linear(x, given["net.0.weight"], given["net.0.bias"]).relu()
+    return F.linear(hidden, given["net.3.weight"], given["net.3.bias"])
+
+
+def toy_logits(given: Given) -> Tensor:
     """What the toy network must answer: the whole of `forward`, written out once more."""
-    x = (image.flatten(1).float() - state["mean"]) / state["std"]
-    hidden = F.relu(F.linear(x, state["net.0.weight"], state["net.0.bias"]))
-    return F.linear(hidden, state["net.3.weight"], state["net.3.bias"])
+    return toy_net(given, (pixels(given.image) - given.mean) / given.std)
 
 
-# he-init ------------------------------------------------------------------------------------------
-
-
-def he_init_given(rng: torch.Generator) -> Arrays:
-    """Draw a seed, so that no weights can be prepared in advance."""
-    return {"seed": torch.randint(10_000, (), generator=rng)}
-
-
-def he_init_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Build one wide layer."""
-    torch.manual_seed(int(given["seed"]))
-    layer = lab.Linear(300, 500)
-    names = [name for name, _ in layer.named_parameters()]
-    return {
-        "weight": layer.weight.detach(),
-        "bias": layer.bias.detach(),
-        "registered": torch.tensor(["weight" in names, "bias" in names]),
-    }
+# The layer and its loss ---------------------------------------------------------------------------
 
 
 @check(
     "he-init",
     "He initialisation",
-    given=he_init_given,
-    probe=he_init_probe,
-    returns={"weight": "float32 [500, 300]", "bias": "float32 [500]", "registered": "bool [2]"},
+    given={"seed": integers(0, 10_000)},
+    expect={
+        "the mean of Linear(300, 500).weight": 0.0,
+        "its deviation": (2 / 300) ** 0.5,
+        "the share within one deviation": 0.6827,
+        "the bias": [0.0] * 500,
+        "being parameters (weight, bias)": [True, True],
+    },
+    mistakes={
+        "a tensor that is no nn.Parameter is seen by no optimiser and kept in no checkpoint": {
+            "being parameters (weight, bias)": [True, False]
+        },
+        "2 / fan_out is for the way back: the variance is 2 / fan_in": {
+            "its deviation": (2 / 500) ** 0.5
+        },
+        "1 / fan_in is Xavier's variance: ReLU halves the signal, so it is 2 / fan_in": {
+            "its deviation": (1 / 300) ** 0.5
+        },
+        "2 / fan_in is the variance: scale by its square root": {"its deviation": 2 / 300},
+        "the weights are drawn, but not scaled": {"its deviation": 1.0},
+        "the weights are uniform, not normal": {"the share within one deviation": 3**-0.5},
+    },
+    atol={"the mean of Linear(300, 500).weight": 1e-3, "the share within one deviation": 0.02},
+    rtol={"its deviation": 0.02},
 )
-def he_init(given: Arrays, got: Arrays) -> Outcome:
+def he_init(lab: ModuleType, given: Given) -> Arrays:
     """A new Linear has weights with mean 0 and variance 2 / fan_in, and biases of 0."""
-    expected = torch.tensor((2 / 300) ** 0.5)
-    weight = got["weight"]
-    return every(
-        holds(got["registered"].all(), "weight and bias must both be an nn.Parameter"),
-        close(weight.mean(), torch.tensor(0.0), atol=1e-3, what="the mean of Linear(300, 500)"),
-        close(weight.std(), expected, rtol=0.02, what="the deviation of Linear(300, 500).weight"),
-        close(got["bias"], torch.zeros(500), what="the bias"),
-    )
-
-
-# linear -------------------------------------------------------------------------------------------
-
-
-def linear_given(rng: torch.Generator) -> Arrays:
-    """Draw a layer and a batch."""
+    torch.manual_seed(int(given.seed))
+    layer = lab.Linear(300, 500)
+    weight, named = layer.weight.detach(), dict(layer.named_parameters())
     return {
-        "x": torch.randn(4, 7, generator=rng),
-        "weight": torch.randn(3, 7, generator=rng),
-        "bias": torch.randn(3, generator=rng),
+        "the mean of Linear(300, 500).weight": weight.mean(),
+        "its deviation": weight.std(),
+        "the share within one deviation": (weight.abs() < weight.std()).float().mean(),
+        "the bias": layer.bias.detach(),
+        "being parameters (weight, bias)": torch.tensor(["weight" in named, "bias" in named]),
     }
-
-
-def linear_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Apply a Linear that holds the given parameters."""
-    layer = lab.Linear(7, 3)
-    layer.load_state_dict({"weight": given["weight"], "bias": given["bias"]})
-    return {"y": layer(given["x"]).detach()}
 
 
 @check(
     "linear",
     "Linear layer",
-    given=linear_given,
-    probe=linear_probe,
-    returns={"y": "float32 [4, 3]"},
+    given={"x": normal(4, 7), "weight": normal(3, 7), "bias": normal(3)},
+    expect=lambda g: F.linear(g.x, g.weight, g.bias),
+    mistakes={
+        "the bias is not added": lambda g: F.linear(g.x, g.weight),
+        "the bias is subtracted": lambda g: F.linear(g.x, g.weight, -g.bias),
+    },
+    grad=("x", "weight", "bias"),
     depends_on=("he-init",),
 )
-def linear(given: Arrays, got: Arrays) -> Outcome:
+def linear(lab: ModuleType, given: Given) -> Tensor:
     """Linear(x) is x Wᵀ + b."""
-    return close(got["y"], F.linear(given["x"], given["weight"], given["bias"]), what="the output")
+    parameters = {"weight": given.weight, "bias": given.bias}
+    return functional_call(lab.Linear(7, 3), parameters, given.x)
 
 
-# log-softmax --------------------------------------------------------------------------------------
+def wide_logits(rng: torch.Generator) -> Arrays:
+    """Draw logits around 0, 200 and -200; in the last row they are hundreds apart."""
+    shift, scale = torch.tensor([[0.0, 200, -200, 0], [2, 2, 2, 300]])[:, :, None]
+    return {"logits": scale * torch.randn(4, 6, generator=rng) + shift}
 
 
-def log_softmax_given(rng: torch.Generator) -> Arrays:
-    """Draw logits; a constant added to a row, however large, must change nothing."""
-    shift = torch.tensor([0.0, 0.0, 200.0, -200.0])[:, None]
-    return {"logits": 2 * torch.randn(4, 6, generator=rng) + shift}
-
-
-def log_softmax_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take the learner's log-softmax."""
-    return {"log_p": lab.log_softmax(given["logits"])}
+def less_largest(given: Given) -> Tensor:
+    """The logits less the largest of their row."""
+    return given.logits - given.logits.amax(1, keepdim=True)
 
 
 @check(
     "log-softmax",
     "Stable log-softmax",
-    given=log_softmax_given,
-    probe=log_softmax_probe,
-    returns={"log_p": "float32 [4, 6]"},
+    given=wide_logits,
+    expect=lambda g: g.logits.log_softmax(1),
+    mistakes={
+        "exp overflows from 89 on": lambda g: g.logits - g.logits.exp().sum(1, keepdim=True).log(),
+        "the log of a softmax is -inf where that rounds to 0": lambda g: g.logits.softmax(1).log(),
+        "the sum runs over the batch": lambda g: less_largest(g) - less_largest(g).logsumexp(0),
+        "the log of the sum of the exps is not taken off": less_largest,
+    },
+    atol=1e-4,
+    grad=("logits",),
 )
-def log_softmax(given: Arrays, got: Arrays) -> Outcome:
+def log_softmax(lab: ModuleType, given: Given) -> Tensor:
     """`log_softmax` is the log of the softmax over the classes, also for logits around 200."""
-    expected = F.log_softmax(given["logits"].double(), dim=1)
-    return close(got["log_p"], expected, atol=1e-4, what="log_softmax(logits)")
-
-
-# cross-entropy ------------------------------------------------------------------------------------
-
-
-def cross_entropy_given(rng: torch.Generator) -> Arrays:
-    """Draw logits and labels."""
-    return {
-        "logits": 3 * torch.randn(9, 5, generator=rng),
-        "label": torch.randint(5, (9,), generator=rng),
-    }
-
-
-def cross_entropy_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take the learner's loss."""
-    return {"loss": lab.cross_entropy(given["logits"], given["label"])}
+    return lab.log_softmax(given.logits)
 
 
 @check(
     "cross-entropy",
     "Cross-entropy",
-    given=cross_entropy_given,
-    probe=cross_entropy_probe,
-    returns={"loss": "float32 []"},
+    given={"logits": normal(6, 4, std=3), "label": integers(0, 4, 6)},
+    expect=lambda g: F.cross_entropy(g.logits, g.label),
+    mistakes={
+        "softmax was applied twice: log_softmax wants raw logits": lambda g: F.cross_entropy(
+            g.logits.softmax(1), g.label
+        ),
+        "this is the sum over the batch, not its mean": lambda g: F.cross_entropy(
+            g.logits, g.label, reduction="sum"
+        ),
+        "the mean is over all classes": lambda g: -g.logits.log_softmax(1).mean(),
+        "the log-softmax is missing": lambda g: F.nll_loss(g.logits, g.label),
+    },
+    grad=("logits",),
     depends_on=("log-softmax",),
 )
-def cross_entropy(given: Arrays, got: Arrays) -> Outcome:
+def cross_entropy(lab: ModuleType, given: Given) -> Tensor:
     """`cross_entropy` is the batch's mean of -log p(label), straight from the logits."""
-    logits, label = given["logits"], given["label"]
-    twice = F.cross_entropy(logits.softmax(dim=1), label)
-    if bool(torch.isclose(got["loss"], twice, atol=1e-5)):
-        return Outcome(0.0, "softmax was applied twice: log_softmax wants raw logits")
-    return close(got["loss"], F.cross_entropy(logits, label), what="the loss")
+    return lab.cross_entropy(given.logits, given.label)
 
 
-# pixel-statistics ---------------------------------------------------------------------------------
+# Statistics and metrics ---------------------------------------------------------------------------
 
 
-def pixel_statistics_given(rng: torch.Generator) -> Arrays:
-    """Draw images whose pixels vary well above one grey level."""
-    return {"image": images(rng, 200)}
+def moments(*parts: Tensor) -> Arrays:
+    """Mean and deviation of each pixel over all images of the parts."""
+    x = pixels(torch.cat(parts))
+    return {"mean": x.mean(0), "std": x.std(0).clamp_min(1)}
 
 
-def pixel_statistics_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Fit the learner's statistics."""
-    mean, std = lab.pixel_statistics(given["image"])
-    return {"mean": mean, "std": std}
+def deviation(given: Given) -> Tensor:
+    """Each pixel's deviation as it is, however small."""
+    return pixels(given.image).std(0)
+
+
+def one_black_pixel(rng: torch.Generator) -> Arrays:
+    """Draw images whose first pixel never changes."""
+    image = images(200)(rng)
+    image[:, 0, 0, 0] = 0
+    return {"image": image}
 
 
 @check(
     "pixel-statistics",
     "Mean and deviation of the pixels",
-    given=pixel_statistics_given,
-    probe=pixel_statistics_probe,
-    returns={"mean": "float32 [12]", "std": "float32 [12]"},
+    given=one_black_pixel,
+    expect=lambda g: moments(g.image),
+    mistakes={
+        "a deviation of 0 must become 1": lambda g: {"std": deviation(g)},
+        "any deviation below 1 must become 1": lambda g: {
+            "std": deviation(g).where(deviation(g) > 0, 1)
+        },
+        "only deviations below 1 become 1": lambda g: {"std": deviation(g) + 1},
+        "this is the variance": lambda g: {"std": deviation(g).square().clamp_min(1)},
+        "this is one mean for all pixels": lambda g: {"mean": g.image.float().mean().expand(12)},
+    },
+    rtol={"mean": 1e-4, "std": 5e-3},  # the deviation may divide by N or by N - 1
 )
-def pixel_statistics(given: Arrays, got: Arrays) -> Outcome:
+def pixel_statistics(lab: ModuleType, given: Given) -> Arrays:
     """`pixel_statistics` gives each pixel's mean and standard deviation over the images."""
-    x = given["image"].flatten(1).double()
-    return every(
-        close(got["mean"], x.mean(dim=0), rtol=1e-4, what="the mean"),
-        close(got["std"], x.std(dim=0), rtol=1e-2, what="the standard deviation"),
-    )
+    mean, std = lab.pixel_statistics(given.image)
+    return {"mean": mean, "std": std}
 
 
-# confusion-matrix, accuracy-score, macro-f1-score -------------------------------------------------
+def counted(true: Tensor, predicted: Tensor, classes: int = 5) -> Tensor:
+    """How often each true class meets each predicted one, int64 [C, C]."""
+    return F.one_hot(true, classes).T @ F.one_hot(predicted, classes)
 
 
-def confusion_given(rng: torch.Generator) -> Arrays:
-    """Draw logits of 4 classes, some of them right; the last class occurs and is recognised."""
-    label = torch.cat([torch.randint(4, (39,), generator=rng), torch.tensor([3])])
-    logits = torch.randn(40, 4, generator=rng) + F.one_hot(label, 4)
-    logits[-1] = torch.tensor([0.0, 0.0, 0.0, 1.0])
-    return {"logits": logits, "label": label}
-
-
-def confusion_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Count with the learner's function."""
-    return {"counts": lab.confusion_matrix(given["logits"], given["label"])}
+def four_of_five(rng: torch.Generator) -> Arrays:
+    """Draw items of five classes, of which the last one neither occurs nor is predicted."""
+    logits = torch.randn(40, 5, generator=rng)
+    logits[:, 4] -= 100
+    return {"logits": logits, "label": torch.randint(4, (40,), generator=rng)}
 
 
 @check(
     "confusion-matrix",
     "Confusion matrix",
-    given=confusion_given,
-    probe=confusion_probe,
-    returns={"counts": "int64 [4, 4]"},
+    given=four_of_five,
+    expect=lambda g: counted(g.label, g.logits.argmax(1)),
+    mistakes={
+        "rows and columns are swapped: the row is the true class": lambda g: counted(
+            g.logits.argmax(1), g.label
+        ),
+        "the predicted class has the largest logit": lambda g: counted(g.label, g.logits.argmin(1)),
+    },
 )
-def confusion_matrix(given: Arrays, got: Arrays) -> Outcome:
+def confusion_matrix(lab: ModuleType, given: Given) -> Tensor:
     """`confusion_matrix` counts, in row t and column p, how often class t was taken for class p."""
-    expected = torch.zeros(4, 4, dtype=torch.int64)
-    for true, predicted in zip(given["label"], given["logits"].argmax(dim=1), strict=True):
-        expected[true, predicted] += 1
-    if torch.equal(got["counts"], expected.T):
-        return Outcome(0.0, "rows and columns are swapped: the row is the true class")
-    return close(got["counts"], expected, what="the count")
+    return lab.confusion_matrix(given.logits, given.label)
 
 
-def counts_given(rng: torch.Generator) -> Arrays:
+def uneven(rng: torch.Generator) -> Arrays:
     """Draw the confusion matrix of an uneven problem: class 0 is frequent, class 4 rare."""
     share = torch.tensor([40, 20, 10, 6, 4])[:, None]
     counts = torch.rand(5, 5, generator=rng) * share + 2 * torch.eye(5) * share
     return {"counts": counts.long() + 1}
 
 
-def accuracy_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take the learner's accuracy."""
-    return {"accuracy": lab.accuracy(given["counts"])}
+def precision(counts: Tensor) -> Tensor:
+    """Of the items that were taken for a class, the share that is of it."""
+    return counts.diagonal() / counts.sum(0)
+
+
+def f1(counts: Tensor) -> Tensor:
+    """F1 of each class that occurs or is predicted."""
+    twice = counts.sum(0) + counts.sum(1)
+    return (2 * counts.diagonal() / twice)[twice > 0]
 
 
 @check(
     "accuracy-score",
     "Accuracy from counts",
-    given=counts_given,
-    probe=accuracy_probe,
-    returns={"accuracy": "float32 []"},
+    given=uneven,
+    expect=lambda g: g.counts.trace() / g.counts.sum(),
+    mistakes={
+        "this is the mean of the classes' recalls": lambda g: precision(g.counts.T).mean(),
+        "this is the mean of the classes' precisions": lambda g: precision(g.counts).mean(),
+    },
 )
-def accuracy(given: Arrays, got: Arrays) -> Outcome:
+def accuracy(lab: ModuleType, given: Given) -> Tensor:
     """Accuracy is the share of the counts that lies on the diagonal."""
-    counts = given["counts"].double()
-    return close(got["accuracy"], counts.diagonal().sum() / counts.sum(), what="accuracy")
-
-
-def macro_f1_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take the learner's macro-F1."""
-    return {"macro_f1": lab.macro_f1(given["counts"])}
+    return lab.accuracy(given.counts)
 
 
 @check(
     "macro-f1-score",
     "Macro-F1 from counts",
-    given=counts_given,
-    probe=macro_f1_probe,
-    returns={"macro_f1": "float32 []"},
+    given=lambda rng: {"counts": F.pad(uneven(rng)["counts"], (0, 1, 0, 1))},  # class 5 is absent
+    expect=lambda g: f1(g.counts).mean(),
+    mistakes={
+        "the classes were weighted by their size: that is weighted F1": lambda g: (
+            (f1(g.counts) * g.counts[:-1].sum(1)).sum() / g.counts.sum()
+        ),
+        "this is F1 over all items, which is accuracy": lambda g: g.counts.trace() / g.counts.sum(),
+        "an absent class counts as 0: leave it out": lambda g: f1(g.counts).sum() / len(g.counts),
+        "an absent class is 0 / 0: leave it out": torch.nan,
+        "this is the mean precision": lambda g: precision(g.counts)[:-1].mean(),
+        "this is the mean recall": lambda g: precision(g.counts.T)[:-1].mean(),
+    },
 )
-def macro_f1(given: Arrays, got: Arrays) -> Outcome:
+def macro_f1(lab: ModuleType, given: Given) -> Tensor:
     """`macro_f1` is the plain mean of the classes' F1: rare classes count as much as frequent."""
-    counts = given["counts"].double()
-    precision = counts.diagonal() / counts.sum(dim=0)
-    recall = counts.diagonal() / counts.sum(dim=1)
-    f1 = 2 * precision * recall / (precision + recall)
-    weighted = (f1 * counts.sum(dim=1)).sum() / counts.sum()
-    if bool(torch.isclose(got["macro_f1"].double(), weighted, atol=1e-5)):
-        return Outcome(0.0, "the classes were weighted by their size: that is weighted F1")
-    return close(got["macro_f1"], f1.mean(), what="macro-F1")
+    return lab.macro_f1(given.counts)
 
 
-# standardize --------------------------------------------------------------------------------------
+# Data and model -----------------------------------------------------------------------------------
 
 
-def standardize_given(rng: torch.Generator) -> Arrays:
-    """Draw dark images to train on, bright ones for all else: a leak cannot hide."""
-    return {"train": images(rng, 60, high=100), "other": images(rng, 40, low=100)}
-
-
-def standardize_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Set up the learner's Data on toy splits."""
+@check(
+    "standardize",
+    "Statistics of the training split only",
+    given={"train": images(90, high=100), "val": images(80, low=100), "test": images(70, low=150)},
+    expect=lambda g: moments(g.train),
+    mistakes={
+        "validation images leak into the statistics": lambda g: moments(g.train, g.val),
+        "these are the validation images' statistics": lambda g: moments(g.val),
+        "these are the test images' statistics": lambda g: moments(g.test),
+    },
+    rtol={"mean": 1e-4, "std": 1e-2},  # as above
+    depends_on=("pixel-statistics",),
+)
+def standardize(lab: ModuleType, given: Given) -> Arrays:
+    """Data.setup fits mean and std on the training images alone: no other split leaks in."""
 
     def load(_name: str, split: str, _size: str = "small") -> Arrays:
-        image = given["train" if split == "train" else "other"]
-        return {"image": image, "label": torch.arange(len(image)) % CLASSES}
+        return {"image": given[split], "label": torch.arange(len(given[split])) % CLASSES}
 
     data = lab.Data(load=load)
     data.setup("fit")
@@ -319,156 +328,106 @@ def standardize_probe(lab: ModuleType, given: Arrays) -> Arrays:
 
 
 @check(
-    "standardize",
-    "Statistics of the training split only",
-    given=standardize_given,
-    probe=standardize_probe,
-    returns={"mean": "float32 [12]", "std": "float32 [12]"},
-    depends_on=("pixel-statistics",),
-)
-def standardize(given: Arrays, got: Arrays) -> Outcome:
-    """Data.setup fits mean and std on the training images alone: no other split leaks in."""
-    train = given["train"].flatten(1).double()
-    if bool((got["mean"] > train.mean(dim=0) + 10).all()):
-        return Outcome(0.0, "images outside the training split have changed the mean: a leak")
-    return every(
-        close(got["mean"], train.mean(dim=0), rtol=1e-4, what="data.mean"),
-        close(got["std"], train.std(dim=0), rtol=2e-2, what="data.std"),
-    )
-
-
-# forward ------------------------------------------------------------------------------------------
-
-
-def forward_given(rng: torch.Generator) -> Arrays:
-    """Draw a toy network and a batch for it."""
-    return {**toy_state(rng), "image": images(rng, 6)}
-
-
-def forward_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Predict a batch of raw images."""
-    model = toy_model(lab, given).eval()
-    return {"logits": model.predict({"image": given["image"]}).detach()}
-
-
-@check(
     "forward",
     "From raw pixels to raw logits",
-    given=forward_given,
-    probe=forward_probe,
-    returns={"logits": "float32 [6, 3]"},
+    given={**TOY, "image": images(6)},
+    expect=toy_logits,
+    mistakes={
+        "these are probabilities: the loss takes the softmax": lambda g: toy_logits(g).softmax(1),
+        "these are log-probabilities: return raw logits": lambda g: toy_logits(g).log_softmax(1),
+        "the pixels are raw: standardise them": lambda g: toy_net(g, pixels(g.image)),
+        "the pixels are divided by 255 alone": lambda g: toy_net(g, pixels(g.image) / 255),
+        "the pixels are not divided by self.std": lambda g: toy_net(g, pixels(g.image) - g.mean),
+        "the batch is standardised by itself: use self.mean and self.std": lambda g: toy_logits(
+            g | moments(g.image)
+        ),
+    },
+    atol=1e-4,
+    grad=True,
     depends_on=("linear",),
 )
-def forward(given: Arrays, got: Arrays) -> Outcome:
+def forward(lab: ModuleType, given: Given) -> Tensor:
     """`predict` standardises the pixels by the model's own mean and std and returns raw logits."""
-    if bool((got["logits"].exp().sum(dim=1) - 1).abs().max() < 1e-4) or bool(
-        (got["logits"].sum(dim=1) - 1).abs().max() < 1e-4
-    ):
-        return Outcome(
-            0.0, "these are probabilities: return raw logits, the loss takes the softmax"
-        )
-    return close(got["logits"], toy_logits(given, given["image"]), atol=1e-4, what="the logits")
-
-
-# optimizer ----------------------------------------------------------------------------------------
-
-
-def optimizer_given(rng: torch.Generator) -> Arrays:
-    """Draw a learning rate and a weight decay."""
-    return {"lr": 0.1 * torch.rand((), generator=rng), "decay": torch.rand((), generator=rng)}
-
-
-def optimizer_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Ask the learner's Model for its optimiser, and what that holds."""
-    lr, decay = float(given["lr"]), float(given["decay"])
-    model = lab.Model(features=12, hidden=[5], classes=3, lr=lr, weight_decay=decay)
-    optimizer = model.configure_optimizers()
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    group = optimizer.param_groups[0]
-    return {
-        "lr": torch.tensor(group["lr"]),
-        "decay": torch.tensor(group["weight_decay"]),
-        "missing": torch.tensor(sum(id(p) not in held for p in model.parameters())),
-    }
+    return toy_model(lab, given).eval().predict({"image": given.image})
 
 
 @check(
     "optimizer",
     "Optimiser",
-    given=optimizer_given,
-    probe=optimizer_probe,
-    returns={"lr": "float32 []", "decay": "float32 []", "missing": "int64 []"},
+    given={"lr": uniform(high=0.1), "decay": uniform()},
+    expect=lambda g: {
+        "isinstance(optimizer, AdamW)": True,
+        "the number of tensors that it moves": 4,
+        "lr": g.lr,
+        "weight_decay": g.decay,
+    },
+    mistakes={
+        "it moves the last layer alone": {"the number of tensors that it moves": 2},
+        "1e-3 is AdamW's own rate: hand it self.lr": {"lr": 1e-3},
+        "0.01 is AdamW's own decay: hand it self.weight_decay": {"weight_decay": 0.01},
+        "rate and decay are swapped": lambda g: {"lr": g.decay, "weight_decay": g.lr},
+    },
     depends_on=("he-init",),
 )
-def optimizer(given: Arrays, got: Arrays) -> Outcome:
+def optimizer(lab: ModuleType, given: Given) -> Arrays:
     """The optimiser moves every parameter, with the model's learning rate and weight decay."""
-    return every(
-        holds(got["missing"] == 0, f"{got['missing']} of 4 parameters are not in the optimiser"),
-        close(got["lr"], given["lr"], what="the learning rate"),
-        close(got["decay"], given["decay"], what="the weight decay"),
-    )
+    numbers = {"lr": float(given.lr), "weight_decay": float(given.decay)}
+    model = lab.Model(features=FEATURES, hidden=[HIDDEN], classes=CLASSES, **numbers)
+    optimizer = model.configure_optimizers()
+    held = {p for group in optimizer.param_groups for p in group["params"]}
+    return {
+        "isinstance(optimizer, AdamW)": torch.tensor(isinstance(optimizer, torch.optim.AdamW)),
+        "the number of tensors that it moves": torch.tensor(len(held & set(model.parameters()))),
+        "lr": torch.tensor(optimizer.param_groups[0]["lr"]),
+        "weight_decay": torch.tensor(optimizer.param_groups[0]["weight_decay"]),
+    }
 
-
-# training-step ------------------------------------------------------------------------------------
 
 TOY_LR = 0.1
 
 
-def training_step_given(rng: torch.Generator) -> Arrays:
-    """Draw a toy network and two batches."""
-    return {
-        **toy_state(rng),
-        "image": images(rng, 16),
-        "label": torch.randint(CLASSES, (16,), generator=rng),
-    }
+def toy_batches(given: Given) -> BatchLoader:
+    """The drawn items as two batches of 8."""
+    return BatchLoader({"image": given.image, "label": given.label}, 8)
 
 
-def training_step_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Let Lightning run two training steps with plain gradient descent."""
-    model = toy_model(lab, given)
-    model.on_fit_start = lambda: None  # keep the given statistics
-    model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), lr=TOY_LR)
-    fit(model, toy_batches(given))
-    return {name: p.detach() for name, p in model.named_parameters()}
+def descend(
+    given: Given, *, clear: bool = True, squash: bool = False, reduction: str = "mean"
+) -> Arrays:
+    """The toy parameters after two steps of SGD: right, or wrong in a classic way."""
+    state = {name: given[name].clone().requires_grad_() for name in PARAMETERS}
+    optimizer = torch.optim.SGD(state.values(), lr=TOY_LR)
+    for batch in toy_batches(given):
+        logits = toy_logits(given | state | {"image": batch["image"]})
+        if clear:
+            optimizer.zero_grad()
+        logits = logits.softmax(1) if squash else logits
+        F.cross_entropy(logits, batch["label"], reduction=reduction).backward()
+        optimizer.step()
+    return {name: value.detach() for name, value in state.items()}
 
 
 @check(
     "training-step",
     "One step of gradient descent",
-    given=training_step_given,
-    probe=training_step_probe,
-    returns=PARAMETER_SHAPES,
+    given={**TOY, "image": images(16), "label": integers(0, CLASSES, 16)},
+    expect=descend,
+    mistakes={
+        "the weights did not move": lambda g: {name: g[name] for name in PARAMETERS},
+        "gradients of the first step are left: zero_grad is missing": lambda g: descend(
+            g, clear=False
+        ),
+        "softmax came before cross_entropy, which takes raw logits": lambda g: descend(
+            g, squash=True
+        ),
+        "the step is that of the sum over the batch": lambda g: descend(g, reduction="sum"),
+    },
     depends_on=("forward", "cross-entropy"),
 )
-def training_step(given: Arrays, got: Arrays) -> Outcome:
+def training_step(lab: ModuleType, given: Given) -> Arrays:
     """Each training step clears the gradients, computes the batch's own, and moves the weights."""
-    mistakes = {
-        "the weights did not move: step the optimiser": {name: given[name] for name in PARAMETERS},
-        "the second step still used the gradients of the first: zero_grad is missing": descend(
-            given, clear=False
-        ),
-        "softmax came before cross_entropy, which takes raw logits": descend(given, squash=True),
-    }
-    for message, state in mistakes.items():
-        if all(torch.allclose(got[name], state[name], atol=1e-5) for name in PARAMETERS):
-            return Outcome(0.0, message)
-    expected = descend(given)
-    return every(*(close(got[n], expected[n], what=f"{n} after two steps") for n in PARAMETERS))
-
-
-def toy_batches(given: Arrays) -> BatchLoader:
-    """The drawn items as two batches of 8."""
-    return BatchLoader({name: given[name] for name in ("image", "label")}, 8)
-
-
-def descend(given: Arrays, *, clear: bool = True, squash: bool = False) -> Arrays:
-    """The toy parameters after two steps of SGD: right, or wrong in one of two classic ways."""
-    state = {name: given[name].clone().requires_grad_() for name in PARAMETERS}
-    optimizer = torch.optim.SGD(state.values(), lr=TOY_LR)
-    for batch in toy_batches(given):
-        logits = toy_logits({**given, **state}, batch["image"])
-        if clear:
-            optimizer.zero_grad()
-        F.cross_entropy(logits.softmax(dim=1) if squash else logits, batch["label"]).backward()
-        optimizer.step()
-    return {name: value.detach() for name, value in state.items()}
+    model = toy_model(lab, given)
+    model.on_fit_start = lambda: None  # keep the given statistics
+    model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), lr=TOY_LR)
+    fit(model, toy_batches(given))
+    return dict(model.named_parameters())

@@ -20,6 +20,7 @@ from dllab.grading.grade import grade_run
 from dllab.grading.hidden import HiddenSet
 from dllab.grading.official import Terms, grade_archive
 from dllab.lab.layout import Layout
+from dllab.result import Result
 from dllab.sandbox.backends import find_backend, official_backends, open_backend
 from dllab.submission.intake import take_in
 

@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = tuple(
 )
 LOADS = "loads"
 DRAWS = 5
+MUTANT_DRAWS = 3
 MUTANT_CPU_S = 20
 WORDS_PER_MINUTE = 200
 
@@ -161,7 +162,8 @@ def _jobs(case: Case) -> Iterator[Job]:
     for mutant in case.mutants:
         if mutant.catches in case.checks:
             ids = [mutant.catches, *case.checks[mutant.catches].depends_on]
-            task = partial(examine, lab, plant(mutant, case.solution), ids)
+            source = plant(mutant, case.solution)
+            task = partial(examine, lab, source, ids, draws=MUTANT_DRAWS)
             yield task, ids[:1], partial(case.of_mutant.__setitem__, mutant.name)
         elif mutant.catches in lab.spec.formats:
             visible = list(lab.spec.visible)

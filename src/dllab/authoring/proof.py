@@ -64,9 +64,10 @@ def examine(
     ids: Sequence[str] | None = None,
     *,
     seed: int = 1,
+    draws: int = 1,
     stop_at_failure: bool = False,
 ) -> list[Finding]:
-    """Run the named checks (default: all) over a source text, each by itself.
+    """Run the named checks (default: all) over a source text, each by itself, on so many draws.
 
     Code that cannot be imported fails every check. With `stop_at_failure` the first failed check
     is the last one that runs.
@@ -77,7 +78,7 @@ def examine(
     except Exception as error:  # noqa: BLE001 - a mutant may raise anything
         return [Finding(check.id, passed=False, message=_said(error)) for check in checks]
     findings = []
-    for number, check in enumerate(checks):
+    for number, check in enumerate(checks * draws):
         findings.append(run_check(check, module, seed + number))
         if stop_at_failure and not findings[-1].passed:
             break

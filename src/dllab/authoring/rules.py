@@ -68,9 +68,9 @@ class Case:
         ]
 
     def is_caught(self, mutant: Mutant) -> bool:
-        """Whether the check that a mutant names has failed it."""
-        findings = self.of_mutant.get(mutant.name, [])
-        return any(f.check == mutant.catches and not f.passed for f in findings)
+        """Whether the check that a mutant names has failed it, whatever values were drawn."""
+        findings = [f for f in self.of_mutant.get(mutant.name, []) if f.check == mutant.catches]
+        return bool(findings) and not any(finding.passed for finding in findings)
 
     def is_called_equivalent(self, mutant: Generated) -> bool:
         """Whether equivalent.yaml has an entry for it."""

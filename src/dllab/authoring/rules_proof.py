@@ -66,7 +66,9 @@ def judges(case: Case) -> Iterator[str]:
     "mutants", "strengthen the check, or let `catches` name the one that catches it", needs="proof"
 )
 def mutants(case: Case) -> Iterator[str]:
-    """Every mutant is caught by the check that it names, and by none which that depends on."""
+    """Every mutant is caught by the check that it names, whatever values are drawn, and by none
+    which that depends on.
+    """
     criteria = set(case.lab.spec.criteria)
     for mutant in case.mutants:
         if mutant.catches in criteria:
@@ -74,12 +76,12 @@ def mutants(case: Case) -> Iterator[str]:
         if mutant.catches not in case.checks:
             yield f"{mutant.name} names {mutant.catches!r}, which is no check"
             continue
-        failed = [f.check for f in case.of_mutant.get(mutant.name, []) if not f.passed]
-        if mutant.catches not in failed:
-            yield f"{mutant.name} is not caught by {mutant.catches}: {mutant.why}"
-        for id in failed:
-            if id != mutant.catches:
-                yield f"{mutant.name} fails {id} first, so {mutant.catches} never runs"
+        failed = dict.fromkeys(f.check for f in case.of_mutant[mutant.name] if not f.passed)
+        if not case.is_caught(mutant):
+            how = "not on every draw" if mutant.catches in failed else "not"
+            yield f"{mutant.name} is {how} caught by {mutant.catches}: {mutant.why}"
+        for id in [id for id in failed if id != mutant.catches]:
+            yield f"{mutant.name} fails {id} first, so {mutant.catches} never runs"
 
 
 @rule(

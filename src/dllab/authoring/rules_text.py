@@ -211,9 +211,12 @@ def requires(case: Case) -> Iterator[str]:
 def apart(case: Case) -> Iterator[str]:
     """Hidden probes enter the sandbox without their judges."""
     package = case.lab.package
+    shown = {c.probe for id, c in case.checks.items() if id not in case.lab.spec.hidden}
     for id in case.lab.spec.hidden:
         check = case.checks.get(id)
-        if check is not None and check.probe.__module__ != f"{package}._author.probes":
+        if check is None or check.probe in shown:  # a visible check on hidden values
+            continue
+        if check.probe.__module__ != f"{package}._author.probes":
             yield f"the probe of {id} is in {check.probe.__module__.removeprefix(package + '.')}"
     probes = sys.modules.get(f"{package}._author.probes")
     for value in vars(probes).values() if probes else ():

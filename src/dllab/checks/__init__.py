@@ -8,26 +8,35 @@ learner code, and says whether that is right. Mostly it is the right answer itse
         "add",
         "Addition",
         given={"a": normal(3), "b": normal(3)},  # drawn afresh for every official grading
-        expect=lambda given: given["a"] + given["b"],
-        mistakes={"b is taken off, not added": lambda given: given["a"] - given["b"]},
+        expect=lambda g: g.a + g.b,
+        mistakes={"b is subtracted, not added": lambda g: g.a - g.b},
     )
     def add(lab, given):
         \"\"\"`add` returns the sum of its arguments.\"\"\"
-        return lab.add(given["a"], given["b"])
+        return lab.add(given.a, given.b)
 
-The docstring is the sentence that the learner reads. Probe and `expect` return a tensor, or a dict
-of tensors; dtype and shapes are those of the right answer. `given` may also be a function of a
-generator that returns a dict. A wrong answer that one of the `mistakes` gives is told by its name;
-others are recognised by themselves (see `naming`). `grad=True` asks for a result that hangs in the
-graph, `grad=("a",)` also for the right gradient with respect to `given["a"]`.
+The docstring is the sentence that the learner reads. The probe returns a tensor, or a dict of
+tensors; dtype and shapes are those of the right answer. `given` may also be a function of a
+generator that returns a dict. A wrong answer that is one of the `mistakes` is told by its name; one
+may say what is wrong with some of the dict alone. Others are recognised by themselves, see
+`naming`. `grad=True` asks for a result that hangs in the graph, `grad=("a",)` also for the right
+gradient with respect to what is given as `a`.
 
-A hidden check's probe is a function of `_author/probes.py`, which enters the sandbox; the right
-answer and its mistakes stay outside, in `_author/checks.py`:
+Hidden checks stand in `_author/checks.py`. Some are a visible check on other values, and depend on
+that one:
 
-    @check("far-add", "Large numbers", given=…, probe=probes.far_add, mistakes={…})
-    def far_add(given):
+    @checks.add.also("far-add", "Large numbers")
+    def far_add(rng):
         \"\"\"Addition works far from zero.\"\"\"
-        return given["a"] + given["b"]
+        return {"a": 1e12 * torch.randn(3, generator=rng), "b": torch.randn(3, generator=rng)}
+
+Others have a probe of their own in `_author/probes.py`, which enters the sandbox; the right answer
+and its mistakes stay outside:
+
+    @check("add-twice", "Three summands", given=…, probe=probes.add_twice, mistakes={…})
+    def add_twice(given):
+        \"\"\"Sums can be added to.\"\"\"
+        return given.a + given.b + given.c
 
 What has a property in place of a right answer gets a judge, and says what is returned:
 
@@ -52,7 +61,7 @@ which are data; the scorer runs them on right and wrong variants of the lab:
         return [Case({"a": torch.ones(2), "b": torch.zeros(2)}, expected=torch.ones(2))]
 """
 
-from dllab.checks.arrays import Arrays, integers, normal, uniform, validate
+from dllab.checks.arrays import Arrays, Given, integers, normal, uniform, validate
 from dllab.checks.cases import Case, Driver, driver, drivers_of
 from dllab.checks.check import Check, check, collect, run_here
 from dllab.checks.outcome import PASS, Outcome, close, every, holds
@@ -66,6 +75,7 @@ __all__ = [
     "Case",
     "Check",
     "Driver",
+    "Given",
     "Outcome",
     "Play",
     "PlayItems",

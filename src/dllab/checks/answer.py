@@ -7,18 +7,19 @@ from typing import Any
 
 from torch import Tensor
 
-from dllab.checks.arrays import RESULT, Arrays, declared, show, validate
+from dllab.checks.arrays import RESULT, Arrays, Given, as_tensors, declared, numbers, validate
 from dllab.checks.naming import name_of
 from dllab.checks.outcome import PASS, Outcome, differences, first_difference
 from dllab.checks.probing import call, detached
 
-Answer = Callable[[Arrays], Any]
+SHOWN = 40  # numbers of the failing input that a message shows
+Answer = Callable[[Given], Any] | Tensor | float | Mapping[str, Any]
 Tolerance = float | Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """The right answer as a function of what was given, and wrong ones by what they mean."""
+    """The right answer, and wrong ones by what they mean; values, or functions of what is given."""
 
     right: Answer
     mistakes: Mapping[str, Answer] = field(default_factory=dict)
@@ -47,19 +48,22 @@ class Expectation:
         shown = failing_input(given, wrong)
         return Outcome(0.0, "\n".join(line for line in (named, told, shown) if line))
 
-    def answer(self, function: Answer, given: Arrays) -> dict[str, Tensor]:
-        """What the function makes of copies of what was given, by name."""
+    def answer(self, answer: Answer, given: Arrays) -> dict[str, Tensor]:
+        """What an answer is for the given values, of which it gets copies."""
+
+        def value(_lab: None, copies: Given) -> Arrays:
+            return as_tensors(answer(copies) if callable(answer) else answer)
+
         copies = {name: value.clone() for name, value in given.items()}
-        found = call(lambda _, values: function(values), None, copies, self.grad, strict=False)
-        return detached(found)
+        return detached(call(value, None, copies, self.grad, strict=False))
 
     def _known(
         self, given: Arrays, got: Mapping[str, Any], right: Mapping[str, Tensor]
     ) -> Iterator[str]:
         """The mistakes whose wrong values are those that came; each may be of some names only."""
-        for message, function in self.mistakes.items():
-            wrong = self.answer(function, given)
-            if self._wrong(wrong, right) and not self._wrong(got, wrong):
+        for message, mistake in self.mistakes.items():
+            wrong = self.answer(mistake, given)
+            if self._wrong(right, wrong) and not self._wrong(got, wrong):
                 yield message
 
     def _dimension(self, given: Arrays, got: Mapping[str, Any], right: Mapping[str, Tensor]) -> str:
@@ -93,19 +97,17 @@ class Expectation:
 
 
 def failing_input(given: Arrays, wrong: Tensor) -> str:
-    """What the first wrong number was computed from, a line for each array that is short enough.
-
-    Of arrays that run over the same items as the result, that item alone.
+    """What the first wrong number was computed from, a line for each array; nothing where that is
+    too much to read. Of arrays that run over the same items as the result, that item alone.
     """
     index = wrong.nonzero()[0].tolist()
     shown = {}
     for name, value in given.items():
-        if index and value.dim() and len(value) == len(wrong):
-            shown[f"{name}[{index[0]}]"] = show(value[index[0]])
-        else:
-            shown[name] = show(value)
-    lines = [f"{name} = {numbers}" for name, numbers in shown.items() if numbers]
-    return "for " + "\n    ".join(lines) if lines else ""
+        sliced = bool(index) and value.dim() > 0 and len(value) == len(wrong)
+        shown[f"{name}[{index[0]}]" if sliced else name] = value[index[0]] if sliced else value
+    if not shown or sum(value.numel() for value in shown.values()) > SHOWN:
+        return ""
+    return "for " + "\n    ".join(f"{name} = {numbers(value)}" for name, value in shown.items())
 
 
 def _no_gradient(name: str, gradient: Tensor) -> str:

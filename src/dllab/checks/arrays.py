@@ -9,11 +9,10 @@ from torch import Tensor
 
 Arrays = dict[str, Tensor]
 Drawer = Callable[[torch.Generator], Tensor]
-Given = Callable[[torch.Generator], Arrays]
+Draw = Callable[[torch.Generator], Arrays]
 
 RESULT = "result"  # the name of an array that a probe returns by itself
 MISSING_RETURN = "it is None; is a `return` missing?"
-_SHOWN = 16  # numbers of an array that a message shows
 
 
 def normal(*shape: int, mean: float = 0.0, std: float = 1.0) -> Drawer:
@@ -31,7 +30,20 @@ def integers(low: int, high: int, *shape: int, dtype: torch.dtype = torch.int64)
     return lambda rng: torch.randint(low, high, shape, generator=rng, dtype=dtype)
 
 
-def given_by(given: Given | Mapping[str, Drawer | Tensor | float]) -> Given:
+class Given(Arrays):
+    """What was drawn for a check, by name: `given["x"]`, or `given.x`."""
+
+    def __getattr__(self, name: str) -> Tensor:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"nothing that is given is called {name!r}") from None
+
+    def __or__(self, other: Mapping[str, Tensor]) -> "Given":  # type: ignore[override]
+        return Given({**self, **other})
+
+
+def drawing(given: Draw | Mapping[str, Drawer | Tensor | float]) -> Draw:
     """A function of a generator, from such a function or from a drawer or value for each name."""
     if callable(given):
         return given
@@ -45,6 +57,12 @@ def given_by(given: Given | Mapping[str, Drawer | Tensor | float]) -> Given:
 def as_arrays(value: Any) -> dict[str, Any]:
     """What a probe returned, by name; a value by itself is called `result`."""
     return dict(value) if isinstance(value, dict) else {RESULT: value}
+
+
+def as_tensors(value: Any) -> Arrays:
+    """What an author wrote for a right or wrong answer, by name; numbers become tensors."""
+    named = as_arrays(value)
+    return {n: v if isinstance(v, Tensor) else torch.tensor(v) for n, v in named.items()}
 
 
 def declared(arrays: Mapping[str, Tensor]) -> dict[str, str]:
@@ -65,9 +83,7 @@ def no_tensor(value: Any) -> str:
     if value is None:
         return MISSING_RETURN
     if type(value) in (bool, int, float):
-        return (
-            f"expected a tensor, got the number {value}: is there an .item() or float() too many?"
-        )
+        return f"expected a tensor, got the number {value}: is an .item() or float() too many?"
     return f"expected a plain tensor, got {type(value).__name__}"
 
 
@@ -107,15 +123,15 @@ def _first_infinite(value: Tensor) -> str:
     return f"{number:g} at {index}" if index else f"{number:g}"
 
 
-def show(value: Tensor) -> str:
-    """The numbers of an array in a line; the empty string when they are many."""
-    return _numbers(value.tolist()) if value.numel() <= _SHOWN else ""
+def numbers(value: Tensor) -> str:
+    """All numbers of an array in a line, to four digits."""
+    return _nested(value.tolist())
 
 
-def _numbers(value: Any) -> str:
+def _nested(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(_numbers, value))}]"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+        return f"[{', '.join(map(_nested, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _dtype(value: Tensor) -> str:

@@ -1,7 +1,7 @@
 """`Check`, and the decorator that makes one of a probe, of the right answer or of a judge."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from dllab.checks.answer import Answer, Expectation, Tolerance
-from dllab.checks.arrays import Arrays, Drawer, Given, given_by, validate
+from dllab.checks.arrays import Arrays, Draw, Drawer, Given, drawing, validate
 from dllab.checks.outcome import Outcome
 from dllab.checks.probing import Probe, call, detached
 
-Judge = Callable[[Arrays, Arrays], Outcome]
+Judge = Callable[[Given, Arrays], Outcome]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Check:
     id: str
     title: str
     sentence: str
-    given: Given
+    given: Draw
     probe: Probe
     judge: Callable[[Arrays, Mapping[str, Any]], Outcome]
     returns: Callable[[Arrays], Mapping[str, str]]
@@ -38,12 +38,26 @@ class Check:
     required: bool = False
     hint: str = ""
 
+    def also(self, id: str, title: str) -> Callable[[Draw], "Check"]:
+        """The same check on other values, which depends on this one: the decorated function draws
+        them, and its docstring is the sentence that the learner reads.
+        """
+        return lambda given: replace(
+            self,
+            id=id,
+            title=title,
+            sentence=_sentence(id, given),
+            given=given,
+            module=given.__module__,
+            depends_on=(self.id,),
+        )
+
 
 def check(
     id: str,
     title: str,
     *,
-    given: Given | Mapping[str, Drawer | Tensor | float] | None = None,
+    given: Draw | Mapping[str, Drawer | Tensor | float] | None = None,
     expect: Answer | None = None,
     mistakes: Mapping[str, Answer] | None = None,
     atol: Tolerance = 1e-5,
@@ -64,9 +78,7 @@ def check(
     names = None if grad is False else () if grad is True else tuple(grad)
 
     def decorate(function: Callable[..., Any]) -> Check:
-        sentence = " ".join((function.__doc__ or "").split())
-        if not sentence:
-            raise ValueError(f"check {id!r} has no docstring: it is what the learner reads")
+        sentence = _sentence(id, function)
         called, right = (function, expect) if probe is None else (probe, function)
         expectation = None
         if returns is not None:
@@ -80,7 +92,7 @@ def check(
             id=id,
             title=title,
             sentence=sentence,
-            given=given_by(given or {}),
+            given=drawing(given or {}),
             probe=called,
             judge=judge,
             returns=form,
@@ -95,6 +107,13 @@ def check(
     return decorate
 
 
+def _sentence(id: str, function: Callable[..., Any]) -> str:
+    sentence = " ".join((function.__doc__ or "").split())
+    if not sentence:
+        raise ValueError(f"check {id!r} has no docstring: it is what the learner reads")
+    return sentence
+
+
 def _validating(
     judge: Judge, returns: Mapping[str, str]
 ) -> tuple[Callable[[Arrays, Mapping[str, Any]], Outcome], Callable[[Arrays], Mapping[str, str]]]:
@@ -102,7 +121,7 @@ def _validating(
 
     def judge_valid(given: Arrays, got: Mapping[str, Any]) -> Outcome:
         mismatch = validate(got, returns)
-        return Outcome(0.0, mismatch) if mismatch else judge(given, dict(got))
+        return Outcome(0.0, mismatch) if mismatch else judge(Given(given), dict(got))
 
     return judge_valid, lambda _given: returns
 

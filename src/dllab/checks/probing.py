@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dllab.checks.arrays import RESULT, Arrays, as_arrays
+from dllab.checks.arrays import RESULT, Arrays, Given, as_arrays
 
-Probe = Callable[[ModuleType, Arrays], Any]
+Probe = Callable[[ModuleType, Given], Any]
 CUT_OFF = (
     "is cut off from the graph, so nothing can learn through it: is there a detach(), .item(), "
     ".data, no_grad or numpy on the way?"
@@ -21,7 +21,7 @@ class ReturnedError(Exception):
 
 
 def call(
-    probe: Probe,
+    probe: Callable[[Any, Given], Any],
     lab: Any,
     given: Arrays,
     grad: Sequence[str] | None = None,
@@ -38,10 +38,10 @@ def call(
     has no part in the gradients.
     """
     if grad is None:
-        return as_arrays(probe(lab, given))
+        return as_arrays(probe(lab, Given(given)))
     leaves = [given[name].requires_grad_() for name in grad]
     with torch.enable_grad():
-        got = as_arrays(probe(lab, given))
+        got = as_arrays(probe(lab, Given(given)))
         floats = {n: v for n, v in got.items() if isinstance(v, Tensor) and v.is_floating_point()}
         for name, value in floats.items():
             if strict and not value.requires_grad:
