@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from dllab.checks.arrays import Arrays, Drawer, Given, given_by
+from dllab.checks.arrays import Arrays, Draw, Drawer, drawing
 from dllab.checks.probing import Probe
 
 ROUNDS = 15
@@ -33,7 +33,7 @@ class Timing:
 
     name: str
     probe: Probe
-    given: Given
+    given: Draw
     against: Probe | None = None
     rounds: int = ROUNDS
     clock: Clock = "cpu"
@@ -46,7 +46,7 @@ class Timing:
 def timing(
     name: str,
     *,
-    given: Given | Mapping[str, Drawer | Tensor | float],
+    given: Draw | Mapping[str, Drawer | Tensor | float],
     against: Probe | None = None,
     rounds: int = ROUNDS,
     clock: Clock = "cpu",
@@ -62,7 +62,7 @@ def timing(
         return Timing(
             name,
             probe,
-            given_by(given),
+            drawing(given),
             against,
             rounds,
             clock,
