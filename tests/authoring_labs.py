@@ -14,7 +14,8 @@ from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
-KINDS = ("code_only", "given", "generative", "control", "break_it", "forecast", "claims")
+# Not yet the whole way: claims, whose bounds of an interval do not hold for arms that share seeds.
+KINDS = ("code_only", "given", "generative", "control", "break_it", "forecast")
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 
 

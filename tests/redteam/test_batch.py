@@ -64,11 +64,11 @@ def test_a_hundred_submissions(stage: Stage) -> None:
         results = grade_folder(archives, terms, out, jobs=2)
 
     assert all(file.read_bytes() == before for file, before in first.items()), "graded twice"
-    verdicts = {r["submission"]["learner"]: r["verdict"] for r in results if not r["passed"]}
+    verdicts = {r.submission.learner: r.verdict for r in results if not r.passed}
     assert verdicts == {f"a-{name}": verdict for name, verdict in HOSTILE.items()}
-    honest = [r for r in results if r["passed"]]
+    honest = [r for r in results if r.passed]
     assert len(honest) == HONEST
-    assert all(r["score"] == r["max_score"] for r in honest)
-    assert json.dumps(sorted(r["submission"]["learner"] for r in honest)).count('"h') == HONEST
+    assert all(r.score == r.max_score for r in honest)
+    assert json.dumps(sorted(r.submission.learner for r in honest)).count('"h') == HONEST
     assert set(psutil.Process().children(recursive=True)) <= processes
     assert "95 passed" in (out / "summary.html").read_text()

@@ -82,6 +82,7 @@ def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = No
     _write_pages(out, labs)
     for page in project_pages(out):
         page.renew()
+    shutil.rmtree(out / ".cache", ignore_errors=True)  # what was checked of the copy, for us alone
     if course is not None:
         shutil.copyfile(course, out / "course.yaml")
     if leaks := list(find_leaks(out, labs)):

@@ -115,7 +115,7 @@ def _check_rows(lab: Lab) -> Iterator[tuple[str, ...]]:
     spec = lab.spec
     for title, ids in (
         ("visible checks", spec.visible),
-        ("hidden checks, in official grading", spec.hidden),
+        ("hidden checks, in official grading", [id for id in spec.checks if id in spec.hidden]),
     ):
         if ids:
             points = sum(spec.checks[id] for id in ids)
