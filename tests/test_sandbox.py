@@ -162,7 +162,7 @@ def test_arrays_come_back_whole_whatever_their_layout(session):
     [
         ("subclass", "expected a plain tensor, got Equal"),
         ("sparse", "expected a dense tensor"),
-        ("nothing", "expected a dict of tensors, got NoneType"),
+        ("nothing", "is a `return` missing?"),
         ("forgets", "y: it is None; is a `return` missing?"),
         ("raises", "ZeroDivisionError"),
         ("hostile", "Hostile, which raised RuntimeError when shown"),

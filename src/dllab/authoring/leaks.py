@@ -8,8 +8,8 @@ from pathlib import Path
 from dllab.lab.starter import solution_regions
 
 MIN_CHARS = 16
-# `optimizer.step()` alone is the vocabulary of the library, no solution.
-_BARE_CALL = re.compile(r"(return )?[\w.]+\(\)?|\w+ = [\w.]+(\(\))?")
+# `optimizer.step()` alone is the vocabulary of the library, and `return logits` gives nothing away.
+_BARE_CALL = re.compile(r"(return )?[\w.]+\(\)?|return [\w.]+|\w+ = [\w.]+(\(\))?")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def secrets_of(solution: str, starter: str) -> list[str]:
     """The lines of the solution regions that a learner must come up with.
 
     Left out are comments, what the starter shows elsewhere anyway, lines shorter than 16
-    characters, and bare calls.
+    characters, and bare names and calls.
     """
     lines = solution.splitlines()
     found = {
