@@ -65,7 +65,7 @@ class Hidden(PublicTest):
 
 
 def graded(lab: Lab, run: RunFolder, wall: Backend, mode: Mode = "official") -> dict[str, Any]:
-    return grade_run(lab, run, mode=mode, backend=wall, source=Hidden(), seed=1).result
+    return grade_run(lab, run, mode=mode, backend=wall, source=Hidden(), seed=1).result.plain()
 
 
 def row_of(id: str, lab: Lab, run: RunFolder, wall: Backend) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def test_a_run_without_its_artifact_is_told_so(books: tuple[Lab, RunFolder], war
     ("name", "content", "reason"),
     [
         ("artifacts/book.json", b"x" * 2001, "the cap is 2000"),
-        ("artifacts/other.json", b"{}", "is no artifact of"),
+        ("artifacts/other.json", b"{}", "is not an artifact of"),
         ("artifacts/../lab.py", b"{}", "no file of a submission"),
         ("artifacts/.hidden", b"{}", "no file of a submission"),
     ],
@@ -282,7 +282,7 @@ def test_speed_is_a_ratio_to_the_yardstick(root: Path, warm: Backend) -> None:
 
 def test_what_is_fast_and_wrong_earns_nothing(root: Path, warm: Backend) -> None:
     lab, run = made(root, "timing")
-    edit(run.code, WHOLE, "torch.zeros(len(one_AD), len(other_BD))")
+    edit(run.code, WHOLE, "one_AD.new_zeros(len(one_AD), len(other_BD))")
     row = row_of("speed", lab, run, warm)
     assert row["points"] == 0
     assert "what is fast must be right as well: expected result to be" in row["message"]
