@@ -53,6 +53,8 @@ def mutants(folder: Path) -> Path:
 # What is done to a sound lab, and the one rule that must speak of it.
 BREAKS = {
     "loads": lambda f: (f / "_author/solution.py").unlink(),
+    "break-it": lambda f: edit(f / "lab.yaml", "most: 4", "most: 1"),
+    "forecast": lambda f: edit(f / "lab.yaml", "skill: 0.5", "skill: 0.99"),
     "points": lambda f: edit(f / "lab.yaml", "act: 30", "act: 20"),
     "order": lambda f: edit(f / "checks.py", 'depends_on=("act",)', 'depends_on=("later",)'),
     "starter": lambda f: edit(f / "lab.py", "import torch\n", "import torch  # mine\n"),
@@ -89,6 +91,7 @@ BREAKS = {
     "configs": lambda f: write(f / "conf/data/full.yaml", "[1, 2]"),
     "budget": lambda f: edit(f / "lab.yaml", "train_s: 60", "train_s: 0.01"),
 }  # fmt: skip
+OF_FORMATS = {"break-it": "break_it", "forecast": "forecast"}
 NEEDS = {"loads": "text", **{rule.id: rule.needs for rule in RULES}}
 
 
@@ -105,7 +108,7 @@ def hide_a_visible_probe(folder: Path) -> None:
 @pytest.mark.parametrize("rule", [rule for rule in NEEDS if NEEDS[rule] != "training"])
 def test_a_broken_rule_is_named(root, rule):
     """Every rule of the doctor: one without its case in BREAKS fails here."""
-    lab = write_kind(root, "control")
+    lab = write_kind(root, OF_FORMATS.get(rule, "control"))
     BREAKS[rule](lab.folder)
     found = faults(lab, ("text", "proof", NEEDS[rule]))
     assert rule in found, found
