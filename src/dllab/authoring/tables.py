@@ -129,10 +129,6 @@ def _hours(minutes: float) -> str:
     )
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:g} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
-
-
 def _time(seconds: float) -> str:
     return f"{seconds:g} seconds" if seconds <= 90 else f"{seconds / 60:.0f} minutes"
 

@@ -62,7 +62,7 @@ which are data; the scorer runs them on right and wrong variants of the lab:
 """
 
 from dllab.checks.arrays import Arrays, Given, integers, normal, uniform, validate
-from dllab.checks.cases import Case, Driver, driver, drivers_of
+from dllab.checks.cases import Case, Driver, driver
 from dllab.checks.check import Check, check, collect, run_here
 from dllab.checks.outcome import PASS, Outcome, close, every, holds
 from dllab.checks.plays import ArtifactPath, Play, Player, PlayItems, play
@@ -85,7 +85,6 @@ __all__ = [
     "close",
     "collect",
     "driver",
-    "drivers_of",
     "every",
     "holds",
     "integers",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -45,11 +44,6 @@ def driver(
     """
     form = {RESULT: returns} if isinstance(returns, str) else dict(returns)
     return lambda probe: Driver(name, dict(given), form, probe)
-
-
-def drivers_of(module: ModuleType) -> dict[str, Driver]:
-    """All drivers of a module, by name."""
-    return {value.name: value for value in vars(module).values() if isinstance(value, Driver)}
 
 
 def flat(cases: object) -> dict[str, Any]:
