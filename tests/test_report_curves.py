@@ -129,5 +129,6 @@ def test_a_guess_costs_the_entropy_of_the_labels(tmp_path: Path) -> None:
     arm = RunFolder(tmp_path).arm("main")
     assert guess_loss(arm) == math.inf
     arm.path.mkdir(parents=True)
-    save_file({"label": torch.tensor([0, 0, 0, 2])}, arm.predictions)
+    label = torch.tensor([0, 0, 0, 2])
+    save_file({"label": label, "scores": torch.zeros(4, 3)}, arm.predictions)
     assert guess_loss(arm) == pytest.approx(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))

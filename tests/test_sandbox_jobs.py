@@ -151,7 +151,7 @@ def test_what_cannot_be_called_is_named(session):
     session.load(weights(2.0), {})
     assert "model has no encode()" in session.call("encode").failure.message
     assert "lab has no encode()" in session.call("encode", of="lab").failure.message
-    assert "result: it is None" in session.call("forget").failure.message
+    assert "it is None; is a `return` missing?" in session.call("forget").failure.message
 
 
 def test_a_method_may_ask_for_gradients(session):

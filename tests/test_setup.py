@@ -89,9 +89,10 @@ def test_supported_pythons(version: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 10, 13), (3, 14, 0), (4, 11, 0)])
 def test_another_python_is_refused_with_what_to_install(
-    version: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    version: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     found = ".".join(map(str, version))
     with pytest.raises(
         bootstrap.SetupError, match=rf"3\.11 to 3\.13 is needed, found {found}"
@@ -107,6 +108,7 @@ def test_another_python_looks_for_the_right_one_on_path(
     (tmp_path / "python3.12").symlink_to(sys.executable)
     (tmp_path / "python3.11").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     assert bootstrap.find_python((3, 8, 1)) == "python3.12"
 
 
@@ -139,7 +141,7 @@ def test_an_old_python_gets_as_far_as_naming_a_new_one(project: Path) -> None:
     python = old_python()
     if python is None:
         pytest.skip("no Python below 3.11 on this machine")
-    result = set_up(project, python=python, PATH="")
+    result = set_up(project, python=python, PATH="", PYENV_ROOT=str(project))
     assert result.returncode == 2
     assert "Python 3.11 to 3.13 is needed, found 3." in result.stderr
     assert "Traceback" not in result.stderr

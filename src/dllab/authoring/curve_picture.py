@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from dllab.authoring.experiments import Ran, recipe_of_experiment
 from dllab.lab.find import Lab
 from dllab.lab.spec import Experiment
 from dllab.report.curves import Floats, Series
-from dllab.report.plots import ACCENT, INK, VALUE, draw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PICTURE = "curves.svg"
 POINTS = 60
@@ -27,9 +29,11 @@ def draw_curves(lab: Lab, ran: Sequence[Ran]) -> str:
 
     The first is the reference. A comment says what was drawn; `is_picture_of` reads it.
     """
+    from dllab.report.plots import ACCENT, INK, VALUE, draw  # matplotlib is an extra's
+
     key = ran[0].experiment.curve
 
-    def plot(axes: Axes) -> None:
+    def plot(axes: "Axes") -> None:
         for one, colour in zip(ran, (VALUE, *[ACCENT] * (len(ran) - 1)), strict=True):
             _draw(axes, one, colour)
         axes.set_xlabel("optimiser step")
@@ -53,7 +57,7 @@ def _digest(lab: Lab, drawn: Sequence[Experiment]) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
-def _draw(axes: Axes, ran: Ran, colour: str) -> None:
+def _draw(axes: "Axes", ran: Ran, colour: str) -> None:
     steps, values = band_of(ran.curves())
     seeds = len(values)
     label = ran.experiment.title + f" ({seeds} seeds)" * (seeds > 1)

@@ -33,6 +33,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when honest runs spread wider than the distance to a classic mistake."""
+    from dllab.errors import require
+
+    if args.experiments or args.write:  # before the runs, not after them
+        require("matplotlib", "learn", "the picture beside the numbers")
     if args.experiments:
         return _run_experiments(args)
     import sys

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -94,8 +95,14 @@ def import_room(lab: Lab) -> ModuleType:
 def import_lab(lab: Lab, path: Path) -> ModuleType:
     """Import the code at `path` under the one name that a lab has.
 
-    Raises LearnerError with the learner's own frames when the file fails to import.
+    Raises LearnerError with the learner's own frames when the file fails to import, or when it does
+    not define all that the lab exports.
     """
+    return import_code(lab, path, lab.spec.exports)
+
+
+def import_code(lab: Lab, path: Path, exports: Iterable[str]) -> ModuleType:
+    """`import_lab` where lab.yaml has been read already, and elsewhere."""
     import_room(lab)
     name = f"{lab.package}.lab"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -108,7 +115,7 @@ def import_lab(lab: Lab, path: Path) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise learner_error(error, path, "it could not be imported") from error
-    missing = [export for export in lab.spec.exports if not hasattr(module, export)]
+    missing = [export for export in exports if not hasattr(module, export)]
     if missing:
         raise LearnerError(
             f"{path} does not define {', '.join(missing)}",

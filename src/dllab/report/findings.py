@@ -32,8 +32,10 @@ def guess_loss(arm: ArmFolder) -> float:
     if not arm.predictions.is_file():
         return math.inf
     arrays = load_file(arm.predictions)
-    label, scores = arrays.get("label"), arrays["scores"]
-    if label is None or label.is_floating_point() or scores.dim() != label.dim() + 1:
+    label, scores = arrays.get("label"), arrays.get("scores")
+    if label is None or scores is None:
+        return math.inf
+    if label.is_floating_point() or scores.dim() != label.dim() + 1:
         return math.inf  # no classes
     share = label[label >= 0].flatten().bincount().double()
     share = share[share > 0] / share.sum()

@@ -259,6 +259,7 @@ class Session:
             "root": str(self._lab.root),
             "folder": str(self._lab.folder),
             "code": str(self._code or ""),
+            "exports": self._lab.spec.exports,
             "artifacts": str(self._artifacts or ""),
             "memory_mb": self._limits.memory_mb,
             "threads": self._limits.threads,

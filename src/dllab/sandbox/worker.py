@@ -26,7 +26,7 @@ from dllab.checks.plays import ARTIFACTS, ArtifactPath
 from dllab.checks.probing import ReturnedError, call
 from dllab.errors import LearnerError
 from dllab.lab.artifacts import ArtifactError, make_artifacts
-from dllab.lab.code import import_lab, import_room, is_learners, learner_error
+from dllab.lab.code import import_code, import_room, is_learners, learner_error
 from dllab.lab.find import Lab
 from dllab.lab.inference import predict_items
 from dllab.lab.todo import NOT_DONE, PREFIX
@@ -74,6 +74,7 @@ class Worker:
     def __init__(self) -> None:
         self._lab: Lab | None = None
         self._code = Path()
+        self._exports: list[str] = []
         self._module: ModuleType | None = None
         self._model: nn.Module | None = None
         self._device = "cpu"
@@ -108,7 +109,8 @@ class Worker:
         import_room(self._lab)
         if header["code"]:
             self._code = Path(header["code"])
-            self._module = import_lab(self._lab, self._code)
+            self._exports = header["exports"]
+            self._module = import_code(self._lab, self._code, self._exports)
         return {}
 
     def _probe(self, frame: Frame) -> Arrays:
@@ -133,7 +135,7 @@ class Worker:
         assert self._lab is not None
         self._code = Path(tempfile.mkdtemp()) / "lab.py"
         self._code.write_bytes(frame.blobs[0])
-        self._module = import_lab(self._lab, self._code)
+        self._module = import_code(self._lab, self._code, self._exports)
         return {}
 
     def _predict(self, frame: Frame) -> Arrays:

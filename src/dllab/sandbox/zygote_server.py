@@ -26,7 +26,7 @@ from dllab.sandbox.forking import Request, answer_forks
 from dllab.sandbox.room import furnish
 from dllab.sandbox.zygote import decode
 
-LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics")
+LIBRARIES = ("torch", "torchvision", "lightning", "torchmetrics", "pydantic")
 ROOMS = ("checks", "data", "metrics", "sandbox.worker")
 APART = (
     kernel.CLONE_NEWNS
