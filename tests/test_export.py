@@ -127,6 +127,14 @@ def test_of_two_gradings_of_one_submission_the_later_counts(tmp_path: Path, expo
     assert canvas_cells(export("canvas", folder)) == {"ada": ["2.00"]}
 
 
+def test_copying_results_changes_no_grade(tmp_path: Path, export: Any) -> None:
+    """By their own word one was graded an hour before the other; by the files' a minute after."""
+    old = result(score=1.0, graded_at="2026-11-21T12:00:00+02:00")
+    new = result(score=2.0, graded_at="2026-11-21T11:00:00Z")
+    folder = write(tmp_path / "in", new=new, old=old)
+    assert canvas_cells(export("canvas", folder)) == {"ada": ["2.00"]}
+
+
 def test_practice_never_replaces_an_official_grade(tmp_path: Path, export: Any) -> None:
     practice = received("2026-11-22T00:00:00Z", mode="practice", score=25.0)
     folder = write(tmp_path / "in", official=result(), practice=practice)

@@ -3,6 +3,9 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ from official_lab import CHEATER, HONEST, WEIGHTS, Stage, make_stage
 
 from dllab.cli import main
 from dllab.errors import LabError
-from dllab.grading.batch import grade_folder
+from dllab.grading import batch
+from dllab.grading.batch import grade_folder, result_of
+from dllab.grading.content import grader_content
 from dllab.grading.official import Terms
 from dllab.grading.result import exit_code
 from dllab.grading.signature import key_path, verify
@@ -174,23 +179,128 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(stage: Stage, warm: Backe
         grade_folder(archives, terms, out, done=interrupt)
     first = {file: file.read_text() for file in _results()}
     assert 0 < len(first) < 4
-    results = grade_folder(archives, terms, out)
+    results = grade_folder(archives, terms, out).results
     assert [result.submission.learner for result in results] == ["l0", "l1", "l2", "l3"]
     assert {file: file.read_text() for file in first} == first
 
     file = next(iter(first))
     file.write_text(file.read_text()[:100])
-    assert all(result.passed for result in grade_folder(archives, terms, out))
+    assert all(result.passed for result in grade_folder(archives, terms, out).results)
 
 
 def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:
     archive, out = stage.submit("ada"), stage.root / "out"
     terms = Terms(stage.root, warm, "official", stage.hidden)
-    (first,) = grade_folder([archive], terms, out)
+    (first,) = grade_folder([archive], terms, out).results
     about = stage.hidden / "hidden.json"
     about.write_text(about.read_text() + "\n")
-    (second,) = grade_folder([archive], terms, out)
+    (second,) = grade_folder([archive], terms, out).results
     assert first.nonce != second.nonce
+
+
+def test_a_mended_check_regrades_and_tells_before_and_after(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.submit("ada")
+    stage.submit("bob", CHEATER)
+    words = command(stage, "archives", "--out", "out")
+    assert main(words) == 0
+    before = {file: file.read_text() for file in _results()}
+    capsys.readouterr()
+    assert main(words) == 0
+    assert {file: file.read_text() for file in _results()} == before, "the same was graded again"
+    assert "before" not in capsys.readouterr().out
+    assert not Path("out/history").exists()
+
+    checks = stage.lab.folder / "_author" / "checks.py"
+    checks.write_text(checks.read_text().replace("2 * given", "2.5 * given"))
+    # A process of its own, as any batch is: this one has imported the older checks.
+    again = [sys.executable, "-m", "dllab", *words]
+    new = subprocess.run(again, capture_output=True, text=True, check=True)
+    told = [line.split()[:5] for line in new.stdout.splitlines() if "lab90_tiny" in line]
+    assert told == [
+        ["ada", "lab90_tiny", "20", "15", "-5"],
+        ["bob", "lab90_tiny", "0", "0", "same"],
+    ]
+    with Path("out/regraded.csv").open(newline="") as file:
+        rows = {row["learner"]: row for row in csv.DictReader(file)}
+    assert (rows["ada"]["score_before"], rows["ada"]["score_after"]) == ("20.0", "15.0")
+    assert rows["ada"]["why"] == "other checks, lab.yaml or grader"
+    kept = {Path("out", row["kept"]).read_text() for row in rows.values()}
+    assert kept == set(before.values())
+    contents = [json.loads(text)["grader"]["content"] for text in (*kept, *_texts())]
+    assert len(contents) == 4
+    assert len(set(contents)) == 2
+    assert main(["export", "nbgrader", "out", "-o", "grades.csv"]) == 0
+    with Path("grades.csv").open(newline="") as file:
+        assert {row["student_id"]: row["score"] for row in csv.DictReader(file)} == {
+            "ada": "15.00",
+            "bob": "0.00",
+        }
+
+
+def test_force_grades_everything_anew(stage: Stage) -> None:
+    stage.submit("ada")
+    words = command(stage, "archives", "--out", "out")
+    assert main(words) == 0
+    (first,) = _texts()
+    assert main([*words, "--force"]) == 0
+    assert main([*words, "--force"]) == 0
+    assert json.loads(_texts()[0])["nonce"] != json.loads(first)["nonce"]
+    assert first in {file.read_text() for file in Path("out/history").glob("*.json")}
+    with Path("out/regraded.csv").open(newline="") as file:
+        assert [row["why"] for row in csv.DictReader(file)] == ["forced", "forced"]
+
+
+def test_what_a_grade_depends_on_is_its_content(stage: Stage) -> None:
+    def content() -> str:
+        grader_content.cache_clear()
+        return grader_content(stage.lab)
+
+    folder, first = stage.lab.folder, content()
+    assert first not in ("", grader_content(None))
+    for name in ("lab.py", "README.md", "forecast.yaml", "_author/mutants.py"):
+        (folder / name).write_text("# decides on no point of this lab\n")
+    assert content() == first
+    for name in ("checks.py", "lab.yaml", "_author/checks.py", "_author/probes.py"):
+        path = folder / name
+        text = path.read_text()
+        path.write_text(text + "\n# other\n")
+        assert content() != first, name
+        path.write_text(text)
+    assert content() == first
+    for name in ("given.py", "cells.csv", "conf/lab.yaml", "_author/items.npz"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+        assert content() != first, name
+        (folder / name).unlink()
+
+
+def test_fifty_graded_already_cost_each_a_look(
+    stage: Stage, warm: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is opened, and of the lab nothing is read that was read for another."""
+    archives, out = [stage.submit("l0")], stage.root / "out"
+    terms = Terms(stage.root, warm, "official", stage.hidden)
+    (first,) = grade_folder(archives, terms, out).results
+    text = _texts()[0]
+    for number in range(1, 50):
+        archives.append(stage.root / "archives" / f"l{number}.zip")
+        shutil.copy(archives[0], archives[-1])
+        result_of(archives[-1], out).write_text(text)
+
+    looks: Counter[str] = Counter()
+    counted = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        looks[path.name] += 1
+        return counted(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(batch, "grade_archive", None)
+    grader_content.cache_clear()
+    assert grade_folder(archives, terms, out).results == [first] * 50
+    assert looks["probes.py"] == 1
 
 
 def test_a_second_archive_does_not_replace_the_first(stage: Stage, warm: Backend) -> None:
@@ -203,3 +313,7 @@ def test_a_second_archive_does_not_replace_the_first(stage: Stage, warm: Backend
 
 def _results() -> list[Path]:
     return sorted(Path("out/results").glob("*.json"))
+
+
+def _texts() -> list[str]:
+    return [file.read_text() for file in _results()]

@@ -64,6 +64,8 @@ class Grader(_Part):
     seeds: tuple[int, ...] = ()
     hidden: str | None = None
     """Which hidden set: the sha256 of its hidden.json."""
+    content: str = ""
+    """A hash of what decides on points: the lab's checks and lab.yaml, and the grader's code."""
     retrained: bool = False
     """Whether the model that was scored had been trained by the grader."""
 

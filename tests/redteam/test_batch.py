@@ -61,7 +61,7 @@ def test_a_hundred_submissions(stage: Stage) -> None:
             grade_folder(archives, terms, out, jobs=2, done=count)
         first = {file: file.read_bytes() for file in (out / "results").glob("*.json")}
         assert BEFORE_THE_BREAK <= len(first) < 100
-        results = grade_folder(archives, terms, out, jobs=2)
+        results = grade_folder(archives, terms, out, jobs=2).results
 
     assert all(file.read_bytes() == before for file, before in first.items()), "graded twice"
     verdicts = {r.submission.learner: r.verdict for r in results if not r.passed}

@@ -40,6 +40,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--retrain", action="store_true", help="score the model that the code learns here anew"
     )
+    parser.add_argument(
+        "--force", action="store_true", help="grade a folder's submissions anew, all of them"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="submissions at a time")
     parser.add_argument(
         "--out",
@@ -133,6 +136,7 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from dllab.grading.batch import grade_folder
+    from dllab.grading.regrade import before_and_after
     from dllab.sandbox.backends import open_backend
 
     archives = sorted(file for file in folder.rglob("*.zip") if file.is_file())
@@ -140,14 +144,21 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
         raise LabError(f"{folder} holds no .zip", "give the folder of the submissions")
     with Progress() as progress, open_backend(args.backend) as backend:
         bar = progress.add_task("grading", total=len(archives))
-        results = grade_folder(
+        batch = grade_folder(
             archives,
             _terms(root, args, backend),
             args.out,
             args.jobs,
             lambda *_: progress.advance(bar),
+            force=args.force,
         )
+    results = batch.results
     if not _hand_out(results, args.json):
+        if batch.regrades:
+            print(f"{before_and_after(batch.regrades)}\n")
+            print(
+                f"{args.out / 'regraded.csv'} keeps this, {args.out / 'history'} the older results"
+            )
         for verdict, count in sorted(Counter(result.verdict for result in results).items()):
             print(f"{count:5} {verdict}")
         print(f"{sum(result.passed for result in results):5} passed")

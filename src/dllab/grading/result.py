@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dllab.errors import legible
 from dllab.grading.budget import resource_ids
+from dllab.grading.content import grader_content
 from dllab.grading.criteria import integrity_ids
 from dllab.grading.rows import any_of
 from dllab.lab.find import Lab
@@ -60,7 +61,7 @@ def make_result(
     whole = all(row.status == "pass" for row in rows if row.required)
     return Result(
         submission=Submission(lab.id, lab.spec.version),
-        grader=Grader(__version__, device_name(), (how.seed,)),
+        grader=Grader(__version__, device_name(), (how.seed,), content=grader_content(lab)),
         verdict=verdict,
         reason=reason,
         passed=verdict == "graded" and enough and whole,
@@ -92,7 +93,7 @@ def without_grade(
     """A result that says why there is no grade."""
     return Result(
         submission=Submission(lab.id, lab.spec.version) if lab else Submission(None),
-        grader=Grader(__version__),
+        grader=Grader(__version__, content=grader_content(lab)),
         verdict=verdict,
         reason=legible(reason),
         mode=mode,
@@ -137,4 +138,4 @@ def device_name() -> str:
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    return datetime.now(UTC)
