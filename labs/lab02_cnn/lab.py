@@ -28,7 +28,8 @@ def conv2d(
     [O]. H' = (H + 2·padding - K) // stride + 1, and W' likewise with L. F.conv2d must agree.
     """
     # TODO conv2d: return all inner products, [B, O, H', W'].
-    # F.unfold makes a column of every patch, [B, C·K·L, H'·W']; a matrix product does the rest.
+    # F.unfold makes a column of every patch, [B, C·K·L, H'·W']; a matrix product does the rest. You
+    # may call anything but PyTorch's own convolutions. Images and filters may be oblong.
     raise NotImplementedError("TODO conv2d: return all inner products, [B, O, H', W'].")
 
 
@@ -73,8 +74,9 @@ class BatchNorm2d(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Normalise, then scale by `weight` and shift by `bias`; the shape stays."""
         # TODO batch-norm: return the normalised images, [B, C, H, W].
-        # self.training tells the mode: batch statistics, which you also remember, or the running
-        # ones. y = (x - mean) / √(var + eps) · weight + bias, each [C] along dimension 1.
+        # self.training tells the mode: batch statistics, which you also remember (their count is
+        # that of the numbers in a channel, B·H·W), or the running ones.
+        # y = (x - mean) / √(var + eps) · weight + bias, each [C] along dimension 1.
         raise NotImplementedError("TODO batch-norm: return the normalised images, [B, C, H, W].")
 
 
@@ -114,14 +116,16 @@ def shift(image_BCHW: Tensor, most: int = 1) -> Tensor:
     Every image draws its own two offsets. dtype and shape stay.
     """
     # TODO shift: return the moved images, [B, C, H, W].
-    # Pad by `most` on all sides; tensor.unfold(dim, size, 1) then views every window of the padded
-    # image along a dimension. Draw one window of (2·most + 1)² for each image.
+    # Pad by `most` on all sides: a window of the old size then has 2·most + 1 places to begin at
+    # in each direction. Draw a row and a column for each image, anew in each call; no loop is
+    # needed, tensor.unfold(dim, size, 1) views all windows along a dimension.
     raise NotImplementedError("TODO shift: return the moved images, [B, C, H, W].")
 
 
 def mirror(image_BCHW: Tensor) -> Tensor:
     """Swap left and right in about half of the images; each image draws for itself."""
     # TODO mirror: return the images, half of them mirrored.
+    # Toss a coin for each image, anew in each call. The images that are handed in stay as they are.
     raise NotImplementedError("TODO mirror: return the images, half of them mirrored.")
 
 
@@ -167,14 +171,16 @@ class Data(LightningDataModule):
     def val_dataloader(self) -> BatchLoader:
         """The validation images in their own order, as they are."""
         # TODO val-loader: return a BatchLoader of self.val.
+        # In batches of self.batch_size; the same images in the same order, each time.
         raise NotImplementedError("TODO val-loader: return a BatchLoader of self.val.")
 
 
 def one_cycle(step: int, steps: int, warmup: float = 0.3) -> float:
-    """The share of the peak learning rate at `step` of `steps` (Smith, 2018), two half cosines.
+    """The share of the peak learning rate at `step` of `steps`, two half cosines.
 
     It climbs from 1/25 at step 0 to 1 at step warmup·steps, then falls to 1e-4 at the last,
-    steps. Between a and b, with p from 0 to 1: a + (b - a) · (1 - cos πp) / 2.
+    steps. Between a and b, with p from 0 to 1: a + (b - a) · (1 - cos πp) / 2. One cycle is from
+    Smith (2018); this form of two phases is fastai's, and that of PyTorch's OneCycleLR.
     """
     # TODO one-cycle: return the factor of this step, a float.
     raise NotImplementedError("TODO one-cycle: return the factor of this step, a float.")

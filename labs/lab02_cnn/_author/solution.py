@@ -28,7 +28,8 @@ def conv2d(
     [O]. H' = (H + 2·padding - K) // stride + 1, and W' likewise with L. F.conv2d must agree.
     """
     # BEGIN SOLUTION conv2d: return all inner products, [B, O, H', W'].
-    # F.unfold makes a column of every patch, [B, C·K·L, H'·W']; a matrix product does the rest.
+    # F.unfold makes a column of every patch, [B, C·K·L, H'·W']; a matrix product does the rest. You
+    # may call anything but PyTorch's own convolutions. Images and filters may be oblong.
     _, _, K, L = weight.shape
     patches = F.unfold(x_BCHW, (K, L), padding=padding, stride=stride)
     y = weight.flatten(1) @ patches
@@ -82,8 +83,9 @@ class BatchNorm2d(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Normalise, then scale by `weight` and shift by `bias`; the shape stays."""
         # BEGIN SOLUTION batch-norm: return the normalised images, [B, C, H, W].
-        # self.training tells the mode: batch statistics, which you also remember, or the running
-        # ones. y = (x - mean) / √(var + eps) · weight + bias, each [C] along dimension 1.
+        # self.training tells the mode: batch statistics, which you also remember (their count is
+        # that of the numbers in a channel, B·H·W), or the running ones.
+        # y = (x - mean) / √(var + eps) · weight + bias, each [C] along dimension 1.
         mean_C, var_C = self.running_mean, self.running_var
         if self.training:
             mean_C, var_C = self.batch_statistics(x_BCHW)
@@ -136,8 +138,9 @@ def shift(image_BCHW: Tensor, most: int = 1) -> Tensor:
     Every image draws its own two offsets. dtype and shape stay.
     """
     # BEGIN SOLUTION shift: return the moved images, [B, C, H, W].
-    # Pad by `most` on all sides; tensor.unfold(dim, size, 1) then views every window of the padded
-    # image along a dimension. Draw one window of (2·most + 1)² for each image.
+    # Pad by `most` on all sides: a window of the old size then has 2·most + 1 places to begin at
+    # in each direction. Draw a row and a column for each image, anew in each call; no loop is
+    # needed, tensor.unfold(dim, size, 1) views all windows along a dimension.
     B, _, H, W = image_BCHW.shape
     windows = F.pad(image_BCHW, [most] * 4).unfold(2, H, 1).unfold(3, W, 1)
     top_B, left_B = torch.randint(2 * most + 1, (2, B), device=image_BCHW.device)
@@ -148,6 +151,7 @@ def shift(image_BCHW: Tensor, most: int = 1) -> Tensor:
 def mirror(image_BCHW: Tensor) -> Tensor:
     """Swap left and right in about half of the images; each image draws for itself."""
     # BEGIN SOLUTION mirror: return the images, half of them mirrored.
+    # Toss a coin for each image, anew in each call. The images that are handed in stay as they are.
     coin_B = torch.rand(len(image_BCHW), device=image_BCHW.device) < 0.5
     return torch.where(coin_B[:, None, None, None], image_BCHW.flip(3), image_BCHW)
     # END SOLUTION
@@ -200,15 +204,17 @@ class Data(LightningDataModule):
     def val_dataloader(self) -> BatchLoader:
         """The validation images in their own order, as they are."""
         # BEGIN SOLUTION val-loader: return a BatchLoader of self.val.
+        # In batches of self.batch_size; the same images in the same order, each time.
         return BatchLoader(self.val, self.batch_size)
         # END SOLUTION
 
 
 def one_cycle(step: int, steps: int, warmup: float = 0.3) -> float:
-    """The share of the peak learning rate at `step` of `steps` (Smith, 2018), two half cosines.
+    """The share of the peak learning rate at `step` of `steps`, two half cosines.
 
     It climbs from 1/25 at step 0 to 1 at step warmup·steps, then falls to 1e-4 at the last,
-    steps. Between a and b, with p from 0 to 1: a + (b - a) · (1 - cos πp) / 2.
+    steps. Between a and b, with p from 0 to 1: a + (b - a) · (1 - cos πp) / 2. One cycle is from
+    Smith (2018); this form of two phases is fastai's, and that of PyTorch's OneCycleLR.
     """
     # BEGIN SOLUTION one-cycle: return the factor of this step, a float.
     peak = warmup * steps
