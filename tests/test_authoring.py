@@ -16,7 +16,7 @@ from authoring_labs import ENGINE, make_root, write_kind
 from dllab.authoring.calibrate import Calibrated
 from dllab.authoring.content import recipe_of
 from dllab.authoring.doctor import diagnose
-from dllab.authoring.forks import Limits, run_forked
+from dllab.authoring.forks import TaskLimits, run_forked
 from dllab.authoring.kept import KeptTrials
 from dllab.authoring.leaks import secrets_of
 from dllab.authoring.mutation import generate, sample
@@ -124,7 +124,7 @@ def test_forks_return_values_and_end_what_hangs_dies_or_eats_memory():
         partial(exit, 3),
         partial(bytearray, 8 << 30),
     ]
-    limits = Limits(wall_s=3, cpu_s=1, memory_mb=4096)
+    limits = TaskLimits(wall_s=3, cpu_s=1, memory_mb=4096)
     done = {d.key: (d.value, d.failure) for d in run_forked(tasks, jobs=5, limits=limits)}
     assert done[0] == (1024, "")
     assert done[1] == (None, "timeout")

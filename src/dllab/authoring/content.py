@@ -20,19 +20,19 @@ from dllab.lab.checked import load_yaml
 from dllab.lab.find import Lab
 from dllab.metrics import METRICS
 
-Part = Literal["checks", "training"]
-PARTS: tuple[Part, ...] = ("checks", "training")
+ProofPart = Literal["checks", "training"]
+PARTS: tuple[ProofPart, ...] = ("checks", "training")
 
 # Of lab.yaml, what no rule reads that runs code. A key that is not named here is part of the proof.
 PROSE = {"title", "summary", "level", "topics", "requires", "starter_sha256", "draft"}
-LEFT_OUT: Mapping[Part, Collection[str]] = {
+LEFT_OUT: Mapping[ProofPart, Collection[str]] = {
     "checks": PROSE | {"arms", "pass_score", "calibration", "experiments"},
     "training": PROSE | {"checks", "hidden", "hints", "calibration", "experiments"},
 }
 # Of dllab, what decides whether a lab is sound, and changes seldom. What every lab goes through
 # alike (config, training, data, metrics, grading) is proved by its own tests and by the labs that
 # each run of the tests takes whole; were it named here, most commits would ask for all labs anew.
-JUDGED_BY: Mapping[Part, tuple[str, ...]] = {
+JUDGED_BY: Mapping[ProofPart, tuple[str, ...]] = {
     "checks": (
         "lab/code.py",
         "lab/starter.py",
@@ -61,7 +61,7 @@ def recipe_of(lab: Lab) -> str:
     return _hash(parts)
 
 
-def content_of(lab: Lab, part: Part) -> str:
+def content_of(lab: Lab, part: ProofPart) -> str:
     """A hash of all that decides whether this part of a lab is sound.
 
     `checks`: whether its checks tell right code from wrong. `training`: whether the reference
@@ -112,17 +112,20 @@ def _training(lab: Lab) -> Iterator[str]:
         yield code_only((lab.folder / "checks.py").read_text(encoding="utf-8"))
 
 
-_PARTS: Mapping[Part, Callable[[Lab], Iterator[str]]] = {"checks": _checks, "training": _training}
+_PARTS: Mapping[ProofPart, Callable[[Lab], Iterator[str]]] = {
+    "checks": _checks,
+    "training": _training,
+}
 
 
-def _spec(lab: Lab, part: Part) -> Iterator[str]:
+def _spec(lab: Lab, part: ProofPart) -> Iterator[str]:
     said = load_yaml(lab.folder / "lab.yaml")
     kept = {name: value for name, value in said.items() if name not in LEFT_OUT[part]}
     yield json.dumps(kept, sort_keys=True, default=str)
 
 
 @functools.cache
-def _judged_by(part: Part) -> tuple[str, ...]:
+def _judged_by(part: ProofPart) -> tuple[str, ...]:
     package = Path(dllab.__file__).parent
     return tuple(
         code_only((package / name).read_text(encoding="utf-8")) for name in JUDGED_BY[part]

@@ -11,12 +11,12 @@ import torch
 
 from dllab.authoring import rules_formats, rules_proof, rules_text, rules_training
 from dllab.authoring.content import PARTS, content_of
-from dllab.authoring.forks import Done, Limits, run_forked
+from dllab.authoring.forks import Done, TaskLimits, run_forked
 from dllab.authoring.hostile import try_judges
 from dllab.authoring.mutation import sample
-from dllab.authoring.proof import Finding, checks_of, examine, import_libraries
+from dllab.authoring.proof import CheckFinding, checks_of, examine, import_libraries
 from dllab.authoring.proved import Proof
-from dllab.authoring.rules import ALL, PROVES, Case, Equivalent, Fault, Needs, Rule
+from dllab.authoring.rules import ALL, PROVES, Equivalent, Fault, LabCase, Needs, Rule
 from dllab.authoring.rules_text import UNWRITTEN
 from dllab.authoring.trial import run_trial
 from dllab.checklist.topics import load_checklist
@@ -48,7 +48,7 @@ class Diagnosis:
 
     lab: Lab
     faults: tuple[Fault, ...]
-    case: Case | None = None
+    case: LabCase | None = None
 
     @property
     def sound(self) -> bool:
@@ -80,7 +80,7 @@ def diagnose(
     """
     torch.set_num_threads(1)
     opened = [_open(lab, mutate="mutation" in needs) for lab in labs]
-    cases = [case for case in opened if isinstance(case, Case)]
+    cases = [case for case in opened if isinstance(case, LabCase)]
     if "proof" in needs:
         say(f"reading {len(labs)} labs: done; running their checks")
         _prove(cases, jobs or os.cpu_count() or 1)
@@ -98,7 +98,7 @@ def diagnose(
     return diagnoses
 
 
-def _open(lab: Lab, *, mutate: bool) -> Case | Fault:
+def _open(lab: Lab, *, mutate: bool) -> LabCase | Fault:
     """Read all files of a lab; what cannot be read is the one fault of the rule `loads`."""
     if not lab.solution.is_file():
         return Fault(LOADS, "_author/solution.py is missing", "write the reference first")
@@ -106,7 +106,7 @@ def _open(lab: Lab, *, mutate: bool) -> Case | Fault:
         solution = lab.solution.read_text(encoding="utf-8")
         import_libraries(solution)
         tests = {one.cases for one in lab.spec.formats.values() if isinstance(one, BreakIt)}
-        return Case(
+        return LabCase(
             lab=lab,
             solution=solution,
             starter=make_starter(solution, str(lab.solution)),
@@ -133,21 +133,23 @@ def _equivalent(lab: Lab) -> tuple[Equivalent, ...]:
         raise LabError(f"{path}: {error}", "an entry has before, after and reason") from None
 
 
-def _prove(cases: Sequence[Case], jobs: int) -> None:
+def _prove(cases: Sequence[LabCase], jobs: int) -> None:
     """Run every starter, reference and mutant, and file what was found with its case."""
     plan = [(case, *job) for case in cases for job in _jobs(case)]
     memory = max((case.lab.spec.budgets.memory_mb for case in cases), default=4096)
-    limits = Limits(wall_s=120, cpu_s=MUTANT_CPU_S, memory_mb=memory)
+    limits = TaskLimits(wall_s=120, cpu_s=MUTANT_CPU_S, memory_mb=memory)
     for done in run_forked([task for _, task, _, _ in plan], jobs=jobs, limits=limits):
         case, _, ids, store = plan[done.key]
         store(_findings(done, ids))
         case.cpu_s["checks"] += done.cpu_s
 
 
-Job = tuple[Callable[[], list[Finding]], Sequence[str], Callable[[list[Finding]], None]]
+ForkedJob = tuple[
+    Callable[[], list[CheckFinding]], Sequence[str], Callable[[list[CheckFinding]], None]
+]
 
 
-def _jobs(case: Case) -> Iterator[Job]:
+def _jobs(case: LabCase) -> Iterator[ForkedJob]:
     """What to run, the checks that it runs, and where the findings go."""
     every = list(case.checks)
     lab = case.lab
@@ -177,7 +179,7 @@ def _jobs(case: Case) -> Iterator[Job]:
         yield task, every[:1], partial(case.of_generated.__setitem__, number)
 
 
-def _hinted(case: Case) -> Iterator[tuple[str, str]]:
+def _hinted(case: LabCase) -> Iterator[tuple[str, str]]:
     """Each task whose last hint is written, with the reference after that was pasted into it."""
     for task in solution_regions(case.solution):
         steps = case.lab.spec.hints.get(task, ())
@@ -185,14 +187,14 @@ def _hinted(case: Case) -> Iterator[tuple[str, str]]:
             yield task, solve(case.solution, task, steps[-1], "lab.yaml")
 
 
-def _findings(done: Done[list[Finding]], ids: Sequence[str]) -> list[Finding]:
+def _findings(done: Done[list[CheckFinding]], ids: Sequence[str]) -> list[CheckFinding]:
     """What was found; code that hung or died fails the checks that it was run for."""
     if done.value is not None:
         return done.value
-    return [Finding(id, passed=False, message=f"it ended early: {done.failure}") for id in ids]
+    return [CheckFinding(id, passed=False, message=f"it ended early: {done.failure}") for id in ids]
 
 
-def _ask(case: Case, needs: Sequence[Needs]) -> Iterator[Fault]:
+def _ask(case: LabCase, needs: Sequence[Needs]) -> Iterator[Fault]:
     for rule in RULES:
         if rule.needs in needs:
             try:

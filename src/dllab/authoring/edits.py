@@ -66,7 +66,7 @@ class Edit:
     text: str
 
 
-class Source:
+class SourceText:
     """A source text, and where its nodes lie in it."""
 
     def __init__(self, text: str) -> None:
@@ -104,7 +104,7 @@ class Source:
         return self._offsets[line - 1] + len(prefix.decode())
 
 
-def edits_of(source: Source, first: int, last: int) -> Iterator[Edit]:
+def edits_of(source: SourceText, first: int, last: int) -> Iterator[Edit]:
     """All edits of the code in the lines `first` to `last`, in the order of the tree."""
     for node in ast.walk(source.tree):
         line, end = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
@@ -120,7 +120,7 @@ def edits_of(source: Source, first: int, last: int) -> Iterator[Edit]:
             yield from _arguments(source, node)
 
 
-def _line(source: Source, node: ast.stmt) -> Iterator[Edit]:
+def _line(source: SourceText, node: ast.stmt) -> Iterator[Edit]:
     """Leave a simple statement out. A bare text is no code, and `pass` does nothing anyway."""
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Pass():
@@ -131,7 +131,7 @@ def _line(source: Source, node: ast.stmt) -> Iterator[Edit]:
             yield Edit("line", *source.span(node), "pass")
 
 
-def _statement_operators(source: Source, node: ast.stmt) -> Iterator[Edit]:
+def _statement_operators(source: SourceText, node: ast.stmt) -> Iterator[Edit]:
     match node:
         case ast.AugAssign(op=op):
             start, end = source.span(node)
@@ -142,7 +142,7 @@ def _statement_operators(source: Source, node: ast.stmt) -> Iterator[Edit]:
             yield Edit("operator", *source.span(test), f"not ({ast.unparse(test)})")
 
 
-def _operators(source: Source, node: ast.expr) -> Iterator[Edit]:
+def _operators(source: SourceText, node: ast.expr) -> Iterator[Edit]:
     """Another operator between the same operands, a sign or a `not` left out, a twin function."""
     for changed in _other_operators(node):
         # Brackets keep the meaning of what stands around it.
@@ -170,7 +170,7 @@ def _other_operators(node: ast.expr) -> Iterator[ast.expr]:
             yield ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), values)
 
 
-def _constants(source: Source, node: ast.expr) -> Iterator[Edit]:
+def _constants(source: SourceText, node: ast.expr) -> Iterator[Edit]:
     """Numbers one off, twice or half as large; the other truth value; None where there is one."""
     if not isinstance(node, ast.Constant):
         return
@@ -190,7 +190,7 @@ def _other_values(value: object) -> Iterator[object]:
             yield value / 2 if value else 1.0
 
 
-def _arguments(source: Source, call: ast.Call) -> Iterator[Edit]:
+def _arguments(source: SourceText, call: ast.Call) -> Iterator[Edit]:
     """An argument left out, or two neighbours swapped."""
     for index in range(len(call.keywords)):
         kept = [*call.keywords[:index], *call.keywords[index + 1 :]]
@@ -205,7 +205,7 @@ def _arguments(source: Source, call: ast.Call) -> Iterator[Edit]:
 
 
 def _call(
-    source: Source, call: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]
+    source: SourceText, call: ast.Call, args: list[ast.expr], keywords: list[ast.keyword]
 ) -> Edit:
     changed = ast.Call(call.func, args, keywords)
     return Edit("argument", *source.span(call), ast.unparse(changed))

@@ -22,7 +22,7 @@ _FORK = multiprocessing.get_context("fork")
 
 
 @dataclass(frozen=True)
-class Limits:
+class TaskLimits:
     """What one task may use: seconds on the clock, seconds of one core, MiB of private memory."""
 
     wall_s: float = 120.0
@@ -51,7 +51,7 @@ class _Running:
 
 
 def run_forked(
-    tasks: Iterable[Callable[[], T]], *, jobs: int, limits: Limits = Limits()
+    tasks: Iterable[Callable[[], T]], *, jobs: int, limits: TaskLimits = TaskLimits()
 ) -> Iterator[Done[T]]:
     """Run the tasks, `jobs` at a time; yield each as it ends, `key` being its place in `tasks`."""
     waiting = deque(enumerate(tasks))
@@ -71,7 +71,7 @@ def run_forked(
             _finish(task, on_time=False)
 
 
-def _start(key: int, task: Callable[[], T], limits: Limits) -> _Running:
+def _start(key: int, task: Callable[[], T], limits: TaskLimits) -> _Running:
     ours, theirs = _FORK.Pipe(duplex=False)
     process = _FORK.Process(target=_run, args=(task, theirs, limits), daemon=True)
     process.start()
@@ -79,7 +79,7 @@ def _start(key: int, task: Callable[[], T], limits: Limits) -> _Running:
     return _Running(key, process, ours, time.monotonic() + limits.wall_s)
 
 
-def _run(task: Callable[[], T], pipe: Connection, limits: Limits) -> None:
+def _run(task: Callable[[], T], pipe: Connection, limits: TaskLimits) -> None:
     """The fork's whole life; it leaves without the parent's exit handlers."""
     os.setsid()
     quiet = os.open(os.devnull, os.O_RDWR)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from dllab.authoring.proof import Finding, checks_of
+from dllab.authoring.proof import CheckFinding, checks_of
 from dllab.checks import Arrays, Check, Outcome, validate
 from dllab.lab.find import Lab
 
@@ -19,10 +19,12 @@ Make = Callable[[list[int], torch.dtype, torch.Generator], Tensor]
 OPEN_SIZES = (0, 1, 7)  # of a dimension that a check leaves open
 
 
-def try_judges(lab: Lab) -> list[Finding]:
+def try_judges(lab: Lab) -> list[CheckFinding]:
     """Hand every judge of a lab hostile arrays; a finding for each check whose judge breaks."""
     broken = ((id, _breaks(check)) for id, check in checks_of(lab).items())
-    return [Finding(id, passed=False, message=said, sound=False) for id, said in broken if said]
+    return [
+        CheckFinding(id, passed=False, message=said, sound=False) for id, said in broken if said
+    ]
 
 
 def _breaks(check: Check) -> str:

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from dllab.authoring.edits import Edit, Source, edits_of
+from dllab.authoring.edits import Edit, SourceText, edits_of
 from dllab.lab.starter import solution_regions
 
 SEED = 1
@@ -59,7 +59,7 @@ def sample(
 
 def generate(solution: str) -> list[Generated]:
     """Every mutant of the solution regions that parses and differs from all others."""
-    source = Source(solution)
+    source = SourceText(solution)
     seen = {ast.dump(ast.parse(solution))}
     found = []
     for task, edit in _edits(source):
@@ -74,7 +74,7 @@ def generate(solution: str) -> list[Generated]:
     return found
 
 
-def _edits(source: Source) -> Iterator[tuple[str, Edit]]:
+def _edits(source: SourceText) -> Iterator[tuple[str, Edit]]:
     for task, (first, last) in solution_regions(source.text).items():
         for edit in edits_of(source, first, last):
             yield task, edit

@@ -53,7 +53,7 @@ for arm in run.arms() if run else []:
 
 
 @dataclass(frozen=True)
-class Cell:
+class NotebookCell:
     """One cell of the notebook."""
 
     kind: Literal["markdown", "code"]
@@ -75,7 +75,7 @@ def make_notebook(lab: Lab) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-def _json_cell(number: int, cell: Cell) -> dict[str, Any]:
+def _json_cell(number: int, cell: NotebookCell) -> dict[str, Any]:
     content: dict[str, Any] = {
         "id": f"cell-{number:03}",
         "cell_type": cell.kind,
@@ -87,15 +87,15 @@ def _json_cell(number: int, cell: Cell) -> dict[str, Any]:
     return content
 
 
-def _cells(lab: Lab) -> Iterator[Cell]:
+def _cells(lab: Lab) -> Iterator[NotebookCell]:
     readme = lab.folder / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else f"# {lab.spec.title}"
     first, *others = _sections(text)
-    yield Cell("markdown", first)
-    yield Cell("code", _SETUP.format(number=lab.number))
+    yield NotebookCell("markdown", first)
+    yield NotebookCell("code", _SETUP.format(number=lab.number))
     tasks_shown = False
     for section in others:
-        yield Cell("markdown", section)
+        yield NotebookCell("markdown", section)
         if section.startswith(f"## {_TASKS}"):
             tasks_shown = True
             yield from _task_cells(lab)
@@ -117,16 +117,18 @@ def _sections(markdown: str) -> list[str]:
     return ["\n".join(lines).strip() for lines in sections]
 
 
-def _task_cells(lab: Lab) -> Iterator[Cell]:
+def _task_cells(lab: Lab) -> Iterator[NotebookCell]:
     for name in dict.fromkeys(arm.data for arm in lab.spec.arms.values() if arm.data):
-        yield Cell("markdown", f"## The data: {find(name).title}")
-        yield Cell("code", _LOOK.format(name=name))
-        yield Cell("code", f'desk.look("{name}")')
-    yield Cell("markdown", f"## Task by task\n\nWrite in `{lab.folder.name}/lab.py`, then run.")
+        yield NotebookCell("markdown", f"## The data: {find(name).title}")
+        yield NotebookCell("code", _LOOK.format(name=name))
+        yield NotebookCell("code", f'desk.look("{name}")')
+    yield NotebookCell(
+        "markdown", f"## Task by task\n\nWrite in `{lab.folder.name}/lab.py`, then run."
+    )
     for task, text in _tasks(starter_text(lab)):
         hint = f"Stuck? `dllab hint {lab.number} {task}`"
-        yield Cell("markdown", f"### {task}\n\n{text}\n\n{hint}")
-        yield Cell("code", f'desk.check("{task}")')
+        yield NotebookCell("markdown", f"### {task}\n\n{text}\n\n{hint}")
+        yield NotebookCell("code", f'desk.check("{task}")')
 
 
 def _tasks(starter: str) -> Iterator[tuple[str, str]]:
@@ -142,19 +144,19 @@ def _tasks(starter: str) -> Iterator[tuple[str, str]]:
             yield match[1], " ".join(text)
 
 
-def _training_cells(lab: Lab) -> Iterator[Cell]:
+def _training_cells(lab: Lab) -> Iterator[NotebookCell]:
     first = next(iter(lab.spec.arms))
     short = ["trainer.max_epochs=1", "trainer.limit_train_batches=100"]
     if len(lab.spec.arms) > 1:
         short.insert(0, f"arm={first}")
-    yield Cell(
+    yield NotebookCell(
         "markdown",
         "## A short training\n\nOne epoch, to see that it learns. While lab.py is the untouched "
         "starter and the reference is at hand, that is what runs.\n\n"
         f"The whole training, graded: `dllab train {lab.number}`",
     )
-    yield Cell("code", _TRAIN.format(overrides=", ".join(f'"{word}"' for word in short)))
-    yield Cell("code", _PLOT)
+    yield NotebookCell("code", _TRAIN.format(overrides=", ".join(f'"{word}"' for word in short)))
+    yield NotebookCell("code", _PLOT)
 
 
 def default_path(lab: Lab) -> Path:

@@ -21,7 +21,7 @@ from dllab.lab.find import Lab
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """What one check found. `sound` is false when the check itself broke: the author's fault."""
 
     check: str
@@ -66,7 +66,7 @@ def examine(
     seed: int = 1,
     draws: int = 1,
     stop_at_failure: bool = False,
-) -> list[Finding]:
+) -> list[CheckFinding]:
     """Run the named checks (default: all) over a source text, each by itself, on so many draws.
 
     Code that cannot be imported fails every check. With `stop_at_failure` the first failed check
@@ -76,7 +76,7 @@ def examine(
     try:
         module = module_of(lab, source)
     except Exception as error:  # noqa: BLE001 - a mutant may raise anything
-        return [Finding(check.id, passed=False, message=_said(error)) for check in checks]
+        return [CheckFinding(check.id, passed=False, message=_said(error)) for check in checks]
     findings = []
     for number, check in enumerate(checks * draws):
         findings.append(run_check(check, module, seed + number))
@@ -85,24 +85,28 @@ def examine(
     return findings
 
 
-def run_check(check: Check, module: ModuleType, seed: int) -> Finding:
+def run_check(check: Check, module: ModuleType, seed: int) -> CheckFinding:
     """Both halves of a check, as grading runs them; what learner code raises fails it."""
     with torch.random.fork_rng(devices=[]):
         try:
             given = check.given(torch.Generator().manual_seed(seed))
         except Exception as error:  # noqa: BLE001 - author code
-            return Finding(check.id, passed=False, message=f"given: {_said(error)}", sound=False)
+            return CheckFinding(
+                check.id, passed=False, message=f"given: {_said(error)}", sound=False
+            )
         torch.manual_seed(seed)
         try:
             copies = {name: value.clone() for name, value in given.items()}
             got = detached(call(check.probe, module, copies, check.grad))
         except Exception as error:  # noqa: BLE001 - learner code
-            return Finding(check.id, passed=False, message=_said(error))
+            return CheckFinding(check.id, passed=False, message=_said(error))
         try:
             outcome = check.judge(given, got)
         except Exception as error:  # noqa: BLE001 - author code
-            return Finding(check.id, passed=False, message=f"judge: {_said(error)}", sound=False)
-    return Finding(check.id, outcome.ok, outcome.message)
+            return CheckFinding(
+                check.id, passed=False, message=f"judge: {_said(error)}", sound=False
+            )
+    return CheckFinding(check.id, outcome.ok, outcome.message)
 
 
 def _said(error: Exception) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from dllab.authoring.content import PARTS, Part, content_of
+from dllab.authoring.content import PARTS, ProofPart, content_of
 from dllab.authoring.rules import PROVES, Needs
 from dllab.errors import LabError
 from dllab.lab.find import Lab
@@ -26,11 +26,11 @@ class Proof(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    content: dict[Part, str]
-    cpu_s: dict[Part, int]
+    content: dict[ProofPart, str]
+    cpu_s: dict[ProofPart, int]
 
 
-def unproved(lab: Lab) -> tuple[Part, ...]:
+def unproved(lab: Lab) -> tuple[ProofPart, ...]:
     """The parts of a lab that no line of its shelf's record proves as they are now.
 
     Raises LabError when the record cannot be read.
@@ -71,8 +71,8 @@ def record(lab: Lab, proof: Proof) -> Path:
 
 def _merged(lab: Lab, lines: Sequence[Proof]) -> Proof:
     """Of each part what is true of the lab as it is, else the newest."""
-    content: dict[Part, str] = {}
-    cpu_s: dict[Part, int] = {}
+    content: dict[ProofPart, str] = {}
+    cpu_s: dict[ProofPart, int] = {}
     for line in lines:
         for part in line.content:
             if content.get(part) != content_of(lab, part):

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dllab.authoring.content import PARTS, Part
+from dllab.authoring.content import PARTS, ProofPart
 from dllab.authoring.mutation import Generated
-from dllab.authoring.proof import Finding
+from dllab.authoring.proof import CheckFinding
 from dllab.authoring.trial import Trial
 from dllab.checklist.topics import Checklist
 from dllab.checks import Check
@@ -20,7 +20,7 @@ from dllab.lab.find import Lab
 Needs = Literal["text", "proof", "mutation", "training"]
 ALL: tuple[Needs, ...] = ("text", "proof", "mutation", "training")
 FAST: tuple[Needs, ...] = ("text", "proof")
-PROVES: Mapping[Part, tuple[Needs, ...]] = {
+PROVES: Mapping[ProofPart, tuple[Needs, ...]] = {
     "checks": ("proof", "mutation"),
     "training": ("training",),
 }
@@ -36,7 +36,7 @@ class Equivalent:
 
 
 @dataclass(frozen=True)
-class Case:
+class LabCase:
     """One lab and all that was found out about it. `content` is what it was made of before."""
 
     lab: Lab
@@ -46,17 +46,17 @@ class Case:
     mutants: tuple[Mutant, ...]
     equivalent: tuple[Equivalent, ...]
     checklist: Checklist
-    content: Mapping[Part, str] = field(default_factory=dict)
+    content: Mapping[ProofPart, str] = field(default_factory=dict)
     generated: tuple[Generated, ...] = ()
-    of_starter: list[Finding] = field(default_factory=list)
-    of_judges: list[Finding] = field(default_factory=list)
-    of_reference: list[list[Finding]] = field(default_factory=list)
-    of_mutant: dict[str, list[Finding]] = field(default_factory=dict)
-    of_hint: dict[str, list[Finding]] = field(default_factory=dict)
-    of_variant: dict[str, list[Finding]] = field(default_factory=dict)
-    of_generated: dict[int, list[Finding]] = field(default_factory=dict)
+    of_starter: list[CheckFinding] = field(default_factory=list)
+    of_judges: list[CheckFinding] = field(default_factory=list)
+    of_reference: list[list[CheckFinding]] = field(default_factory=list)
+    of_mutant: dict[str, list[CheckFinding]] = field(default_factory=dict)
+    of_hint: dict[str, list[CheckFinding]] = field(default_factory=dict)
+    of_variant: dict[str, list[CheckFinding]] = field(default_factory=dict)
+    of_generated: dict[int, list[CheckFinding]] = field(default_factory=dict)
     trial: Trial | None = None
-    cpu_s: dict[Part, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    cpu_s: dict[ProofPart, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
 
     @property
     def survivors(self) -> list[Generated]:
@@ -94,9 +94,9 @@ class Rule:
     needs: Needs
     remedy: str
     sentence: str
-    find: Callable[[Case], Iterator[str]]
+    find: Callable[[LabCase], Iterator[str]]
 
-    def faults(self, case: Case) -> list[Fault]:
+    def faults(self, case: LabCase) -> list[Fault]:
         """All faults of this rule in a lab."""
         remedy = self.remedy.replace("NN", case.lab.number)
         return [Fault(self.id, message, remedy) for message in self.find(case)]
@@ -104,10 +104,10 @@ class Rule:
 
 def rule(
     id: str, remedy: str, *, needs: Needs = "text"
-) -> Callable[[Callable[[Case], Iterator[str]]], Rule]:
+) -> Callable[[Callable[[LabCase], Iterator[str]]], Rule]:
     """Turn a function into a Rule. In the remedy, NN stands for the lab's number."""
 
-    def decorate(find: Callable[[Case], Iterator[str]]) -> Rule:
+    def decorate(find: Callable[[LabCase], Iterator[str]]) -> Rule:
         return Rule(id, needs, remedy, " ".join((find.__doc__ or "").split()), find)
 
     return decorate

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from dllab.authoring.rules import Case, rule
+from dllab.authoring.rules import LabCase, rule
 from dllab.checks import Outcome
 from dllab.grading.formats import break_it
 from dllab.grading.formats.claims import CHANCE, deviation_bounds
@@ -33,7 +33,7 @@ T = TypeVar("T")
     "see `Three formats` in docs/authors.md: mutants name the criterion, VARIANTS are right",
     needs="proof",
 )
-def break_it_holds(case: Case) -> Iterator[str]:
+def break_it_holds(case: LabCase) -> Iterator[str]:
     """The reference's cases find every mutant that names them, and right variants pass all."""
     for criterion in _of_kind(case, BreakIt):
         mutants = [mutant for mutant in case.mutants if mutant.catches == criterion.id]
@@ -58,7 +58,7 @@ def break_it_holds(case: Case) -> Iterator[str]:
     "mend cells.csv, `_author/cells.csv` or `_author/forecast.py`; or ask for less skill",
     needs="proof",
 )
-def forecast_holds(case: Case) -> Iterator[str]:
+def forecast_holds(case: LabCase) -> Iterator[str]:
     """Whatever is drawn, the author's forecast earns every point, and hidden values are hidden."""
     for criterion in _of_kind(case, Forecast):
         if criterion.intervals:
@@ -76,7 +76,7 @@ def forecast_holds(case: Case) -> Iterator[str]:
     "make the runs shorter, or put the deviation that was measured into `sd`",
     needs="training",
 )
-def claims_hold(case: Case) -> Iterator[str]:
+def claims_hold(case: LabCase) -> Iterator[str]:
     """A pair of arms differs in one key; the reference's runs are short and spread by `sd`."""
     for criterion in _of_kind(case, Claims):
         faults = list(_pair_faults(criterion))
@@ -85,7 +85,7 @@ def claims_hold(case: Case) -> Iterator[str]:
             yield from _run_faults(case.lab, criterion)
 
 
-def _of_kind(case: Case, kind: type[T]) -> list[T]:
+def _of_kind(case: LabCase, kind: type[T]) -> list[T]:
     return [one for one in case.lab.spec.formats.values() if isinstance(one, kind)]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dllab.authoring.rules import Case, rule
+from dllab.authoring.rules import LabCase, rule
 from dllab.lab.todo import PREFIX
 
 KILL_RATE = 0.95
@@ -14,7 +14,7 @@ EQUIVALENT_SHARE = 0.10
     "make the check depend on what the starter cannot do yet, or call the task's code first",
     needs="proof",
 )
-def starter_fails(case: Case) -> Iterator[str]:
+def starter_fails(case: LabCase) -> Iterator[str]:
     """In the starter every check fails with its TODO, or is skipped behind one that fails."""
     behind: set[str] = set()
     for finding in case.of_starter:
@@ -27,7 +27,7 @@ def starter_fails(case: Case) -> Iterator[str]:
 
 
 @rule("reference", "mend the reference or the check; both are yours", needs="proof")
-def reference(case: Case) -> Iterator[str]:
+def reference(case: LabCase) -> Iterator[str]:
     """The reference passes every check, whatever values are drawn."""
     faults = [f for draw in case.of_reference for f in draw if not f.passed]
     for id in dict.fromkeys(finding.check for finding in faults):
@@ -41,7 +41,7 @@ def reference(case: Case) -> Iterator[str]:
     "let the last hint be code that can be pasted for the TODO, in other words than the solution",
     needs="proof",
 )
-def hint_code(case: Case) -> Iterator[str]:
+def hint_code(case: LabCase) -> Iterator[str]:
     """The last hint of a task is code that passes the task's checks."""
     for task, findings in case.of_hint.items():
         for finding in findings:
@@ -52,7 +52,7 @@ def hint_code(case: Case) -> Iterator[str]:
 @rule(
     "judges", "let `given` and the judge cope with any array of the declared shape", needs="proof"
 )
-def judges(case: Case) -> Iterator[str]:
+def judges(case: LabCase) -> Iterator[str]:
     """Judges find fault with wrong code and mad arrays, they do not break on them."""
     every = [*case.of_judges, *case.of_starter, *(f for draw in case.of_reference for f in draw)]
     every += [f for findings in case.of_mutant.values() for f in findings]
@@ -65,7 +65,7 @@ def judges(case: Case) -> Iterator[str]:
 @rule(
     "mutants", "strengthen the check, or let `catches` name the one that catches it", needs="proof"
 )
-def mutants(case: Case) -> Iterator[str]:
+def mutants(case: LabCase) -> Iterator[str]:
     """Every mutant is caught by the check that it names, whatever values are drawn, and by none
     which that depends on.
     """
@@ -89,7 +89,7 @@ def mutants(case: Case) -> Iterator[str]:
     "let the check's `mistakes` name it, or mend `says` in _author/mutants.py",
     needs="proof",
 )
-def says(case: Case) -> Iterator[str]:
+def says(case: LabCase) -> Iterator[str]:
     """A caught mutant's message holds the words that the mutant says."""
     for mutant in case.mutants:
         for told in case.of_mutant.get(mutant.name, []):
@@ -98,7 +98,7 @@ def says(case: Case) -> Iterator[str]:
 
 
 @rule("every-check", "plant the mistake that the check is there for, in _author/mutants.py")
-def every_check(case: Case) -> Iterator[str]:
+def every_check(case: LabCase) -> Iterator[str]:
     """Every check is failed by at least one mutant."""
     caught = {mutant.catches for mutant in case.mutants}
     for id in case.checks:
@@ -111,7 +111,7 @@ def every_check(case: Case) -> Iterator[str]:
     "strengthen a check; or, if the change is no mistake, add it to _author/equivalent.yaml",
     needs="mutation",
 )
-def kill_rate(case: Case) -> Iterator[str]:
+def kill_rate(case: LabCase) -> Iterator[str]:
     """Of the generated mutants, those called equivalent aside, 95 % are caught.
 
     They are sixty, or all that the code allows.
@@ -129,7 +129,7 @@ def kill_rate(case: Case) -> Iterator[str]:
 
 
 @rule("equivalent", "correct or remove the entry in _author/equivalent.yaml", needs="mutation")
-def equivalent(case: Case) -> Iterator[str]:
+def equivalent(case: LabCase) -> Iterator[str]:
     """What is called equivalent survives, has a reason, and is at most a tenth of all."""
     survivors = {(mutant.before, mutant.after) for mutant in case.survivors}
     for entry in case.equivalent:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dllab.authoring.generated import lab_page
 from dllab.authoring.leaks import leaks_of
-from dllab.authoring.rules import Case, rule
+from dllab.authoring.rules import LabCase, rule
 from dllab.lab.find import Lab, all_labs
 from dllab.lab.formats import BreakIt
 from dllab.lab.starter import solution_regions
@@ -64,7 +64,7 @@ MIN_HINTS = 2
 @rule(
     "points", "make `checks` and `hidden` in lab.yaml agree with the code, and the points make 100"
 )
-def points(case: Case) -> Iterator[str]:
+def points(case: LabCase) -> Iterator[str]:
     """lab.yaml lists every check with its points, hidden ones as such; all points make 100."""
     spec = case.lab.spec
     for id in case.checks.keys() - spec.checks.keys():
@@ -80,7 +80,7 @@ def points(case: Case) -> Iterator[str]:
 
 
 @rule("order", "give every check an id of its own, and write checks in the order of the tasks")
-def order(case: Case) -> Iterator[str]:
+def order(case: LabCase) -> Iterator[str]:
     """Ids are used once, checks and hints follow the tasks, and depend only on checks above."""
     for id, times in Counter(case.lab.spec.manifest(official=True)).items():
         if times > 1:
@@ -109,7 +109,7 @@ def _place(task: str, tasks: list[str]) -> int:
 
 
 @rule("starter", "dllab strip NN (or dllab reset NN, if lab.py holds a try of your own)")
-def starter(case: Case) -> Iterator[str]:
+def starter(case: LabCase) -> Iterator[str]:
     """lab.py is what the reference generates, and lab.yaml records its hash."""
     digest = hashlib.sha256(case.starter.encode()).hexdigest()
     if case.lab.spec.starter_sha256 != digest:
@@ -120,7 +120,7 @@ def starter(case: Case) -> Iterator[str]:
 
 
 @rule("hints", "write two or three hints a task under `hints:`, each more outspoken than the last")
-def hints(case: Case) -> Iterator[str]:
+def hints(case: LabCase) -> Iterator[str]:
     """Each task has stepped hints: at least two, none empty or repeated, growing in length."""
     tasks = list(solution_regions(case.solution))
     for task in tasks:
@@ -142,7 +142,7 @@ def hints(case: Case) -> Iterator[str]:
 
 
 @rule("readme", "write the missing part of README.md; labs/lab01_mlp/README.md is a model")
-def readme(case: Case) -> Iterator[str]:
+def readme(case: LabCase) -> Iterator[str]:
     """README.md has its sections, names every task, and its links lead somewhere."""
     path = case.lab.folder / "README.md"
     if not path.is_file():
@@ -161,7 +161,7 @@ def readme(case: Case) -> Iterator[str]:
 
 
 @rule("tables", "put `<!-- generated: tasks -->` and `<!-- end -->` there, then dllab strip NN")
-def tables(case: Case) -> Iterator[str]:
+def tables(case: LabCase) -> Iterator[str]:
     """README.md holds the generated tables of tasks and rubric, and they are fresh."""
     page = lab_page(case.lab)
     if not page.path.is_file():
@@ -173,7 +173,7 @@ def tables(case: Case) -> Iterator[str]:
 
 
 @rule("leaks", "say it in other words: what learners get must not hold a line of the solution")
-def leaks(case: Case) -> Iterator[str]:
+def leaks(case: LabCase) -> Iterator[str]:
     """No line of a solution region stands in any file that learners get."""
     for leak in leaks_of(case.solution, case.starter, _released(case.lab.folder)):
         yield f"{leak.path.relative_to(case.lab.folder)}:{leak.line} holds `{leak.text}`"
@@ -182,7 +182,7 @@ def leaks(case: Case) -> Iterator[str]:
 @rule(
     "topics", "name ids of labs/checklist.yaml under `topics:`; dllab coverage shows what is open"
 )
-def topics(case: Case) -> Iterator[str]:
+def topics(case: LabCase) -> Iterator[str]:
     """The lab names topics, and all of them exist in the checklist."""
     if not case.lab.spec.topics:
         yield "lab.yaml names no topics"
@@ -191,7 +191,7 @@ def topics(case: Case) -> Iterator[str]:
 
 
 @rule("requires", "name labs that exist, or numbers planned in labs/checklist.yaml; no circle")
-def requires(case: Case) -> Iterator[str]:
+def requires(case: LabCase) -> Iterator[str]:
     """The labs that this one builds on exist or are planned, and none of them builds on it."""
     lab, shelf = case.lab, {other.number: other for other in all_labs(case.lab.root)}
     for number in lab.spec.requires:
@@ -208,7 +208,7 @@ def requires(case: Case) -> Iterator[str]:
 
 
 @rule("apart", "move the hidden probes to _author/probes.py, which must not import the judges")
-def apart(case: Case) -> Iterator[str]:
+def apart(case: LabCase) -> Iterator[str]:
     """Hidden probes enter the sandbox without their judges."""
     package = case.lab.package
     shown = {c.probe for id, c in case.checks.items() if id not in case.lab.spec.hidden}
@@ -227,7 +227,7 @@ def apart(case: Case) -> Iterator[str]:
 
 
 @rule("files", "remove it, or move it out of the lab's folder")
-def files(case: Case) -> Iterator[str]:
+def files(case: LabCase) -> Iterator[str]:
     """The folder holds the files of a lab and no others."""
     for path in sorted(case.lab.folder.rglob("*")):
         name = path.relative_to(case.lab.folder).as_posix()
@@ -238,7 +238,7 @@ def files(case: Case) -> Iterator[str]:
 
 
 @rule("texts", f"replace `{UNWRITTEN} …` by the text that it asks for")
-def texts(case: Case) -> Iterator[str]:
+def texts(case: LabCase) -> Iterator[str]:
     """No text is left as `dllab new` wrote it, unless lab.yaml calls the lab a draft."""
     if not case.lab.spec.draft:
         yield from unwritten(case.lab)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dllab.authoring.content import recipe_of
 from dllab.authoring.curve_picture import PICTURE, is_picture_of
 from dllab.authoring.experiments import stale_experiments
-from dllab.authoring.rules import Case, rule
+from dllab.authoring.rules import LabCase, rule
 from dllab.authoring.thresholds import (
     LEAST_SEEDS,
     SIGMAS,
@@ -28,7 +28,7 @@ SHARED_GROUPS = ("hardware", "logger", "debug")
 
 
 @rule("criteria", "correct the criterion in lab.yaml, or write what it names")
-def criteria(case: Case) -> Iterator[str]:
+def criteria(case: LabCase) -> Iterator[str]:
     """What each criterion names is written, where it says, and `predict` knows what to return."""
     lab = case.lab
     for one in lab.spec.measured.values():
@@ -48,7 +48,7 @@ def criteria(case: Case) -> Iterator[str]:
 
 
 @rule("thresholds", "dllab calibrate NN --write")
-def thresholds(case: Case) -> Iterator[str]:
+def thresholds(case: LabCase) -> Iterator[str]:
     """Thresholds follow from recorded runs of this reference, and metric mutants miss the floor."""
     recipe = recipe_of(case.lab)
     for criterion in case.lab.spec.measured.values():
@@ -66,7 +66,7 @@ def thresholds(case: Case) -> Iterator[str]:
 
 
 @rule("experiments", "dllab calibrate NN --experiments")
-def experiments(case: Case) -> Iterator[str]:
+def experiments(case: LabCase) -> Iterator[str]:
     """What lab.yaml records of experiments are runs of this reference, and so is curves.svg."""
     lab = case.lab
     for one, why in stale_experiments(lab):
@@ -128,7 +128,7 @@ def _close(one: float | None, other: float) -> bool:
 
 
 @rule("trains", "mend what the log says; dllab train NN impl=reference shows it", needs="training")
-def trains(case: Case) -> Iterator[str]:
+def trains(case: LabCase) -> Iterator[str]:
     """One run of the reference trains, is graded, and earns every point."""
     assert case.trial is not None
     if not case.trial.max_score:
@@ -143,7 +143,7 @@ def trains(case: Case) -> Iterator[str]:
     "mend what it misses; where no wall works, see `dllab doctor --sandbox`",
     needs="training",
 )
-def official(case: Case) -> Iterator[str]:
+def official(case: LabCase) -> Iterator[str]:
     """The same run, handed in, earns every point officially: hidden checks, behind the wall."""
     assert case.trial is not None
     for missed in case.trial.handed_in:
@@ -151,7 +151,7 @@ def official(case: Case) -> Iterator[str]:
 
 
 @rule("configs", "mend conf/, or the value that meets the choice", needs="training")
-def configs(case: Case) -> Iterator[str]:
+def configs(case: LabCase) -> Iterator[str]:
     """Every arm is valid with each shared choice, and trains on the data that scores it."""
     lab = case.lab
     folders = [lab.root / "configs" / group for group in SHARED_GROUPS]
@@ -170,7 +170,7 @@ def configs(case: Case) -> Iterator[str]:
 
 
 @rule("budget", "make the training cheaper, or raise `budgets` in lab.yaml", needs="training")
-def budget(case: Case) -> Iterator[str]:
+def budget(case: LabCase) -> Iterator[str]:
     """A run of the reference stays within the lab's time, memory and size."""
     assert case.trial is not None
     budgets = case.lab.spec.budgets

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dllab.authoring.doctor import Diagnosis
-    from dllab.authoring.rules import Case, Needs
+    from dllab.authoring.rules import LabCase, Needs
     from dllab.lab.find import Lab
 
 
@@ -194,7 +194,7 @@ def measures(diagnosis: "Diagnosis") -> dict[str, Any]:
     }
 
 
-def _mutation(case: "Case | None") -> dict[str, int]:
+def _mutation(case: "LabCase | None") -> dict[str, int]:
     if case is None:
         names = ("mutants", "caught", "by_score", "generated", "killed", "equivalent")
         return dict.fromkeys(names, 0)

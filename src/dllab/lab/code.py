@@ -8,26 +8,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
 from dllab.errors import LabError, LearnerError, NextStep
 from dllab.lab.find import Lab
 from dllab.lab.starter import is_untouched
 from dllab.lab.todo import open_todos
-
-Kind = Literal["mine", "reference"]
+from dllab.result import Impl
 
 
 @dataclass(frozen=True)
-class Impl:
+class Implementation:
     """The file that runs. Decided by the file, never by likeness to the solution."""
 
-    kind: Kind
+    kind: Impl
     path: Path
     because_untouched: bool = False
 
 
-def choose_impl(lab: Lab, wanted: str = "auto") -> Impl:
+def choose_impl(lab: Lab, wanted: str = "auto") -> Implementation:
     """The learner's lab.py, or the reference while lab.py is still the untouched starter.
 
     Raises NextStep (exit 1) naming the first TODO, its line and hint, while any is left; LabError
@@ -43,15 +41,15 @@ def choose_impl(lab: Lab, wanted: str = "auto") -> Impl:
                 f"{lab.id} has no reference here: this is a learner's copy",
                 "leave impl=reference out",
             )
-        return Impl("reference", lab.solution)
+        return Implementation("reference", lab.solution)
     if not lab.code.is_file():
         raise LabError(
             f"{lab.code} is missing", f"dllab reset {lab.number} brings the starter back"
         )
     if wanted == "auto" and lab.solution.is_file() and is_untouched(lab):
-        return Impl("reference", lab.solution, because_untouched=True)
+        return Implementation("reference", lab.solution, because_untouched=True)
     require_no_todos(lab)
-    return Impl("mine", lab.code)
+    return Implementation("mine", lab.code)
 
 
 def require_no_todos(lab: Lab) -> None:

@@ -40,8 +40,6 @@ MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 20_000
 FILE_BYTES = 256 << 20
 
-Reply = tuple[dict[str, Any], Arrays]
-
 
 class UnusableError(Exception):
     """What learner code returned, or the weights, cannot be used; the message says why."""

@@ -13,7 +13,7 @@ from dllab import data as datasets
 from dllab.checks import validate
 from dllab.config.schema import Config
 from dllab.errors import LabError, LearnerError
-from dllab.lab.code import Impl, import_lab, is_learners, learner_error
+from dllab.lab.code import Implementation, import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
 from dllab.lab.inference import BATCH_SIZE, predict_items
 from dllab.lab.layout import Layout
@@ -32,7 +32,7 @@ Summary = dict[str, Any]
 def train_arm(
     folder: ArmFolder,
     lab: Lab,
-    impl: Impl,
+    impl: Implementation,
     config: Config,
     *,
     resuming: bool = False,
@@ -136,7 +136,7 @@ def _predict(
     return predict_items(model, inputs, shared=layout.shared, batch_size=batch_size, device=place)
 
 
-def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> Any:
+def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Implementation) -> Any:
     try:
         return kind(**values)
     except TypeError as error:
@@ -153,7 +153,7 @@ def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Impl) -> An
 
 
 def _check_predict(
-    model: L.LightningModule, set_name: str, layout: Layout, form: str, impl: Impl
+    model: L.LightningModule, set_name: str, layout: Layout, form: str, impl: Implementation
 ) -> None:
     """Fail before the training, not after it, when predict gives scores of the wrong form."""
     inputs = layout.inputs(datasets.items(set_name, "val"))
@@ -209,7 +209,7 @@ def trainer_arguments(config: Config) -> dict[str, Any]:
     return {name: getattr(config.trainer, name) for name in names}
 
 
-def _explain(error: Exception, impl: Impl, checkpoint: object) -> Exception:
+def _explain(error: Exception, impl: Implementation, checkpoint: object) -> Exception:
     """Whose fault it was: the learner's code, the checkpoint's, the config's, or ours."""
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 

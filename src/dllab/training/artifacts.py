@@ -10,12 +10,14 @@ from safetensors.torch import load_file
 from dllab.config.schema import Config
 from dllab.errors import LearnerError
 from dllab.lab.artifacts import EXPORT, ArtifactError, make_artifacts
-from dllab.lab.code import Impl, import_lab, learner_error
+from dllab.lab.code import Implementation, import_lab, learner_error
 from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder
 
 
-def write_artifacts(run: RunFolder, lab: Lab, impl: Impl, configs: dict[str, Config]) -> None:
+def write_artifacts(
+    run: RunFolder, lab: Lab, impl: Implementation, configs: dict[str, Config]
+) -> None:
     """Let learner code make the artifacts that lab.yaml lists, and keep them with the run.
 
     Raises LearnerError when it fails, or makes others than those.

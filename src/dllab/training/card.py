@@ -20,7 +20,7 @@ from dllab import __version__
 from dllab import data as datasets
 from dllab.config.schema import Config
 from dllab.errors import LabError
-from dllab.lab.code import Impl
+from dllab.lab.code import Implementation
 from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder, write_json
 from dllab.training.machine import is_main_process
@@ -36,7 +36,9 @@ class RunCard:
     Times are seconds, memory is MiB. `status` is running, finished, interrupted or failed.
     """
 
-    def __init__(self, run: RunFolder, lab: Lab, impl: Impl, configs: dict[str, Config]) -> None:
+    def __init__(
+        self, run: RunFolder, lab: Lab, impl: Implementation, configs: dict[str, Config]
+    ) -> None:
         self._run = run
         self._wall = time.perf_counter()
         self._cpu = _cpu_seconds()

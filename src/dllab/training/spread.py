@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dllab.config.schema import Config
 from dllab.errors import InfraError, LabError
-from dllab.lab.code import Impl
+from dllab.lab.code import Implementation
 from dllab.lab.find import Lab
 from dllab.rundir.run import ArmFolder
 
@@ -45,7 +45,7 @@ class _Rank:
 def spread_arm(
     folder: ArmFolder,
     lab: Lab,
-    impl: Impl,
+    impl: Implementation,
     config: Config,
     *,
     resuming: bool = False,

@@ -10,7 +10,7 @@ import yaml
 from dllab.config.compose import compose
 from dllab.config.schema import Config
 from dllab.errors import LabError
-from dllab.lab.code import Impl, choose_impl
+from dllab.lab.code import Implementation, choose_impl
 from dllab.lab.find import Lab, find_lab
 from dllab.rundir.run import ArmFolder, RunFolder, write_text
 from dllab.training.card import RunCard, Summary
@@ -67,7 +67,9 @@ def resume(root: Path, run: RunFolder, *, say: Say = print) -> RunFolder:
     lab = find_lab(root, content["lab"])
     configs = {name: Config.from_plain(plain) for name, plain in content["arms"].items()}
     require_hardware(configs)
-    return _train_arms(run, lab, Impl(content["impl"], run.code), configs, say, resuming=True)
+    return _train_arms(
+        run, lab, Implementation(content["impl"], run.code), configs, say, resuming=True
+    )
 
 
 def _wanted_impl(configs: dict[str, Config], overrides: Sequence[str]) -> str:
@@ -79,7 +81,7 @@ def _wanted_impl(configs: dict[str, Config], overrides: Sequence[str]) -> str:
 def _train_arms(
     run: RunFolder,
     lab: Lab,
-    impl: Impl,
+    impl: Implementation,
     configs: dict[str, Config],
     say: Say,
     *,
@@ -108,7 +110,7 @@ def _train_arms(
 def _train_arm(
     folder: ArmFolder,
     lab: Lab,
-    impl: Impl,
+    impl: Implementation,
     config: Config,
     *,
     resuming: bool,
