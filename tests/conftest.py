@@ -51,7 +51,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     for name in [n for n in os.environ if n.startswith(("DLLAB_", "MAKE", "WANDB_"))]:
         if name != "DLLAB_TEST_ALL":
             monkeypatch.delenv(name)
-    for name in ("MFLAGS", "ARGS"):
+    for name in ("MFLAGS", "ARGS", "CI", "BUILD_NUMBER", "PYENV_ROOT"):  # pytest prints more in CI
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     # each new home would have the fonts of this machine listed anew, by each process that draws

@@ -50,7 +50,8 @@ def draw(state: State, console: Console) -> str:
 
 def block(state: State, console: Console) -> str:
     """What a save has changed, as lines to append: no cursor, colour only where there is any."""
-    parts = [_headline(state), *_body(state, console, keys=False), Text()]
+    listed = [_list(state, console)] if state.checks else []
+    parts = [_headline(state), *listed, *_body(state, console, keys=False), Text()]
     with console.capture() as capture:
         console.print(Group(*parts), end="")
     return capture.get()
