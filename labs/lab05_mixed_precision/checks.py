@@ -1,441 +1,554 @@
-"""The visible checks of lab 05, in the order of its tasks."""
+"""The visible checks of lab 05, in the order of its tasks.
 
-from types import ModuleType
-from typing import Any
+A precision is told by its fraction bits: 23 in float32, 10 in float16, 7 in bfloat16.
+"""
+
+import math
+from collections.abc import Callable, Collection
+from itertools import product
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dllab.checks import Arrays, Outcome, check, close, every, holds
+from dllab.checks import Arrays, Given, check, integers, normal, uniform
 
-# How a probe says which dtype it saw.
-CODES = (None, torch.float32, torch.bfloat16, torch.float16, torch.float64, torch.int64)
-NAMES = ("None", "float32", "bfloat16", "float16", "float64", "int64")
-FLOAT32, BFLOAT16, FLOAT16, INT64 = 1, 2, 3, 5
-
-
-def code(dtype: torch.dtype | None) -> int:
-    """A dtype's place in CODES; -1 for any other."""
-    return CODES.index(dtype) if dtype in CODES else -1
+LOW: Literal["low"] = "low"  # whichever lower precision is asked for
+LOWS = (torch.bfloat16, torch.float16)
+Cast = torch.dtype | Literal["low"] | None
+Answer = Callable[[Given], Arrays]
 
 
-def dtypes(*values: Any) -> Tensor:
-    """The codes of the dtypes of tensors."""
-    return torch.tensor([code(value.dtype) for value in values])
+def fraction_bits(dtype: torch.dtype | None) -> int:
+    """The bits behind the point, of which there are none where there is no dtype."""
+    return 0 if dtype is None else round(-math.log2(torch.finfo(dtype).eps))
 
 
-def same_dtypes(got: Tensor, expected: Tensor, what: list[str]) -> Outcome:
-    """Compare dtypes, and name the first one that differs."""
-    for name, g, e in zip(what, got.tolist(), expected.tolist(), strict=True):
-        if g != e:
-            seen = NAMES[g] if 0 <= g < len(NAMES) else "something else"
-            return Outcome(0.0, f"{name}: expected {NAMES[e]}, got {seen}")
-    return Outcome(1.0)
+# What computes in which precision -----------------------------------------------------------------
 
-
-# keep-list ----------------------------------------------------------------------------------------
-
-LOW = ["linear", "matmul", "bmm", "conv2d"]
-KEPT = ["softmax", "log_softmax", "layer_norm", "batch_norm", "cross_entropy", "nll_loss"]
-KEPT += ["mse_loss", "exp", "log", "sum"]
+PRODUCTS = ["linear", "matmul", "bmm", "conv2d"]
+NORMS = ["layer_norm", "batch_norm"]
+LOSSES = ["cross_entropy", "nll_loss", "mse_loss"]
+SUMS = ["softmax", "log_softmax", "exp", "log", "sum"]
 OTHERS = ["relu", "add", "reshape", "dropout", ""]
 
 
-def keep_list_probe(lab: ModuleType, _given: Arrays) -> Arrays:
-    """Ask for the precision of every operation, with two lower precisions."""
-    operations = LOW + KEPT + OTHERS
-    return {
-        "bfloat16": torch.tensor([code(lab.precision_of(n, torch.bfloat16)) for n in operations]),
-        "float16": torch.tensor([code(lab.precision_of(n, torch.float16)) for n in operations]),
+def precisions(choose: Callable[[str, torch.dtype], torch.dtype | None]) -> Arrays:
+    """The fraction bits of what is chosen for each operation, with either lower precision."""
+    chosen = {
+        f"precision_of({name!r}, {low})": choose(name, low)
+        for low, name in product(LOWS, PRODUCTS + SUMS + NORMS + LOSSES + OTHERS)
     }
+    return {
+        f"the fraction bits (None has 0) of {call}": torch.tensor(fraction_bits(dtype))
+        for call, dtype in chosen.items()
+    }
+
+
+def listed(
+    products: Cast = LOW, low: Collection[str] = (), none: Collection[str] = OTHERS
+) -> Arrays:
+    """The choices when products compute so, these operations in 16 bits, and those as they come."""
+
+    def choose(name: str, lower: torch.dtype) -> torch.dtype | None:
+        if name in PRODUCTS:
+            return lower if products == LOW else products
+        return lower if name in low else None if name in none else torch.float32
+
+    return precisions(choose)
 
 
 @check(
     "keep-list",
     "What computes in which precision",
-    probe=keep_list_probe,
-    returns={"bfloat16": "int64 [19]", "float16": "int64 [19]"},
+    expect=listed(),
+    mistakes={
+        "this is bfloat16 always: return `low`": listed(torch.bfloat16),
+        "this is float16 always: return `low`": listed(torch.float16),
+        "products of matrices stay in float32: nothing is gained": listed(torch.float32),
+        "losses compute in 16 bits: they are on the keep-list": listed(low=LOSSES),
+        "norms compute in 16 bits: they are on the keep-list": listed(low=NORMS),
+        "exponentials, logarithms and sums overflow in 16 bits: keep them": listed(low=SUMS),
+        "what is on neither list gets None": listed(low=OTHERS),
+        "the losses are missing from the keep-list": listed(none=OTHERS + LOSSES),
+        "the norms are missing from the keep-list": listed(none=OTHERS + NORMS),
+        "there is no keep-list": listed(none=OTHERS + SUMS + NORMS + LOSSES),
+        "None is missing: what is on neither list takes what it gets": listed(none=()),
+    },
 )
-def keep_list(_given: Arrays, got: Arrays) -> Outcome:
+def keep_list(lab, _given):
     """Products of matrices compute in the lower precision; softmax, norms and losses in float32."""
-    outcomes = []
-    for name, low in (("bfloat16", BFLOAT16), ("float16", FLOAT16)):
-        expected = [low] * len(LOW) + [FLOAT32] * len(KEPT) + [0] * len(OTHERS)
-        what = [f"precision_of({n!r}, {name})" for n in LOW + KEPT + OTHERS]
-        outcomes.append(same_dtypes(got[name], torch.tensor(expected), what))
-    return every(*outcomes)
+    return precisions(lab.precision_of)
 
 
-# autocast -----------------------------------------------------------------------------------------
+def to(dtype: torch.dtype | None, *values: Tensor) -> list[Tensor]:
+    """The values in a dtype; as they are for None."""
+    return [value if dtype is None else value.to(dtype) for value in values]
 
 
-def autocast_given(rng: torch.Generator) -> Arrays:
-    """Draw inputs and weights of a linear layer."""
-    return {
-        "x": torch.randn(5, 8, generator=rng),
-        "weight": torch.randn(4, 8, generator=rng),
-        "bias": torch.randn(4, generator=rng),
+def operations(
+    given: Given, low: torch.dtype, product: Cast = None, kept: Cast = None, rest: Cast = None
+) -> Arrays:
+    """An operation of each kind, what it reads being cast first."""
+    product, kept, rest = (low if dtype == LOW else dtype for dtype in (product, kept, rest))
+    logits = given[f"logits ({low})"]
+    (x, weight), (z,) = to(product, given.x, given.weight), to(kept, logits)
+    found = {
+        "linear": F.linear(x, weight),
+        "linear with keywords": F.linear(input=x, weight=weight),
+        "softmax": F.softmax(z, dim=1),
+        "cross_entropy": F.cross_entropy(z, given.label),
+        "relu of 16 bits": torch.relu(*to(rest, logits)),
+        "relu of float32": torch.relu(*to(rest, given.x)),
+        "a sum of whole numbers": given.label.sum(),
+    }
+    return {f"{name} ({low})": value for name, value in found.items()}
+
+
+def computed(
+    product: Cast = LOW, kept: Cast = torch.float32, rest: Cast = None, only: str = ""
+) -> Answer:
+    """The operations in both lower precisions, or those whose names hold a word."""
+    return lambda given: {
+        name: value
+        for low in LOWS
+        for name, value in operations(given, low, product, kept, rest).items()
+        if only in name
     }
 
 
-def autocast_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Run operations of each kind in the block, some with keyword arguments, and one after it."""
-    x, label = given["x"], torch.arange(5) % 4
-    with lab.Autocast(torch.bfloat16):
-        y = F.linear(x, weight=given["weight"], bias=given["bias"])
-        p = F.softmax(y, dim=1)
-        half = torch.relu(y)
-        loss = F.cross_entropy(input=y, target=label)
-        count = label.sum()
-    after = F.linear(x, given["weight"])
-    return {
-        "dtype": dtypes(y, p, half, loss, count, after),
-        "y": y.float(),
-        "p": p.float(),
-        "loss": loss.float(),
-    }
+def ninth_bit(*shape: int) -> Callable[[torch.Generator], Tensor]:
+    """Draw numbers of nine bits: bfloat16 must round them, and float32 adds up their products."""
+    return lambda rng: (2 * torch.randint(-255, 256, shape, generator=rng) + 1) / 256
 
 
 @check(
     "autocast",
     "Inputs are cast as they are read",
-    given=autocast_given,
-    probe=autocast_probe,
-    returns={
-        "dtype": "int64 [6]",
-        "y": "float32 [5, 4]",
-        "p": "float32 [5, 4]",
-        "loss": "float32 []",
+    given={
+        "x": ninth_bit(5, 8),
+        "weight": ninth_bit(4, 8),
+        "label": integers(0, 4, 5),
+        "logits (torch.bfloat16)": lambda rng: normal(5, 4)(rng).bfloat16(),
+        "logits (torch.float16)": lambda rng: normal(5, 4)(rng).half(),
+    },
+    expect=computed(),
+    mistakes={
+        "nothing is cast": computed(None, None),
+        "the result is cast in place of the inputs": lambda g: {
+            "linear (torch.bfloat16)": F.linear(g.x, g.weight).bfloat16()
+        },
+        "the keep-list is cast down as well: cast to what precision_of says": computed(kept=None),
+        "all is cast to float32: cast to what precision_of says": computed(torch.float32),
+        "this is bfloat16 always: the lower precision is self.dtype": computed(torch.bfloat16),
+        "this is float16 always: the lower precision is self.dtype": computed(torch.float16),
+        "None says to cast nothing": computed(rest=LOW, only="relu of float32"),
+        "the values of kwargs are not cast": computed(None, None, only="keywords"),
+        "args are not cast": computed(None, None, only="softmax"),
     },
     depends_on=("keep-list",),
 )
-def autocast(given: Arrays, got: Arrays) -> Outcome:
+def autocast(lab, given):
     """In the block each operation's float inputs are cast, whole numbers and the rest are not."""
-    x, weight, bias = (given[name].bfloat16() for name in ("x", "weight", "bias"))
-    y = F.linear(x, weight, bias).float()
-    what = ["linear", "softmax of bfloat16", "relu of bfloat16", "cross_entropy"]
-    what += ["the sum of whole numbers", "linear after the block"]
-    expected = torch.tensor([BFLOAT16, FLOAT32, BFLOAT16, FLOAT32, INT64, FLOAT32])
-    return every(
-        same_dtypes(got["dtype"], expected, what),
-        close(got["y"], y, atol=1e-2, rtol=1e-2, what="linear in bfloat16"),
-        close(got["p"], got["y"].softmax(dim=1), what="the softmax"),
-        close(got["loss"], F.cross_entropy(got["y"], torch.arange(5) % 4), what="the loss"),
-    )
+    found = {}
+    for low in LOWS:
+        with lab.Autocast(low):
+            found |= operations(given, low)
+    return found
 
 
-# region -------------------------------------------------------------------------------------------
+# Where it goes ------------------------------------------------------------------------------------
 
 
 def network() -> nn.Sequential:
     """A perceptron with a norm: float32 [B, 96] to [B, 10]."""
-    return nn.Sequential(
-        nn.Linear(96, 128), nn.ReLU(), nn.Linear(128, 64), nn.LayerNorm(64), nn.Linear(64, 10)
-    )
+    layers = nn.Linear(96, 128), nn.ReLU(), nn.Linear(128, 64), nn.LayerNorm(64), nn.Linear(64, 10)
+    return nn.Sequential(*layers)
 
 
-def region_given(rng: torch.Generator) -> Arrays:
-    """Draw a batch."""
-    return {
-        "x": torch.randn(32, 96, generator=rng),
-        "label": torch.randint(10, (32,), generator=rng),
-    }
+def batches(*counts: int) -> Callable[[torch.Generator], Arrays]:
+    """Draw the network's parameters, and batches of 32 whose labels can be learned."""
+
+    def draw(rng: torch.Generator) -> Arrays:
+        state = network().state_dict()
+        for name, value in state.items():
+            if value.dim() > 1:
+                value.normal_(std=value.shape[1] ** -0.5, generator=rng)
+            else:
+                value.fill_(name == "3.weight")
+        x, rule = (torch.randn(shape, generator=rng) for shape in ((*counts, 32, 96), (96, 10)))
+        return {**state, "x": x, "label": (x @ rule).argmax(-1)}
+
+    return draw
 
 
-def region_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Compute a loss and its gradients; hooks note what every layer returns."""
-    net, seen = network(), []
-    for layer in net:
-        layer.register_forward_hook(lambda _layer, _inputs, y: seen.append(code(y.dtype)))
-    loss = lab.mixed_loss(net, given["x"], given["label"], torch.bfloat16)
-    loss.backward()
-    first = net[0]
-    return {
-        "layers": torch.tensor(seen),
-        "rest": dtypes(loss, first.weight, first.weight.grad),
-    }
+def with_parameters(given: Given) -> nn.Sequential:
+    """The network with the given parameters."""
+    net = network()
+    net.load_state_dict({name: given[name] for name in net.state_dict()})
+    return net
+
+
+def loss_in(low: torch.dtype, given: Given) -> Tensor:
+    """The network's loss: products in the lower precision, norm and loss in float32."""
+
+    def linear(name: str, x: Tensor) -> Tensor:
+        return F.linear(*to(low, x, given[f"{name}.weight"], given[f"{name}.bias"]))
+
+    x = linear("2", linear("0", given.x).relu()).float()
+    x = F.layer_norm(x, (64,), given["3.weight"], given["3.bias"])
+    return F.cross_entropy(linear("4", x).float(), given.label)
+
+
+WIDTHS = "the fraction bits of five layers' results, of the loss and of a weight"
+
+
+def widths(pattern: Callable[[int], list[int]]) -> Arrays:
+    """The fraction bits, with either lower precision: `pattern` is told how many that has."""
+    return {f"{WIDTHS} ({low})": torch.tensor(pattern(fraction_bits(low))) for low in LOWS}
+
+
+def losses(given: Given, factor: float = 1) -> Arrays:
+    """The loss in either lower precision, times a factor."""
+    return {f"the loss ({low})": factor * loss_in(low, given) for low in LOWS}
 
 
 @check(
     "region",
     "Where autocast goes",
-    given=region_given,
-    probe=region_probe,
-    returns={"layers": "int64 [5]", "rest": "int64 [3]"},
+    given=batches(),
+    expect=lambda g: {**losses(g), **widths(lambda low: [low, low, low, 23, low, 23, 23])},
+    mistakes={
+        "the network stands outside of the block": widths(lambda low: 7 * [23]),
+        "the loss stands behind the block": widths(lambda low: [low, low, low, 23, low, low, 23]),
+        "the network itself is cast, for good: no float32 weights are left": widths(
+            lambda low: [low, low, low, low, low, 23, low]
+        ),
+        "this is bfloat16 always": widths(lambda low: [7, 7, 7, 23, 7, 23, 23]),
+        "this is float16 always": widths(lambda low: [10, 10, 10, 23, 10, 23, 23]),
+        "this is the sum over the batch, not its mean": lambda g: losses(g, 32),
+    },
+    rtol=0.02,
+    grad=True,
     depends_on=("autocast",),
 )
-def region(_given: Arrays, got: Arrays) -> Outcome:
-    """Linear layers give bfloat16, the norm and the loss float32; weights and gradients stay so."""
-    layers = torch.tensor([BFLOAT16, BFLOAT16, BFLOAT16, FLOAT32, BFLOAT16])
-    what = ["first linear layer", "relu", "second linear layer", "layer norm", "last linear layer"]
-    rest = torch.full((3,), FLOAT32)
-    return every(
-        same_dtypes(got["layers"], layers, what),
-        same_dtypes(got["rest"], rest, ["the loss", "a weight", "a weight's gradient"]),
-    )
+def region(lab, given):
+    """Linear layers give 16 bits, the norm and the loss float32; the weights stay float32."""
+    found = {}
+    for low in LOWS:
+        net, seen = with_parameters(given), []
+        for layer in net:
+            layer.register_forward_hook(lambda _layer, _x, y, seen=seen: seen.append(y.dtype))
+        loss = lab.mixed_loss(net, given.x, given.label, low)
+        bits = [fraction_bits(dtype) for dtype in (*seen, loss.dtype, net[0].weight.dtype)]
+        found |= {f"the loss ({low})": loss.float(), f"{WIDTHS} ({low})": torch.tensor(bits)}
+    return found
 
 
-# unscale ------------------------------------------------------------------------------------------
+# The loss scaler ----------------------------------------------------------------------------------
+
+FINITE, FAR = "the answer to finite gradients", "the answer to finite gradients of 3e38"
+STREAM = "the answer to a nan, when the parameters come from a generator"
+OVERFLOWS = {
+    f"the answer to {word} in the {('first', 'last')[index]} gradient": (index, value)
+    for word, value in {"an inf": math.inf, "a minus inf": -math.inf, "a nan": math.nan}.items()
+    for index in (0, 1)
+}
+DIVIDED = ("the first gradient", "the last gradient", "a gradient from a generator")
 
 
-def unscale_given(rng: torch.Generator) -> Arrays:
-    """Draw gradients, and the place of the one that overflows."""
-    return {
-        "a": torch.randn(3, 4, generator=rng),
-        "b": torch.randn(5, generator=rng),
-        "place": torch.randint(5, (), generator=rng),
-    }
-
-
-def unscale_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Unscale finite gradients beside a missing one; then some with an inf, a minus inf, a nan."""
-    a, b, c = (nn.Parameter(torch.zeros(n)) for n in ((3, 4), (5,), (2,)))
-    a.grad, b.grad = given["a"].clone(), given["b"].clone()
-    finite = [bool(lab.LossScaler(scale=1024.0).unscale([c, a, b]))]
-    results = {"a": a.grad.clone(), "b": b.grad.clone()}
-    for bad in (float("inf"), -float("inf"), float("nan")):
-        a.grad, b.grad = given["a"].clone(), given["b"].clone()
-        b.grad[int(given["place"])] = bad
-        finite.append(bool(lab.LossScaler(scale=1024.0).unscale(iter([a, c, b]))))
-    return {**results, "finite": torch.tensor(finite)}
+def taken(word: str) -> dict[str, bool]:
+    """The answers of one who takes overflows for finite whose description holds a word."""
+    return {name: word in name for name in OVERFLOWS}
 
 
 @check(
     "unscale",
     "Unscaling, and finding an overflow",
-    given=unscale_given,
-    probe=unscale_probe,
-    returns={"a": "float32 [3, 4]", "b": "float32 [5]", "finite": "bool [4]"},
+    given={"a": normal(3, 4), "b": normal(5), "power": integers(3, 12), "place": integers(0, 5)},
+    expect=lambda g: {
+        **dict(zip(DIVIDED, (g.a / 2**g.power, g.b / 2**g.power, g.b / 2**g.power), strict=True)),
+        FINITE: True,
+        FAR: True,
+        STREAM: False,
+        **taken("nothing"),
+    },
+    mistakes={
+        "multiplied by the scale once more": lambda g: {DIVIDED[0]: g.a * 2**g.power},
+        "as they were: divide them in place": lambda g: {DIVIDED[0]: g.a},
+        "only the first gradient is divided": lambda g: {DIVIDED[1]: g.b},
+        "True stands for an overflow: it should stand for none": {FINITE: False, **taken("")},
+        "only the last gradient is looked at": taken("first"),
+        "only the first gradient is looked at": taken("last"),
+        "one finite number is taken for all of them": taken(""),
+        "inf is not looked for": taken("inf"),
+        "nan is not looked for": taken("nan"),
+        "a minus inf goes through": taken("minus"),
+        "numbers may be finite and their sum not: look at each": {FAR: False},
+        "pass over `parameters` only once: make a list first": {STREAM: True},
+        "pass over `parameters` only once: none was left to divide": lambda g: {DIVIDED[2]: g.b},
+    },
+    atol=0,
 )
-def unscale(given: Arrays, got: Arrays) -> Outcome:
+def unscale(lab, given):
     """`unscale` divides every gradient by the scale and notices a single inf, -inf or nan."""
-    cases = ("finite gradients", "an inf", "a minus inf", "a nan")
-    answers = [
-        holds(bool(said) == (number == 0), f"with {case}, unscale returned {bool(said)}")
-        for number, (case, said) in enumerate(zip(cases, got["finite"], strict=True))
-    ]
-    return every(
-        close(got["a"], given["a"] / 1024, atol=1e-9, what="a gradient"),
-        close(got["b"], given["b"] / 1024, atol=1e-9, what="a gradient"),
-        *answers,
-    )
+    a, b, idle = (nn.Parameter(torch.zeros(shape)) for shape in ((3, 4), (5,), (2,)))
+
+    def said(*gradients: Tensor, among=list):
+        a.grad, b.grad = (gradient.clone() for gradient in gradients)
+        answer = lab.LossScaler(scale=float(2**given.power)).unscale(among([idle, a, b]))
+        return answer if answer is None else torch.tensor(bool(answer))
+
+    def spoilt(value, bad):
+        return value.flatten().index_fill(0, given.place, bad).view_as(value)
+
+    found = {FAR: said(torch.full((3, 4), 3e38), given.b)}
+    found |= {STREAM: said(spoilt(given.a, math.nan), given.b, among=iter), DIVIDED[2]: b.grad}
+    found |= {FINITE: said(given.a, given.b), DIVIDED[0]: a.grad, DIVIDED[1]: b.grad}
+    for name, (index, bad) in OVERFLOWS.items():
+        pair = (spoilt(given.a, bad), given.b), (given.a, spoilt(given.b, bad))
+        found[name] = said(*pair[index])
+    return found
 
 
-# update -------------------------------------------------------------------------------------------
+NUMBERS = ("scale", "growth", "backoff", "interval")
 
 
-def scales(finite: Tensor, scale: float, growth: float, backoff: float, interval: int) -> Tensor:
-    """The scale after each step: the state machine in full."""
-    found, good = [], 0
-    for ok in finite.tolist():
-        good = good + 1 if ok else 0
-        if not ok:
-            scale *= backoff
-        if good == interval:
-            scale, good = scale * growth, 0
+def scales(
+    given: Given, *, late: int = 0, ends: str = "both", many: bool = False, **numbers: object
+):
+    """The scale at first and after each step; `numbers` replace those that are given.
+
+    `ends` says what ends a row of good steps; with `many` each step after a row grows as well.
+    """
+    scale, growth, backoff, interval = (float(numbers.get(n, given[n])) for n in NUMBERS)
+    found, good = [scale], 0
+    for finite in given.finite.tolist():
+        good += finite
+        if not finite:
+            scale, good = scale * backoff, good if ends == "growth" else 0
+        elif good == interval + late or (many and good > interval):
+            scale, good = scale * growth, good if ends == "overflow" else 0
         found.append(scale)
     return torch.tensor(found, dtype=torch.float64)
 
 
-def update_given(rng: torch.Generator) -> Arrays:
-    """Draw 60 steps, some of which overflow."""
-    return {"finite": torch.rand(60, generator=rng) < 0.85}
-
-
-def follow(scaler: Any, finite: Tensor) -> Tensor:
-    """The learner's scale after each step."""
-    found = []
-    for ok in finite.tolist():
-        scaler.update(ok)
-        found.append(float(scaler.scale))
-    return torch.tensor(found, dtype=torch.float64)
-
-
-def update_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Walk through the steps."""
-    scaler = lab.LossScaler(scale=1024.0, growth=2.0, backoff=0.5, interval=3)
-    return {"scale": follow(scaler, given["finite"])}
-
-
-def same_scales(got: Tensor, expected: Tensor, finite: Tensor) -> Outcome:
-    """Name the first step after which the scale is another one."""
-    wrong = (got != expected).nonzero().flatten().tolist()
-    if not wrong:
-        return Outcome(1.0)
-    at = wrong[0]
-    history = "".join("." if ok else "!" for ok in finite[: at + 1].tolist())
-    message = f"after the steps {history} (! overflowed) expected the scale {expected[at]:g}, "
-    return Outcome(0.0, f"{message}got {got[at]:g}")
+def twenty_steps(rng: torch.Generator) -> Arrays:
+    """Draw steps of which some overflow, and others are good for longer than an interval."""
+    fixed = torch.tensor([1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1]).bool()
+    finite = torch.cat([fixed, torch.rand(7, generator=rng) < 0.85])
+    numbers = torch.tensor([1024, 2, 0.5, 3])
+    return {"finite": finite, **dict(zip(NUMBERS, numbers, strict=True))}
 
 
 @check(
     "update",
     "The scaler's state machine",
-    given=update_given,
-    probe=update_probe,
-    returns={"scale": "float64 [60]"},
+    given=twenty_steps,
+    expect=scales,
+    mistakes={
+        "the scale never backs off": lambda g: scales(g, backoff=1),
+        "the scale never grows": lambda g: scales(g, growth=1),
+        "the scale never changes": lambda g: scales(g, growth=1, backoff=1),
+        "the scale grows one good step late": lambda g: scales(g, late=1),
+        "the scale grows one good step early": lambda g: scales(g, late=-1),
+        "the scale grows after each good step": lambda g: scales(g, interval=1),
+        "an overflow must end the row of good steps": lambda g: scales(g, ends="growth"),
+        "growth must end the row: it grew once for all": lambda g: scales(g, ends="overflow"),
+        "growth must end the row: it goes on and on": lambda g: scales(
+            g, ends="overflow", many=True
+        ),
+        "growth and back-off are mixed up": lambda g: scales(g, growth=g.backoff, backoff=g.growth),
+        "`finite` is taken for an overflow": lambda g: scales(g | {"finite": ~g.finite}),
+    },
+    atol=0,
 )
-def update(given: Arrays, got: Arrays) -> Outcome:
-    """The scale halves at each overflow, and doubles after three good steps in a row."""
-    expected = scales(given["finite"], 1024.0, 2.0, 0.5, 3)
-    return same_scales(got["scale"], expected, given["finite"])
-
-
-# step ---------------------------------------------------------------------------------------------
-
-LR = 0.5
-
-
-def step_given(rng: torch.Generator) -> Arrays:
-    """Draw weights, and three batches of which the second overflows."""
-    x = torch.randn(3, 16, 6, generator=rng)
-    x[1] *= 1e38
-    return {
-        "weight": torch.randn(4, 6, generator=rng),
-        "x": x,
-        "label": torch.randint(4, (3, 16), generator=rng),
-    }
-
-
-def take_steps(lab: ModuleType, given: Arrays, max_norm: float) -> Arrays:
-    """Train a linear layer in float32 on the given batches; note weights, scale, and what came."""
-    net = nn.Linear(6, 4, bias=False)
-    net.load_state_dict({"weight": given["weight"]})
-    scaler = lab.LossScaler(scale=256.0, interval=2)
-    optimizer = torch.optim.SGD(net.parameters(), LR)
-    weights, found, stepped = [], [], []
-    for x, label in zip(given["x"], given["label"], strict=True):
-        loss = F.cross_entropy(net(x), label)
-        stepped.append(bool(lab.step(loss, list(net.parameters()), optimizer, scaler, max_norm)))
-        weights.append(net.weight.detach().clone())
+def update(lab, given):
+    """The scale backs off at each overflow, and grows after `interval` good steps in a row."""
+    scaler = lab.LossScaler(*(float(given[n]) for n in NUMBERS[:3]), interval=int(given.interval))
+    found = [scaler.scale]
+    for sound in given.finite.tolist():
+        scaler.update(sound)
         found.append(scaler.scale)
-    return {
-        "weight": torch.stack(weights),
-        "scale": torch.tensor(found, dtype=torch.float64),
-        "stepped": torch.tensor(stepped),
-    }
+    return torch.tensor(found, dtype=torch.float64)
 
 
-def plain_steps(given: Arrays, max_norm: float) -> Tensor:
-    """The weights after each step, without any scaler; a step that overflows is left out."""
-    weight, found = given["weight"].clone().requires_grad_(), []
-    for x, label in zip(given["x"], given["label"], strict=True):
-        (gradient,) = torch.autograd.grad(F.cross_entropy(F.linear(x, weight), label), weight)
-        if gradient.isfinite().all():
-            shrink = min(1.0, max_norm / float(gradient.norm()))
-            weight = (weight.detach() - LR * shrink * gradient).requires_grad_()
-        found.append(weight.detach())
-    return torch.stack(found)
+# The step -----------------------------------------------------------------------------------------
+
+LR, SCALES = 0.5, (256.0, 256.0, 128.0, 128.0)  # the scale with which each step begins
+MOVED, RETURNED, SCALED = "weights and biases after each step", "what it returned", "the scale"
+WHOLE = "whether the weights are finite in the end"
+Clip = Callable[[Tensor, float, float], Tensor]
 
 
-def step_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take three steps with a clip that never bites."""
-    return take_steps(lab, given, 1e9)
+def four_batches(rng: torch.Generator) -> Arrays:
+    """Draw a layer, a tame batch, one whose scaled gradients overflow while its loss does not, one
+    that needs clipping, and another.
+    """
+    x = torch.randn(4, 16, 6, generator=rng) * torch.tensor([0.2, 1, 20, 1])[:, None, None]
+    label = torch.randint(4, (4, 16), generator=rng)
+    x[1, :2], label[1, :2] = 3e37 * x[1, 0].sign(), torch.tensor([0, 1])
+    layer = torch.randn(4, 7, generator=rng) / 100
+    return {"layer": layer, "x": x, "label": label, "max_norm": torch.tensor(1.0)}
 
 
-STEPS = {"weight": "float32 [3, 4, 6]", "scale": "float64 [3]", "stepped": "bool [3]"}
+def shrunk(gradient: Tensor, most: float) -> Tensor:
+    """The gradient, its norm at most `most`."""
+    return gradient * (most / (gradient.norm() + 1e-6)).clamp(max=1)
+
+
+def moved(clip: Clip = lambda g, s, c: shrunk(g, c)) -> Answer:
+    """Weights and biases [4, 7] after each step; `clip` makes the optimiser's gradient of it."""
+
+    def answer(given: Given) -> Arrays:
+        layer, found = given.layer, []
+        for x, label, scale in zip(given.x, given.label, SCALES, strict=True):
+            leaf = layer.clone().requires_grad_()
+            loss = F.cross_entropy(F.linear(x, leaf[:, :6], leaf[:, 6]), label)
+            gradient = torch.autograd.grad(scale * loss, leaf)[0] / scale
+            if gradient.isfinite().all():
+                layer = layer - LR * clip(gradient, scale, float(given.max_norm))
+            found.append(layer)
+        return {MOVED: torch.stack(found)}
+
+    return answer
+
+
+CLIPS: dict[str, Clip] = {
+    "the optimiser sees gradients of the scaled loss: unscale": lambda g, s, c: shrunk(s * g, c),
+    "clipped before unscaling: the norm was too large": lambda g, s, c: shrunk(s * g, c) / s,
+    "the gradients are not clipped": lambda g, s, c: g,
+    "each parameter is clipped by itself: there is one norm, of all together": lambda g, s, c: (
+        torch.cat([shrunk(g[:, :6], c), shrunk(g[:, 6:], c)], 1)
+    ),
+    "each number is clipped by itself: clip the norm": lambda g, s, c: g.clamp(-c, c),
+    "divided by the scale once too often": lambda g, s, c: shrunk(g / s, c),
+    "the parameters never move: let the optimiser step": lambda g, s, c: 0 * g,
+}
 
 
 @check(
     "step",
     "A step, and a step that is skipped",
-    given=step_given,
-    probe=step_probe,
-    returns=STEPS,
+    given=four_batches,
+    expect=lambda g: {
+        **moved()(g),
+        RETURNED: [True, False, True, True],
+        WHOLE: True,
+        SCALED: [256.0, 128.0, 128.0, 256.0],
+    },
+    mistakes={
+        **{words: moved(clip) for words, clip in CLIPS.items()},
+        "a step with infinite gradients was taken: the weights are nan": {WHOLE: False},
+        "the loss is not scaled: its scaled gradients would have overflowed": {
+            RETURNED: [True] * 4,
+            SCALED: [256.0, 512.0, 512.0, 1024.0],
+        },
+        "the skipped step is reported as taken": {RETURNED: [True] * 4},
+        "True stands for a step that was skipped": {RETURNED: [False, True, False, False]},
+        "the scaler is told nothing: update it after each step": {SCALED: [256.0] * 4},
+        "the scaler is told of good steps alone": {SCALED: [256.0, 256.0, 512.0, 512.0]},
+        "the scaler is told of overflows alone": {SCALED: [256.0, 128.0, 128.0, 128.0]},
+    },
     depends_on=("unscale", "update"),
 )
-def step(given: Arrays, got: Arrays) -> Outcome:
+def step(lab, given):
     """A step moves the weights as without scaling; one that overflows changes only the scale."""
-    return every(
-        holds(got["stepped"].tolist() == [True, False, True], "what step returned is not right"),
-        close(got["scale"], torch.tensor([256.0, 128.0, 128.0]), what="the scale after a step"),
-        close(got["weight"], plain_steps(given, 1e9), atol=1e-4, what="a weight after each step"),
-    )
+    net = nn.Linear(6, 4)
+    net.load_state_dict({"weight": given.layer[:, :6], "bias": given.layer[:, 6]})
+    parameters = list(net.parameters())
+    optimizer, scaler = torch.optim.SGD(parameters, LR), lab.LossScaler(scale=256.0, interval=2)
+    found, returned, scale = [], [], []
+    for x, label in zip(given.x, given.label, strict=True):
+        loss = F.cross_entropy(net(x), label)
+        returned.append(lab.step(loss, parameters, optimizer, scaler, float(given.max_norm)))
+        found.append(torch.cat([net.weight, net.bias[:, None]], 1).detach())
+        scale.append(scaler.scale)
+    said = None if None in returned else torch.tensor(returned)
+    whole = found[-1].isfinite().all()
+    return {MOVED: torch.stack(found), RETURNED: said, SCALED: torch.tensor(scale), WHOLE: whole}
 
 
-# master-copies, master-step -----------------------------------------------------------------------
-
-
-def master_given(rng: torch.Generator) -> Arrays:
-    """Draw weights, and gradients far too small to move them in bfloat16."""
-    return {
-        "weight": 1 + torch.rand(6, generator=rng),
-        "gradient": torch.randn(6, generator=rng),
-    }
-
-
-def sgd(parameters: list[Tensor]) -> torch.optim.Optimizer:
-    """Plain gradient descent."""
-    return torch.optim.SGD(parameters, 1e-3)
-
-
-def master_copies_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Make copies of a bfloat16 and a float32 parameter, move the copies, and look at both."""
-    low = [nn.Parameter(given["weight"].bfloat16()), nn.Parameter(given["weight"].clone())]
-    master = lab.MasterWeights(low, sgd)
-    before = torch.stack([h.detach().clone().float() for h in master.high])
-    tracked = [h.requires_grad and not h.is_leaf for h in master.high]
-    with torch.no_grad():
-        for high in master.high:
-            high.add_(1)
-    return {
-        "dtype": dtypes(*master.high),
-        "copies": before,
-        "parameters": torch.stack([p.detach().float() for p in low]),
-        "tracked": torch.tensor(tracked),
-    }
+# Parameters of 16 bits ----------------------------------------------------------------------------
 
 
 @check(
     "master-copies",
     "Copies in float32",
-    given=master_given,
-    probe=master_copies_probe,
-    returns={
-        "dtype": "int64 [2]",
-        "copies": "float32 [2, 6]",
-        "parameters": "float32 [2, 6]",
-        "tracked": "bool [2]",
+    given={"weight": uniform(6, low=1, high=2)},
+    expect=lambda g: {
+        "the copy of a bfloat16 parameter": g.weight.bfloat16().float(),
+        "the copy of a float32 parameter": g.weight,
+        "that parameter after its copy was moved": g.weight,
+        "the fraction bits of both copies": [23, 23],
+        "whether they hang on the graph": [False, False],
     },
+    mistakes={
+        "copies are as narrow as the parameters": {"the fraction bits of both copies": [7, 23]},
+        "both copies are 16 bits wide": {"the fraction bits of both copies": [7, 7]},
+        "rounded on its way": lambda g: {"the copy of a float32 parameter": g.weight.bfloat16()},
+        "copies carry their history: detach them": {"whether they hang on the graph": [True, True]},
+        "this is the parameter itself, which float() does not copy": lambda g: {
+            "that parameter after its copy was moved": g.weight + 1
+        },
+    },
+    atol=0,
+    rtol=0,
 )
-def master_copies(given: Arrays, got: Arrays) -> Outcome:
+def master_copies(lab, given):
     """The copies are float32, equal the parameters, and share neither memory nor history."""
-    weights = torch.stack([given["weight"].bfloat16().float(), given["weight"]])
-    what = ["the copy of a bfloat16 parameter", "the copy of a float32 parameter"]
-    return every(
-        same_dtypes(got["dtype"], torch.full((2,), FLOAT32), what),
-        close(got["copies"], weights, atol=0, rtol=0, what="a copy"),
-        close(got["parameters"], weights, what="a parameter after its copy was changed"),
-        holds(not got["tracked"].any(), "a copy carries the history of its parameter: detach it"),
-    )
+    low = [nn.Parameter(given.weight.bfloat16()), nn.Parameter(given.weight.clone())]
+    high = lab.MasterWeights(low, lambda _copies: None).high
+    copies = [copy.detach().clone().float() for copy in high]
+    with torch.no_grad():
+        high[1].add_(1)
+    return {
+        "the copy of a bfloat16 parameter": copies[0],
+        "the copy of a float32 parameter": copies[1],
+        "that parameter after its copy was moved": low[1].detach(),
+        "the fraction bits of both copies": torch.tensor([fraction_bits(h.dtype) for h in high]),
+        "whether they hang on the graph": torch.tensor([not h.is_leaf for h in high]),
+    }
 
 
-def master_step_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take 200 small steps on a bfloat16 parameter, beside one that has no gradient."""
-    low = nn.Parameter(given["weight"].bfloat16())
-    idle = nn.Parameter(torch.ones(2, dtype=torch.bfloat16))
-    master = lab.MasterWeights([idle, low], sgd)
-    for _ in range(200):
-        low.grad = given["gradient"].bfloat16()
-        master.step()
-    return {"weight": low.detach().float(), "idle": idle.detach().float(), "dtype": dtypes(low)}
+STEPS, SMALL, LAST = 200, 1e-3, 100
+ONCE = "a parameter that has a gradient in the first step alone"
+
+
+def ended(small: float = STEPS - 1, last: float = LAST, once: float = 1) -> Answer:
+    """The parameters after so many small steps, a last one so large, and so many of the other."""
+    return lambda g: {
+        "the parameter": (g.weight.bfloat16() - SMALL * (small + last) * g.gradient).bfloat16(),
+        ONCE: (1 - SMALL * LAST * once * torch.ones(2)).bfloat16(),
+    }
 
 
 @check(
     "master-step",
     "Small steps add up",
-    given=master_given,
-    probe=master_step_probe,
-    returns={"weight": "float32 [6]", "idle": "float32 [2]", "dtype": "int64 [1]"},
+    given={"weight": uniform(6, low=1, high=2), "gradient": uniform(6, low=-1.5, high=1.5)},
+    expect=ended(),
+    mistakes={
+        "the parameters never hear of their copies": ended(0, 0, 0),
+        "small steps are rounded away: move the copies, and never round those": ended(small=0),
+        "the parameters are a step behind: round them after the optimiser's": ended(last=0),
+        "gradients pile up in the copies": lambda g: {
+            "the parameter": ended(sum(range(STEPS)), STEPS - 1 + LAST)(g)["the parameter"]
+        },
+        "the copy keeps the last gradient of a parameter that has none": ended(once=STEPS),
+    },
+    atol=0,
+    rtol=0.01,
     depends_on=("master-copies",),
 )
-def master_step(given: Arrays, got: Arrays) -> Outcome:
+def master_step(lab, given):
     """200 steps, each too small for bfloat16, move a parameter as far as they do in float32."""
-    start, gradient = (given[name].bfloat16().float() for name in ("weight", "gradient"))
-    expected = start - 200 * 1e-3 * gradient
-    return every(
-        same_dtypes(got["dtype"], torch.tensor([BFLOAT16]), ["the parameter"]),
-        close(got["weight"], expected, atol=4e-3, rtol=4e-3, what="the weight after 200 steps"),
-        close(got["idle"], torch.ones(2), what="a parameter without a gradient"),
-    )
+    once = nn.Parameter(torch.ones(2, dtype=torch.bfloat16))
+    low, once.grad = nn.Parameter(given.weight.bfloat16()), LAST * torch.ones_like(once)
+    master = lab.MasterWeights([once, low], lambda copies: torch.optim.SGD(copies, SMALL))
+    for number in range(STEPS):
+        low.grad = (given.gradient * (LAST if number == STEPS - 1 else 1)).bfloat16()
+        master.step()
+        once.grad = None
+    return {"the parameter": low.detach(), ONCE: once.detach()}

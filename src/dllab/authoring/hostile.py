@@ -76,7 +76,9 @@ def _drawn(scale: float) -> Make:
     """Random numbers of either sign."""
 
     def make(shape: list[int], dtype: torch.dtype, rng: torch.Generator) -> Tensor:
-        return (scale * torch.randn(shape, generator=rng)).to(dtype)
+        numbers = scale * torch.randn(shape, generator=rng)
+        most = torch.finfo(dtype if dtype.is_floating_point else torch.float32).max
+        return numbers.clamp(-most, most).to(dtype)
 
     return make
 
