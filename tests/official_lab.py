@@ -14,7 +14,7 @@ from grading_lab import CHECKS, LAB_YAML, make_desk
 from safetensors.torch import save, save_file
 
 from dllab.lab.find import Lab, find_lab
-from dllab.result import Metric, Result, Submission
+from dllab.result import MetricRow, Result, Submission
 from dllab.rundir.run import RunFolder, read_json, write_json
 from dllab.submission.pack import pack
 
@@ -101,7 +101,7 @@ class Stage:
         save_file(dict(weights), run.arm("main").weights)
         run.arm("main").curve.write_text(curve)
         write_json(run.card, {"impl": "mine", "status": "finished"})
-        claim = Metric("accuracy", 0.99)
+        claim = MetricRow("accuracy", 0.99)
         grade = Result(submission=Submission(self.lab.id), verdict="graded", metrics=(claim,))
         write_json(run.result, grade.plain())
         (self.root / "archives").mkdir(exist_ok=True)

@@ -33,7 +33,7 @@ from dllab.lab.find import Lab
 from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.read import load_spec
 from dllab.lab.starter import make_starter, solution_regions
-from dllab.result import Metric
+from dllab.result import MetricRow
 
 REPO = Path(__file__).resolve().parent.parent
 SOLUTION = """
@@ -232,7 +232,7 @@ def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
         def run() -> Trial:
             ran.append((source, seed))
             return Trial(
-                seed, 0, metrics={"accuracy": Metric("accuracy", 0.5 + seed / 10)}, missed=["é"]
+                seed, 0, metrics={"accuracy": MetricRow("accuracy", 0.5 + seed / 10)}, missed=["é"]
             )
 
         return KeptTrials(lab).get_or_run(source, seed, run)
@@ -254,7 +254,7 @@ def test_trials_are_kept_until_they_are_written(scratch, capsys):
     solution = lab.solution.read_text()
     for source in (None, *(plant(mutant, solution) for mutant in load_mutants(lab))):
         for seed in range(5):
-            metric = Metric("accuracy", 0.9 + seed / 1000, ci95=(0.79, 0.81), n=2000)
+            metric = MetricRow("accuracy", 0.9 + seed / 1000, ci95=(0.79, 0.81), n=2000)
             trial = Trial(seed, 0, metrics={"accuracy": metric})
             KeptTrials(lab).get_or_run(source, seed, lambda trial=trial: trial)
     path = lab.folder / "lab.yaml"

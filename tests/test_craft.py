@@ -1,8 +1,10 @@
 """The house rules, proved: style, format, types, layers, and links that lead somewhere."""
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,28 @@ def test_house_rules(repo: Path, tool: str) -> None:
         [BIN / program, *arguments], cwd=repo, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, f"{result.stdout}{result.stderr}"
+
+
+def named_types(text: str) -> Iterator[tuple[str, str]]:
+    """The classes and type aliases at the top of a module, and what an alias stands for."""
+    for node in ast.parse(text).body:
+        match node:
+            case ast.ClassDef(name=name):
+                yield name, ""
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if re.match(
+                "[A-Z][a-z]", name
+            ):
+                yield name, ast.unparse(value)
+
+
+def test_a_type_name_has_one_meaning(repo: Path) -> None:
+    """No two classes share a name; an alias may be repeated where it stands for the same."""
+    places: dict[str, set[str]] = {}
+    for path in (repo / "src" / "dllab").rglob("*.py"):
+        for name, alias in named_types(path.read_text()):
+            places.setdefault(name, set()).add(alias or str(path.relative_to(repo)))
+    assert len(places) > 100
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_constraints_serve_every_machine(repo: Path) -> None:

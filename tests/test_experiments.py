@@ -20,7 +20,7 @@ from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.mutants import load_mutants, plant
 from dllab.report.curves import read_series
-from dllab.result import Metric
+from dllab.result import MetricRow
 
 EXPERIMENTS = """\
 # what the page tells of
@@ -79,7 +79,7 @@ def keep_trials(lab: Lab, *names: str) -> None:
         for seed in one.seeds:
             curve = [{"step": s, "epoch": 0, "val/loss": 1 / s + seed} for s in range(1, 200)]
             trial = Trial(
-                seed, 0, metrics={"rest": Metric("rest", 0.9 + seed / 7)}, curves={"main": curve}
+                seed, 0, metrics={"rest": MetricRow("rest", 0.9 + seed / 7)}, curves={"main": curve}
             )
             source = None if not one.mutant else mutant_source(lab)
             kept.get_or_run(source, seed, lambda trial=trial: trial, one.overrides)

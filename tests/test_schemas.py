@@ -13,7 +13,7 @@ from export_results import result
 from dllab.authoring.schemas import MODELS, schemas
 from dllab.errors import LabError
 from dllab.grading.hidden import HiddenFiles, HiddenIndex
-from dllab.result import Grader, Metric, Result, Submission, read_result
+from dllab.result import Grader, MetricRow, Result, Submission, read_result
 from dllab.rundir.run import write_json
 from dllab.submission.manifest import FileSeal, Manifest
 
@@ -59,7 +59,7 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
         submission=Submission("lab01_mlp", learner="ada"),
         grader=Grader("1.0", seeds=(2**62,)),
         verdict="graded",
-        metrics=(Metric("accuracy", 0.5, ci95=(0.4, 0.6)),),
+        metrics=(MetricRow("accuracy", 0.5, ci95=(0.4, 0.6)),),
     )
     write_json(tmp_path / "result.json", made.plain())
     assert read_result(tmp_path / "result.json") == made
@@ -78,7 +78,7 @@ def test_an_old_result_is_read_and_what_a_newer_one_adds_is_passed_over(tmp_path
 # Names that no other file has: whoever looks one up in a mapping reads a file past its model.
 NAMES = {
     one.name
-    for model in (Result, Metric, Manifest, HiddenIndex, HiddenFiles)
+    for model in (Result, MetricRow, Manifest, HiddenIndex, HiddenFiles)
     for one in fields(model)
 } & {
     *("verdict", "max_score", "late_penalty", "evaluated_on", "graded_at", "curve_findings"),

@@ -19,7 +19,7 @@ from official_lab import declared, unzipped, zipped
 from dllab.cli import main
 from dllab.errors import LabError, Ungradable
 from dllab.lab.find import Lab, find_lab
-from dllab.result import Metric, Result, Submission
+from dllab.result import MetricRow, Result, Submission
 from dllab.rundir.run import RunFolder, write_json
 from dllab.submission.intake import take_in
 from dllab.submission.layout import MAX_FILES
@@ -44,7 +44,7 @@ def run(desk: Desk) -> RunFolder:
     made = desk.make_run()
     made.arm("main").curve.write_text(CURVE)
     write_json(made.card, {"impl": "mine", "status": "finished", "versions": {"torch": "2.13.0"}})
-    claim = Metric("accuracy", 0.875)
+    claim = MetricRow("accuracy", 0.875)
     grade = Result(submission=Submission(desk.lab.id), verdict="graded", metrics=(claim,))
     write_json(made.result, grade.plain())
     return made

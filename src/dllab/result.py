@@ -18,7 +18,7 @@ from dllab.errors import LabError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-Kind = Literal["code", "metric", "format", "resource", "integrity"]
+CheckKind = Literal["code", "metric", "format", "resource", "integrity"]
 Status = Literal["pass", "partial", "fail", "skip", "error", "review"]
 Verdict = Literal["graded", "ungradable", "infra_error", "needs_review"]
 Mode = Literal["practice", "official"]
@@ -76,7 +76,7 @@ class CheckRow(_Part):
 
     id: str
     title: str
-    kind: Kind
+    kind: CheckKind
     status: Status
     points: float
     max_points: float
@@ -96,7 +96,7 @@ class CheckRow(_Part):
 
 
 @dataclass(frozen=True)
-class Metric(_Part):
+class MetricRow(_Part):
     """What was measured for a criterion, or claimed by the learner's own machine."""
 
     name: str
@@ -153,7 +153,7 @@ class Result(_Part):
     evaluated_on: EvaluatedOn = "public-test"
     graded_at: datetime | None = None
     checks: tuple[CheckRow, ...] = ()
-    metrics: tuple[Metric, ...] = ()
+    metrics: tuple[MetricRow, ...] = ()
     curve_findings: tuple[CurveFinding, ...] = ()
     manifest_expected: tuple[str, ...] = ()
     """Ids of everything that had to report."""
@@ -162,7 +162,7 @@ class Result(_Part):
     signature: str | None = None
     """ed25519, base16, over the canonical JSON of all the rest."""
 
-    def metric(self, name: str) -> Metric | None:
+    def metric(self, name: str) -> MetricRow | None:
         """What was measured for a criterion."""
         measured = (one for one in self.metrics if one.source == "measured")
         return next((one for one in measured if one.name == name), None)

@@ -10,7 +10,7 @@ import numpy as np
 from dllab.authoring.experiments import Ran, recipe_of_experiment
 from dllab.lab.find import Lab
 from dllab.lab.spec import Experiment
-from dllab.report.curves import Floats, Series
+from dllab.report.curves import CurveSeries, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def _draw(axes: "Axes", ran: Ran, colour: str) -> None:
         )
 
 
-def band_of(curves: Sequence[Series]) -> tuple[Floats, Floats]:
+def band_of(curves: Sequence[CurveSeries]) -> tuple[Floats, Floats]:
     """Steps `[P]`, values `[seeds, P]`: as far as all curves go, means over at most 60 pieces."""
     length = min(map(len, curves))
     values = np.array([curve.values[:length] for curve in curves])

@@ -14,7 +14,7 @@ from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.spec import Experiment, Recorded
-from dllab.report.curves import Series, read_series
+from dllab.report.curves import CurveSeries, read_series
 
 Say = Callable[[str], None]
 
@@ -34,7 +34,7 @@ class Ran:
         }
         return Recorded(values, recipe, f"{datetime.now(UTC):%Y-%m-%d}")
 
-    def curves(self) -> list[Series]:
+    def curves(self) -> list[CurveSeries]:
         """What is drawn of it, one series for each trial."""
         return [_logged(trial, self.experiment.curve) for trial in self.trials]
 
@@ -134,7 +134,7 @@ def _shown(experiment: Experiment, trial: Trial) -> str:
     return ", ".join(f"{measure} {value:.4g}" for measure, value in values.items())
 
 
-def _logged(trial: Trial, key: str) -> Series:
+def _logged(trial: Trial, key: str) -> CurveSeries:
     """Of the first arm that logged it; empty where none did."""
     every = [read_series(curve, key) for curve in trial.curves.values()]
     return next((series for series in every if len(series)), read_series((), key))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dllab
 from dllab.lab.find import Lab
-from dllab.result import Metric, Result, read_result
+from dllab.result import MetricRow, Result, read_result
 from dllab.rundir.run import RunFolder
 
 TIME_LIMIT_S = 3600.0
@@ -30,7 +30,7 @@ class Trial:
     code: int
     score: float = 0.0
     max_score: float = 0.0
-    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    metrics: Mapping[str, MetricRow] = field(default_factory=dict)
     missed: Sequence[str] = ()
     wall_s: float = 0.0
     cpu_s: float = 0.0

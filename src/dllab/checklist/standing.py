@@ -11,7 +11,7 @@ from dllab.lab.spec import LEVELS
 
 
 @dataclass(frozen=True)
-class Place:
+class TopicStanding:
     """One topic as a learner sees it. `labs` serve it; `passed` are those of them passed."""
 
     topic: Topic
@@ -53,7 +53,7 @@ class Tally:
 class Standing:
     """All topics with their state, the boxes that are full, and the way on."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, TopicStanding]
     boxes: Mapping[str, bool]
     coverage: Coverage
     checklist: Checklist
@@ -100,11 +100,11 @@ def take_stock(checklist: Checklist, labs: Sequence[Lab], progress: Progress) ->
     return Standing(places, boxes, coverage, checklist, _path(checklist, coverage, left, done))
 
 
-def _place(topic: Topic, coverage: Coverage, progress: Progress) -> Place:
+def _place(topic: Topic, coverage: Coverage, progress: Progress) -> TopicStanding:
     labs = coverage.labs[topic.id]
     passed = tuple(lab for lab in labs if lab.id in progress.passed_labs)
     tick = progress.ticks.get(topic.id)
-    return Place(
+    return TopicStanding(
         topic, coverage.topics[topic.id], labs, passed, tick if tick and tick.done else None
     )
 

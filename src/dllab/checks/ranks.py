@@ -22,10 +22,10 @@ import torch.distributed as dist
 
 from dllab.checks.arrays import Arrays
 
-Work = Callable[[int], Arrays]
+RankFunction = Callable[[int], Arrays]
 
 
-def run_ranks(world_size: int, work: Work, seconds: float = 30.0) -> list[Arrays]:
+def run_ranks(world_size: int, work: RankFunction, seconds: float = 30.0) -> list[Arrays]:
     """What `work(rank)` returns on each of `world_size` processes, in the order of their ranks.
 
     Processes are forked, so `work` may use anything that is in sight. The first one that fails ends
@@ -49,7 +49,7 @@ def run_ranks(world_size: int, work: Work, seconds: float = 30.0) -> list[Arrays
                 os.waitpid(child, 0)
 
 
-def _fork(rank: int, world_size: int, work: Work, folder: Path, send: Connection) -> int:
+def _fork(rank: int, world_size: int, work: RankFunction, folder: Path, send: Connection) -> int:
     """The id of a new process; in that process this function never returns."""
     with warnings.catch_warnings():  # of other threads: a rank makes do without them
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -62,7 +62,7 @@ def _fork(rank: int, world_size: int, work: Work, folder: Path, send: Connection
     return child
 
 
-def _rank(rank: int, world_size: int, work: Work, folder: Path, send: Connection) -> None:
+def _rank(rank: int, world_size: int, work: RankFunction, folder: Path, send: Connection) -> None:
     """One process: meet the others at a file, work, and say None or what went wrong."""
     torch.set_num_threads(1)  # a forked process must not use the threads of its parent
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # nobody outside is needed

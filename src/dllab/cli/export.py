@@ -10,7 +10,7 @@ from dllab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dllab.export.formats import Desk, Document
+    from dllab.export.formats import Document, ExportContext
     from dllab.export.grades import Grade
 
 FORMATS = {
@@ -62,18 +62,18 @@ def _add_format(parser: argparse.ArgumentParser, name: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the results, choose one for each learner and lab, write them."""
     from dllab.export.choose import choose
-    from dllab.export.formats import FORMATS, Book, Desk
+    from dllab.export.formats import FORMATS, Book, ExportContext
     from dllab.export.grades import read_grades
     from dllab.export.roster import Roster, read_roster
 
     format = FORMATS[args.format]
     roster = read_roster(args.roster) if args.roster else Roster()
     grades, notes = choose(read_grades(args.results), for_credit=format.for_credit)
-    desk = Desk(roster, _columns(args.assignment or [], grades))
+    context = ExportContext(roster, _columns(args.assignment or [], grades))
     if isinstance(format, Book):
-        _write(format.render(grades, desk), args.out)
+        _write(format.render(grades, context), args.out)
     else:
-        _write_documents(format, grades, desk, args.out)
+        _write_documents(format, grades, context, args.out)
     for note in notes:
         print(note, file=sys.stderr)
     return 0
@@ -119,7 +119,7 @@ def _title(lab: str) -> str:
 
 
 def _write_documents(
-    format: "Document", grades: "Sequence[Grade]", desk: "Desk", out: Path | None
+    format: "Document", grades: "Sequence[Grade]", context: "ExportContext", out: Path | None
 ) -> None:
     from dllab.export.formats import file_names
 
@@ -130,10 +130,10 @@ def _write_documents(
             "name a folder for them: -o DIR",
         )
     if not into_folder:
-        _write(format.render(grades[0], desk), out)
+        _write(format.render(grades[0], context), out)
         return
     for grade, name in zip(grades, file_names(grades, format.suffix), strict=True):
-        _write(format.render(grade, desk), Path(out or ".") / name)
+        _write(format.render(grade, context), Path(out or ".") / name)
 
 
 def _write(text: str, out: Path | None) -> None:

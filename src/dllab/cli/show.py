@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dllab.checklist.progress import Progress
     from dllab.lab.find import Lab
     from dllab.lab.spec import Criterion
-    from dllab.report.shelf import Standing
+    from dllab.report.shelf import LabProgress
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _content(lab: "Lab", standing: "Standing") -> dict[str, Any]:
+def _content(lab: "Lab", standing: "LabProgress") -> dict[str, Any]:
     spec = lab.spec
     return {
         "number": lab.number,
@@ -64,7 +64,7 @@ def _content(lab: "Lab", standing: "Standing") -> dict[str, Any]:
     }
 
 
-def _tasks(lab: "Lab", standing: "Standing") -> list[dict[str, Any]]:
+def _tasks(lab: "Lab", standing: "LabProgress") -> list[dict[str, Any]]:
     """Every task that has hints or is still open, in the order of lab.yaml, then of lab.py."""
     todos = {todo.task: todo for todo in standing.todos}
     return [
@@ -79,7 +79,7 @@ def _tasks(lab: "Lab", standing: "Standing") -> list[dict[str, Any]]:
     ]
 
 
-def _parts(lab: "Lab", standing: "Standing", progress: "Progress") -> list[str]:
+def _parts(lab: "Lab", standing: "LabProgress", progress: "Progress") -> list[str]:
     from dllab.report.table import columns
 
     spec = lab.spec
@@ -112,7 +112,7 @@ def _parts(lab: "Lab", standing: "Standing", progress: "Progress") -> list[str]:
     ]
 
 
-def _task_lines(lab: "Lab", standing: "Standing") -> str:
+def _task_lines(lab: "Lab", standing: "LabProgress") -> str:
     from dllab.report.table import columns
 
     return columns(

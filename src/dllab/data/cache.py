@@ -11,12 +11,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from dllab.data.catalog import cache_folder
 from dllab.data.files import atomic, locked
-
-Tensors = dict[str, Tensor]
+from dllab.data.tensors import Tensors
 
 
 def cached(key: str, make: Callable[[], Tensors]) -> Tensors:

@@ -13,7 +13,7 @@ from torch import Tensor
 from dllab.data.catalog import DataSet
 from dllab.data.files import atomic
 from dllab.data.png import decode_png, encode_png
-from dllab.data.rows import Rows, Values, content_sha256
+from dllab.data.rows import ColumnValues, Rows, content_sha256
 from dllab.errors import require
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_parquet(path: Path, dataset: DataSet, rows: Rows, ids: Tensor) -> None
         assert content_sha256(back) == content_sha256(rows), f"{path} does not read back"
 
 
-def _stored(values: Values, classes: tuple[str, ...]) -> tuple[list[Any], Any]:
+def _stored(values: ColumnValues, classes: tuple[str, ...]) -> tuple[list[Any], Any]:
     """A column's cells, and the feature of `datasets` that they are."""
     import datasets
 
@@ -69,7 +69,7 @@ def _png(image: Tensor | str) -> bytes:
     return encode_png(image)
 
 
-def _values(cells: "pa.Array") -> Values:
+def _values(cells: "pa.Array") -> ColumnValues:
     import pyarrow as pa
 
     if pa.types.is_string(cells.type):

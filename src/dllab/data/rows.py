@@ -11,8 +11,8 @@ from typing import cast
 
 from torch import Tensor
 
-Values = Tensor | list[Tensor] | list[str]
-Rows = dict[str, Values]
+ColumnValues = Tensor | list[Tensor] | list[str]
+Rows = dict[str, ColumnValues]
 
 
 def pick(rows: Rows, indices: Tensor, shared: Collection[str] = ()) -> Rows:
@@ -23,7 +23,7 @@ def pick(rows: Rows, indices: Tensor, shared: Collection[str] = ()) -> Rows:
         if name in shared
         else values[indices]
         if isinstance(values, Tensor)
-        else cast("Values", [values[i] for i in chosen])
+        else cast("ColumnValues", [values[i] for i in chosen])
         for name, values in rows.items()
     }
 

@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 from dllab.data.catalog import DataSet
 from dllab.data.description import Column
 from dllab.data.files import DataError
-from dllab.data.rows import Rows, Values
+from dllab.data.rows import ColumnValues, Rows
 
 Tensors = dict[str, Tensor]
 
@@ -61,12 +61,12 @@ def _widened(one: Tensor, other: Tensor) -> list[Tensor]:
     return [F.pad(values, (*sides, 0, width - values.shape[1])) for values in (one, other)]
 
 
-def _whole(values: Values, column: Column) -> Tensor:
+def _whole(values: ColumnValues, column: Column) -> Tensor:
     tensor = values if isinstance(values, Tensor) else torch.stack([_array(v) for v in values])
     return tensor.to(getattr(torch, column.dtype)).contiguous()
 
 
-def _steps(values: Values, column: Column) -> list[Tensor]:
+def _steps(values: ColumnValues, column: Column) -> list[Tensor]:
     rest = column.shape[1:]  # an item without steps does not know how wide they are
     empty = torch.zeros(0, *(n for n in rest if isinstance(n, int)))
     arrays = (_array(value) for value in values)

@@ -13,7 +13,7 @@ from dllab.data.weights import all_weights
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileFinding:
     """One file: what is wrong with it (empty when all is well) and how to mend it."""
 
     path: Path
@@ -26,7 +26,7 @@ class Finding:
         return not self.problem
 
 
-def verify() -> Iterator[Finding]:
+def verify() -> Iterator[FileFinding]:
     """One finding per file, as they are checked."""
     for dataset in catalog().values():
         for file, sha256 in dataset.built.files.items():
@@ -37,10 +37,12 @@ def verify() -> Iterator[Finding]:
     for cache in sorted(cache_folder().glob("*.safetensors")):
         damaged = read(cache) is None
         problem = f"{cache} is damaged" if damaged else ""
-        yield Finding(cache, problem, "delete it: it is made anew when needed" if damaged else "")
+        yield FileFinding(
+            cache, problem, "delete it: it is made anew when needed" if damaged else ""
+        )
 
 
-def _downloads(wanted: Wanted, sources: Iterable[Source]) -> Iterator[Finding]:
+def _downloads(wanted: Wanted, sources: Iterable[Source]) -> Iterator[FileFinding]:
     for source in sources:
         for file, sha256 in source.files.items():
             path = download_folder(wanted) / file
@@ -49,9 +51,9 @@ def _downloads(wanted: Wanted, sources: Iterable[Source]) -> Iterator[Finding]:
                 yield _check(path, sha256, again)
 
 
-def _check(path: Path, sha256: str, again: str) -> Finding:
+def _check(path: Path, sha256: str, again: str) -> FileFinding:
     try:
         check_sha256(path, sha256, again)
     except DataError as error:
-        return Finding(path, error.what, error.hint)
-    return Finding(path)
+        return FileFinding(path, error.what, error.hint)
+    return FileFinding(path)

@@ -23,7 +23,7 @@ WEIGHTS = "weights.yaml"
 
 
 @dataclass(frozen=True)
-class Weights:
+class PretrainedWeights:
     """Weights that a package holds: their folder, and what its weights.yaml says."""
 
     folder: Path
@@ -40,10 +40,10 @@ class Weights:
         return self.about.title
 
 
-def all_weights() -> dict[str, Weights]:
+def all_weights() -> dict[str, PretrainedWeights]:
     """All weights that packages hold, by name."""
     return {
-        name: Weights(
+        name: PretrainedWeights(
             folder, read_description(folder / WEIGHTS, WeightsDescription, kept_descriptions())
         )
         for name, folder in folders_with(WEIGHTS).items()
@@ -61,7 +61,7 @@ def pretrained(name: str) -> dict[str, Tensor]:
     return _from_package(known[name]) if name in known else _from_torchvision(name, list(known))
 
 
-def _from_package(weights: Weights) -> dict[str, Tensor]:
+def _from_package(weights: PretrainedWeights) -> dict[str, Tensor]:
     reasons = []
     for source in weights.about.sources:
         try:

@@ -18,7 +18,7 @@ from dllab.export.roster import Roster
 
 
 @dataclass(frozen=True)
-class Desk:
+class ExportContext:
     """What an export may know besides the results: the roster, and each lab's column heading."""
 
     roster: Roster = field(default_factory=Roster)
@@ -29,7 +29,7 @@ class Desk:
 class Document:
     """One file for each result."""
 
-    render: Callable[[Grade, Desk], str]
+    render: Callable[[Grade, ExportContext], str]
     suffix: str = ".json"
     for_credit: bool = False
 
@@ -38,7 +38,7 @@ class Document:
 class Book:
     """One file for all results."""
 
-    render: Callable[[Sequence[Grade], Desk], str]
+    render: Callable[[Sequence[Grade], ExportContext], str]
     for_credit: bool = True
 
 
@@ -52,9 +52,11 @@ FORMATS: Mapping[str, Document | Book] = {
     "autolab": Document(lambda grade, _: stdout_lines(grade), suffix=".txt"),
     "check50": Document(lambda grade, _: _json(report_json(grade))),
     "junit": Book(lambda grades, _: suites_xml(grades), for_credit=False),
-    "nbgrader": Book(lambda grades, desk: grades_csv(grades, desk.roster)),
-    "canvas": Book(lambda grades, desk: gradebook_csv(grades, desk.roster, desk.columns)),
-    "lti": Document(lambda grade, desk: _json(score_json(grade, desk.roster)), for_credit=True),
+    "nbgrader": Book(lambda grades, context: grades_csv(grades, context.roster)),
+    "canvas": Book(lambda grades, context: gradebook_csv(grades, context.roster, context.columns)),
+    "lti": Document(
+        lambda grade, context: _json(score_json(grade, context.roster)), for_credit=True
+    ),
 }
 
 

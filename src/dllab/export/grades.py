@@ -14,11 +14,11 @@ from typing import Any
 
 from dllab.errors import LabError
 from dllab.result import (
+    CheckKind,
     CheckRow,
     EvaluatedOn,
     Impl,
-    Kind,
-    Metric,
+    MetricRow,
     Mode,
     Result,
     Status,
@@ -38,7 +38,7 @@ class ShownRow:
 
     id: str
     title: str
-    kind: Kind
+    kind: CheckKind
     status: Status
     points: float
     max_points: float
@@ -74,7 +74,7 @@ class Grade:
     grader_version: str
     device: str
     rows: tuple[ShownRow, ...]
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MetricRow, ...]
 
     @property
     def score(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dllab.export.grades import Grade, ShownRow
 from dllab.export.wording import explain, number
-from dllab.result import SCHEMA, Metric
+from dllab.result import SCHEMA, MetricRow
 
 KEPT = "Until then your last graded submission counts"
 
@@ -56,7 +56,7 @@ def _test(place: int, row: ShownRow, grade: Grade) -> dict[str, Any]:
     }
 
 
-def _leader(metric: Metric) -> dict[str, Any]:
+def _leader(metric: MetricRow) -> dict[str, Any]:
     order = "desc" if metric.direction == "max" else "asc"
     return {"name": metric.name, "value": round(metric.value, 4), "order": order}
 

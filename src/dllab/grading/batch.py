@@ -26,7 +26,7 @@ from dllab.rundir.run import write_json, write_text
 
 
 @dataclass(frozen=True)
-class Batch:
+class GradedBatch:
     """The results by archive, in the order asked, and what had another grade before."""
 
     results: list[Result]
@@ -41,7 +41,7 @@ def grade_folder(
     done: Callable[[Path, Result], None] = lambda _archive, _result: None,
     *,
     force: bool = False,
-) -> Batch:
+) -> GradedBatch:
     """Grade every archive into a file of `out/results`, with a page of evidence beside it, and list
     them all in `out/grades.csv` and `out/summary.html`.
 
@@ -83,7 +83,7 @@ def grade_folder(
     rows = with_shared_sheets(rows, results)
     write_text(out / "grades.csv", _csv(rows))
     write_summary(out, rows)
-    return Batch(results, [regrade for _, regrade in graded.values() if regrade])
+    return GradedBatch(results, [regrade for _, regrade in graded.values() if regrade])
 
 
 def result_of(archive: Path, out: Path) -> Path:

@@ -13,7 +13,7 @@ from dllab.lab.find import Lab
 from dllab.lab.scoring import find_metric, scored_arms
 from dllab.lab.spec import Criterion
 from dllab.metrics import Measured
-from dllab.result import CheckRow, Metric
+from dllab.result import CheckRow, MetricRow
 from dllab.rundir.run import RunFolder
 
 
@@ -22,7 +22,7 @@ class Scored:
     """Rows of the rubric, and `metrics[]` of the result."""
 
     rows: list[CheckRow]
-    metrics: list[Metric]
+    metrics: list[MetricRow]
 
 
 def integrity_ids(lab: Lab, *, official: bool) -> tuple[str, ...]:
@@ -143,8 +143,8 @@ def _integrity(lab: Lab, arm: str, prediction: Prediction) -> CheckRow:
     return row
 
 
-def _metric(criterion: Criterion, measured: Measured, seed: int) -> Metric:
-    return Metric(
+def _metric(criterion: Criterion, measured: Measured, seed: int) -> MetricRow:
+    return MetricRow(
         name=criterion.id,
         value=measured.value,
         unit=measured.unit,

@@ -17,7 +17,7 @@ from dllab.result import (
     CheckRow,
     EvaluatedOn,
     Grader,
-    Metric,
+    MetricRow,
     Mode,
     Result,
     Submission,
@@ -48,7 +48,7 @@ def expected_ids(lab: Lab, *, official: bool) -> tuple[str, ...]:
 
 
 def make_result(
-    lab: Lab, run: RunFolder, rows: Sequence[CheckRow], metrics: Sequence[Metric], how: Grading
+    lab: Lab, run: RunFolder, rows: Sequence[CheckRow], metrics: Sequence[MetricRow], how: Grading
 ) -> Result:
     """Count, judge, and write down. `passed` asks for a graded verdict, every required check and
     `pass_score` of the points.

@@ -4,18 +4,19 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from dllab.result import Direction
 
 Z_TWO_SIDED = 1.959963984540054  # standard normal quantile of 0.975
 Z_ONE_SIDED = 1.6448536269514722  # of 0.95
 RESAMPLES = 2000
 CELLS = 1 << 21  # weights held at a time, 16 MiB of them: resamples come in portions
 
-Direction = Literal["max", "min"]
 Counts = NDArray[np.int64]
 Weights = NDArray[np.float64]  # [R, N]: how often each of R resamples has drawn each item
 Values = NDArray[np.float64]

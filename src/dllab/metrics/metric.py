@@ -25,7 +25,6 @@ from dllab.metrics.intervals import (
     RESAMPLES,
     Bounds,
     Counts,
-    Direction,
     Measured,
     Statistic,
     Values,
@@ -33,6 +32,7 @@ from dllab.metrics.intervals import (
     bootstrap,
     bounds_of_mean,
 )
+from dllab.result import Direction
 
 Items = Mapping[str, Tensor]
 Groups = Tensor | None

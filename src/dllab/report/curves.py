@@ -16,7 +16,7 @@ PLACES = ("step", "epoch")
 
 
 @dataclass(frozen=True)
-class Series:
+class CurveSeries:
     """One name's values, float64 `[N]`, and the optimiser steps and epochs they belong to."""
 
     steps: Floats
@@ -32,15 +32,15 @@ class Panel:
     """One drawing: a title and the lines in it, by role (`train`, `val`, or the plain name)."""
 
     title: str
-    lines: Mapping[str, Series]
+    lines: Mapping[str, CurveSeries]
     logarithmic: bool = False
     from_zero: bool = False
 
 
-def read_series(curve: Sequence[Point], name: str) -> Series:
+def read_series(curve: Sequence[Point], name: str) -> CurveSeries:
     """The points at which `name` was logged. A value that JSON could not hold reads as nan."""
     points = [p for p in curve if name in p and "step" in p]
-    return Series(
+    return CurveSeries(
         steps=np.array([p["step"] for p in points], dtype=np.float64),
         epochs=np.array([p.get("epoch", 0) for p in points], dtype=np.float64),
         values=np.array([_float(p[name]) for p in points], dtype=np.float64),
@@ -73,11 +73,11 @@ def _paired(curve: Sequence[Point], metric: str) -> Panel:
     return Panel(title[:1].upper() + title[1:], {r: line for r, line in lines.items() if len(line)})
 
 
-def _drawable(series: Series) -> bool:
+def _drawable(series: CurveSeries) -> bool:
     return int(np.isfinite(series.values).sum()) > 0
 
 
-def _spans_decades(series: Series) -> bool:
+def _spans_decades(series: CurveSeries) -> bool:
     positive = series.values[np.isfinite(series.values) & (series.values > 0)]
     return len(positive) > 1 and float(positive.max() / positive.min()) > 100
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dllab.report.curves import Floats, Point, Series, names, read_series
+from dllab.report.curves import CurveSeries, Floats, Point, names, read_series
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Evidence:
     `find_curve_issues`.
     """
 
-    train: Series
-    val: Series
-    accuracy: Series
-    gradient: Series
-    gradients: dict[str, Series]
-    still: Series
+    train: CurveSeries
+    val: CurveSeries
+    accuracy: CurveSeries
+    gradient: CurveSeries
+    gradients: dict[str, CurveSeries]
+    still: CurveSeries
     guess: float
     gain: float
 
@@ -66,7 +66,7 @@ def tail(values: Floats) -> Floats:
     return values[-max(len(values) // 5, 3) :]
 
 
-def around(series: Series, step: float) -> float:
+def around(series: CurveSeries, step: float) -> float:
     """The median of the few values nearest to a step."""
     nearest = np.argsort(np.abs(series.steps - step))[: max(len(series) // 10, 3)]
     return float(np.median(series.values[nearest]))
@@ -82,7 +82,7 @@ def noise(values: Floats) -> float:
     return float(np.std(np.diff(values))) / math.sqrt(2)
 
 
-def epochs_on_a_grid(series: Series, cells: int = 24) -> list[Floats]:
+def epochs_on_a_grid(series: CurveSeries, cells: int = 24) -> list[Floats]:
     """Each epoch's loss less its trend, at the same places of every epoch, relative to its mean.
 
     The first epoch is left out: what it shows is learning. Epochs with fewer than 8 points say

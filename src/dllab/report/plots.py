@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dllab.report.curves import Panel, Series
+from dllab.report.curves import CurveSeries, Panel
 
 # Drawn in colours that nothing else uses, then replaced by what the page's style sheet defines.
 INK, VALUE = "#010203", "#020302"
@@ -61,7 +61,7 @@ def draw_panel(panel: Panel, marks: Sequence[tuple[int, int]] = ()) -> str:
     return draw(panel.title, plot)
 
 
-def _draw_line(axes: Axes, role: str, series: Series) -> None:
+def _draw_line(axes: Axes, role: str, series: CurveSeries) -> None:
     few = len(series) <= 40
     axes.plot(
         series.steps,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dllab.checklist.standing import Place, Standing
+from dllab.checklist.standing import Standing, TopicStanding
 from dllab.lab.spec import LEVELS
 
 # Inner and outer radius of each level's ring, in units of the drawing (860 wide).
@@ -36,10 +36,10 @@ _CATEGORIES = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class TopicShape:
     """One topic on the map: its outline as an SVG path."""
 
-    place: Place
+    place: TopicStanding
     outline: str
 
 
@@ -52,7 +52,7 @@ class Sector:
     name: str
     hue: int
     label_arc: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TopicShape, ...]
     empty: tuple[str, ...]
 
 
@@ -99,7 +99,7 @@ def draw_sectors(standing: Standing) -> list[Sector]:
     return sectors
 
 
-def _by_level(category: str, standing: Standing) -> dict[str, list[Place]]:
+def _by_level(category: str, standing: Standing) -> dict[str, list[TopicStanding]]:
     """The category's topics by level, done ones first, so that a sector fills from one side."""
     of_category = [p for p in standing.places.values() if p.topic.category == category]
     return {
@@ -108,20 +108,22 @@ def _by_level(category: str, standing: Standing) -> dict[str, list[Place]]:
     }
 
 
-def _crowding(rings: dict[str, list[Place]]) -> float:
+def _crowding(rings: dict[str, list[TopicStanding]]) -> float:
     """The angle that the fullest ring asks for; small categories keep room for their name."""
     asked = [len(places) / sum(_RINGS[level]) for level, places in rings.items()]
     return max(*asked, 0.0068)
 
 
-def _cells(level: str, places: Sequence[Place], start: float, end: float) -> list[Cell]:
+def _cells(
+    level: str, places: Sequence[TopicStanding], start: float, end: float
+) -> list[TopicShape]:
     if not places:
         return []
     inner, outer = _RINGS[level]
     step = (end - start) / len(places)
     edges = [(start + i * step, start + (i + 1) * step) for i in range(len(places))]
     return [
-        Cell(place, _outline(inner, outer, *edge))
+        TopicShape(place, _outline(inner, outer, *edge))
         for place, edge in zip(places, edges, strict=True)
     ]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from dllab.lab.find import Lab
 from dllab.lab.spec import Criterion
-from dllab.result import CheckRow, Impl, Kind, Metric, Mode, Result, Status, Verdict
+from dllab.result import CheckKind, CheckRow, Impl, MetricRow, Mode, Result, Status, Verdict
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class RubricRow:
 
     id: str
     title: str
-    kind: Kind
+    kind: CheckKind
     status: Status
     points: float
     max_points: float
@@ -102,13 +102,13 @@ def _row(check: CheckRow, result: Result, lab: Lab) -> RubricRow:
     )
 
 
-def _measured(metric: Metric) -> str:
+def _measured(metric: MetricRow) -> str:
     interval = f" [{', '.join(map(number, metric.ci95))}]" if metric.ci95 else ""
     unit = f" {metric.unit}" if metric.unit else ""
     return f"{number(metric.value)}{interval}{unit}"
 
 
-def _asked(metric: Metric, criterion: Criterion) -> str:
+def _asked(metric: MetricRow, criterion: Criterion) -> str:
     target = criterion.target if metric.threshold is None else metric.threshold
     sign = "≥" if criterion.target > criterion.floor else "≤"
     return f"{sign} {target:g}"

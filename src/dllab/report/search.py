@@ -16,7 +16,7 @@ from dllab.rundir.run import write_text
 
 _HERE = Path(__file__).parent
 _WIDE = (8.0, 3.2)
-Value = float | str
+ParameterValue = float | str
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TrialRow:
 
     number: int
     value: float | None
-    values: Mapping[str, Value]
+    values: Mapping[str, ParameterValue]
     run: str
 
 
@@ -92,7 +92,7 @@ def _parallel(axes: Axes, done: Sequence[TrialRow]) -> None:
     axes.set_yticks([0, 1], ["lowest", "highest"])
 
 
-def _ranks(values: Sequence[Value]) -> NDArray[np.float64]:
+def _ranks(values: Sequence[ParameterValue]) -> NDArray[np.float64]:
     """Ranks in [0, 1]: one scale for numbers of any size, and for choices."""
     order = sorted(set(values), key=lambda value: (isinstance(value, str), value))
     return np.array([order.index(value) / max(len(order) - 1, 1) for value in values])

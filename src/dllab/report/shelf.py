@@ -10,14 +10,14 @@ from dllab.lab.find import Lab
 from dllab.lab.starter import is_untouched
 from dllab.lab.todo import Todo, open_todos
 
-State = Literal["untouched", "begun", "written", "broken", "passed"]
+LabStatus = Literal["untouched", "begun", "written", "broken", "passed"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class LabProgress:
     """One lab's state. `todos` are still open; `best` is (score, of how many) once passed."""
 
-    state: State
+    state: LabStatus
     todos: tuple[Todo, ...] = ()
     best: tuple[float, float] | None = None
 
@@ -33,19 +33,19 @@ class Standing:
         )
 
 
-def stand(lab: Lab, progress: Progress) -> Standing:
+def stand(lab: Lab, progress: Progress) -> LabProgress:
     """A pass counts whatever lab.py looks like now; else the open TODOs decide."""
     passes = [entry for entry in progress.passes.values() if entry.lab == lab.id]
     if passes:
         best = max(passes, key=lambda entry: entry.score / (entry.max_score or 1))
-        return Standing("passed", _todos(lab.code), (best.score, best.max_score))
+        return LabProgress("passed", _todos(lab.code), (best.score, best.max_score))
     if not lab.code.is_file() or is_untouched(lab):
-        return Standing("untouched", _todos(lab.code))
+        return LabProgress("untouched", _todos(lab.code))
     try:
         todos = tuple(open_todos(lab.code))
     except LearnerError:
-        return Standing("broken")
-    return Standing("begun" if todos else "written", todos)
+        return LabProgress("broken")
+    return LabProgress("begun" if todos else "written", todos)
 
 
 def _todos(path: Path) -> tuple[Todo, ...]:

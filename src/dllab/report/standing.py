@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dllab.lab.find import Lab
 from dllab.lab.spec import Calibration, Criterion
 from dllab.report.rubric import number
-from dllab.result import Metric, Result
+from dllab.result import MetricRow, Result
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CriterionStrip:
     """One criterion's strip. `interval` holds the places of the measured 95 % interval."""
 
     title: str
@@ -33,7 +33,7 @@ class Standing:
     better: bool | None
 
 
-def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[Standing]:
+def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[CriterionStrip]:
     """A strip for each criterion that was measured."""
     standings = []
     for id, criterion in lab.spec.measured.items():
@@ -48,10 +48,10 @@ def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[St
 
 def _standing(
     criterion: Criterion,
-    metric: Metric,
+    metric: MetricRow,
     calibration: Calibration,
     before: float | None,
-) -> Standing:
+) -> CriterionStrip:
     value, interval = metric.value, metric.ci95
     target = criterion.target if metric.threshold is None else metric.threshold
     named = [("reference", f"reference, seed {i}", v) for i, v in enumerate(calibration.values)]
@@ -62,7 +62,7 @@ def _standing(
         named.append(("previous", "the run before", before))
     named.append(("value", "this run", value))
     scale = _Scale([v for _, _, v in named] + list(interval or ()))
-    return Standing(
+    return CriterionStrip(
         title=criterion.title,
         metric=criterion.metric,
         value=number(value),

@@ -21,7 +21,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OutcomeChange:
     """One number of the two results, and by how much B exceeds A (None where one is missing)."""
 
     name: str
@@ -41,7 +41,7 @@ class Comparison:
     config: tuple[Difference, ...]
     setting: tuple[Difference, ...]
     code: tuple[str, ...]
-    outcome: tuple[Outcome, ...]
+    outcome: tuple[OutcomeChange, ...]
 
 
 def compare_runs(a: RunFolder, b: RunFolder) -> Comparison:
@@ -85,10 +85,10 @@ def _code(a: RunFolder, b: RunFolder) -> Iterator[str]:
     return difflib.unified_diff(before.splitlines(), after.splitlines(), *names, lineterm="")
 
 
-def _outcome(a: RunFolder, b: RunFolder) -> Iterator[Outcome]:
+def _outcome(a: RunFolder, b: RunFolder) -> Iterator[OutcomeChange]:
     numbers_a, numbers_b = outcome_numbers(a), outcome_numbers(b)
     for name in dict.fromkeys([*numbers_a, *numbers_b]):
-        yield Outcome(name, numbers_a.get(name), numbers_b.get(name))
+        yield OutcomeChange(name, numbers_a.get(name), numbers_b.get(name))
 
 
 def outcome_numbers(run: RunFolder) -> dict[str, float | None]:

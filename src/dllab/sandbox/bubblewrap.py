@@ -12,7 +12,7 @@ from dllab.sandbox import seccomp
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job, popen
 from dllab.sandbox.limits import MB
-from dllab.sandbox.room import Place, gpu_devices, plan
+from dllab.sandbox.room import RoomEntry, gpu_devices, plan
 
 INSTALL = "install bubblewrap (Debian and Ubuntu: apt install bubblewrap)"
 NAMESPACES = ("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts")
@@ -102,7 +102,7 @@ def _parents(path: Path, made: set[Path]) -> Iterator[str]:
             yield from ("--perms", "0755", "--dir", str(parent))
 
 
-def _place(place: Place) -> tuple[str, ...]:
+def _place(place: RoomEntry) -> tuple[str, ...]:
     path = str(place.path)
     match place.kind:
         case "bind":

@@ -11,15 +11,15 @@ from dllab.sandbox.job import Child
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError
 
-Kind = Literal["died", "timeout", "output", "protocol"]
+LossKind = Literal["died", "timeout", "output", "protocol"]
 CHUNK = 1 << 20
 LOOK_S = 0.5  # how often to see whether the worker is gone while a child of it holds the pipes
 
 
-class LostError(Exception):
+class WorkerLostError(Exception):
     """The worker is of no more use: it died, hangs, or talks nonsense."""
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, kind: LossKind, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
@@ -63,13 +63,15 @@ class Channel:
                         selector.unregister(self._child.requests)
                 if self._child.replies in ready and (frame := self._receive(decoder)):
                     return frame
-        raise LostError("timeout", f"timed out after {deadline.seconds:.0f} s")
+        raise WorkerLostError("timeout", f"timed out after {deadline.seconds:.0f} s")
 
     def _require_silence(self) -> None:
         """Nothing may have been said before it was asked for."""
         with suppress(BlockingIOError):
             if _read(self._child.replies):
-                raise LostError("protocol", "a reply arrived before its request: was it forged?")
+                raise WorkerLostError(
+                    "protocol", "a reply arrived before its request: was it forged?"
+                )
 
     def _send(self, unsent: memoryview) -> memoryview:
         try:
@@ -84,9 +86,9 @@ class Channel:
         try:
             return decoder.feed(data)
         except TooLargeError as error:
-            raise LostError("output", f"your code returned {error}") from None
+            raise WorkerLostError("output", f"your code returned {error}") from None
         except WireError as error:
-            raise LostError("protocol", f"the reply could not be read: {error}") from None
+            raise WorkerLostError("protocol", f"the reply could not be read: {error}") from None
 
     def _drain(self) -> bool:
         """Keep the end of the log; False once nobody holds its other end."""
@@ -95,11 +97,11 @@ class Channel:
         del self._log[: -self._limits.log_bytes]
         return bool(data)
 
-    def _died(self) -> LostError:
+    def _died(self) -> WorkerLostError:
         with suppress(BlockingIOError):
             while self._drain():
                 pass
-        return LostError("died", f"your code ended the process ({self._child.ending})")
+        return WorkerLostError("died", f"your code ended the process ({self._child.ending})")
 
 
 def _read(pipe: IO[bytes]) -> bytes:

@@ -34,19 +34,19 @@ INODES = 20_000  # a tmpfs counts bytes, not empty files
 ROOT_BYTES = 4 * MB
 _SEALED = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
-Kind = Literal["bind", "link", "empty", "nothing"]
+EntryKind = Literal["bind", "link", "empty", "nothing"]
 
 
 @dataclass(frozen=True)
-class Place:
+class RoomEntry:
     """One thing in the tree: a read-only mount, a link, an empty folder, or an empty file."""
 
-    kind: Kind
+    kind: EntryKind
     path: Path
     target: str = ""
 
 
-def plan(job: Job) -> list[Place]:
+def plan(job: Job) -> list[RoomEntry]:
     """The read-only part of the tree, parents before children."""
     readable = {*map(Path, SYSTEM), *_with_real_paths(job.readable)}
     readable |= set(map(Path, GPU if job.limits.gpu else ()))
@@ -54,14 +54,14 @@ def plan(job: Job) -> list[Place]:
     paths = [path for path in readable if path.exists()]
     hidden = {path for path in job.hidden if path.exists()}
     ordered = sorted({*paths, *hidden}, key=lambda path: (len(path.parts), path))
-    places: list[Place] = []
+    places: list[RoomEntry] = []
     for path in ordered:
         if path in hidden:
-            places.append(Place("empty" if path.is_dir() else "nothing", path))
+            places.append(RoomEntry("empty" if path.is_dir() else "nothing", path))
         elif path.is_symlink() and str(path) in SYSTEM:
-            places.append(Place("link", path, str(path.readlink())))
+            places.append(RoomEntry("link", path, str(path.readlink())))
         elif not _shows(places, path):
-            places.append(Place("bind", path))
+            places.append(RoomEntry("bind", path))
     return places
 
 
@@ -83,7 +83,7 @@ def _with_real_paths(paths: tuple[Path, ...]) -> Iterator[Path]:
         yield path.resolve()
 
 
-def _shows(places: list[Place], path: Path) -> bool:
+def _shows(places: list[RoomEntry], path: Path) -> bool:
     """Whether an earlier mount already shows this path: the nearest place above it is a mount."""
     above = [place for place in places if place.path in path.parents]
     return bool(above) and max(above, key=lambda p: len(p.path.parts)).kind == "bind"
@@ -96,7 +96,7 @@ def _shows(places: list[Place], path: Path) -> bool:
 class Furnishing:
     """A plan as plain values, so that it can travel to the zygote."""
 
-    places: tuple[Place, ...]
+    places: tuple[RoomEntry, ...]
     scratch: Path
     scratch_bytes: int
     shared_bytes: int
@@ -138,7 +138,7 @@ def furnish(room: Furnishing, uid: int | None) -> None:
     os.chdir(room.scratch)
 
 
-def _put(place: Place, root: Path) -> None:
+def _put(place: RoomEntry, root: Path) -> None:
     target = _below(root, place.path)
     match place.kind:
         case "link":

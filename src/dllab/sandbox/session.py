@@ -23,7 +23,7 @@ import dllab
 from dllab.checks.plays import ArtifactPath, Value
 from dllab.errors import InfraError, legible
 from dllab.lab.find import Lab
-from dllab.sandbox.channel import Channel, LostError
+from dllab.sandbox.channel import Channel, WorkerLostError
 from dllab.sandbox.datasets import view_of
 from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.job import Backend, Child, Job
@@ -33,7 +33,7 @@ from dllab.sandbox.watch import Watch
 from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
 
 Plain = str | int | float | bool | None
-Kind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
+FailureKind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
 TRACEBACK_CHARS = 20_000
 WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
 
@@ -42,7 +42,7 @@ WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
 class Failure:
     """Why there are no arrays. `traceback` holds the learner's own frames, where there are any."""
 
-    kind: Kind
+    kind: FailureKind
     message: str
     traceback: str = ""
 
@@ -292,12 +292,12 @@ class Session:
             answer = channel.exchange(Frame({**frame.header, **echo}, frame.blobs), deadline)
             self._ends += deadline.lent
             arrays, failure = _read_answer(answer, echo)
-        except LostError as lost:
+        except WorkerLostError as lost:
             arrays, failure = {}, self._blame(lost)
             self._stop()
         return Reply(arrays, failure, time.monotonic() - begin, channel.log)
 
-    def _blame(self, lost: LostError) -> Failure:
+    def _blame(self, lost: WorkerLostError) -> Failure:
         """Which limit took the worker away, where one did."""
         if self._watch and (breach := self._watch.breach):
             return Failure(breach.kind, f"your code {breach.message}")
@@ -387,18 +387,18 @@ def _read_answer(answer: Frame, echo: dict[str, Any]) -> tuple[Arrays, Failure |
     """The arrays or the failure of a reply; LostError when it does not answer this request."""
     header = answer.header
     if any(header.get(key) != value for key, value in echo.items()):
-        raise LostError("protocol", "a reply to another request arrived: was it forged?")
+        raise WorkerLostError("protocol", "a reply to another request arrived: was it forged?")
     if "failure" in header:
         return {}, _read_failure(header["failure"])
     try:
         (blob,) = answer.blobs
         return unpack(blob), None
     except (ValueError, WireError) as error:
-        raise LostError("protocol", f"the reply could not be read: {error}") from None
+        raise WorkerLostError("protocol", f"the reply could not be read: {error}") from None
 
 
 def _read_failure(raw: object) -> Failure:
     match raw:
         case {"kind": "raised" | "memory" as kind, "message": str(text), "traceback": str(trace)}:
             return Failure(kind, legible(text), legible(trace, TRACEBACK_CHARS))
-    raise LostError("protocol", "a failure of no known kind arrived")
+    raise WorkerLostError("protocol", "a failure of no known kind arrived")

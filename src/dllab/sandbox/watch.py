@@ -20,14 +20,14 @@ SCRATCH_EVERY = 5  # looks
 INODES = 20_000
 _TICKS, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
-Kind = Literal["memory", "timeout", "output"]
+LimitKind = Literal["memory", "timeout", "output"]
 
 
 @dataclass(frozen=True)
 class Breach:
     """Which limit was passed, and what to tell the learner."""
 
-    kind: Kind
+    kind: LimitKind
     message: str
 
 

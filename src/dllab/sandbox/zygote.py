@@ -26,7 +26,7 @@ from dllab.sandbox.enter import Confinement
 from dllab.sandbox.forking import ForkServer
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job
-from dllab.sandbox.room import Furnishing, Place, driver_environment
+from dllab.sandbox.room import Furnishing, RoomEntry, driver_environment
 
 MODULE = "dllab.sandbox.zygote_server"
 
@@ -80,7 +80,7 @@ def encode(job: Job, uid: int | None) -> dict[str, Any]:
 def decode(request: dict[str, Any]) -> tuple[Furnishing, Confinement]:
     """The other way."""
     room = request["room"]
-    places = tuple(Place(kind, Path(path), target) for kind, path, target in room["places"])
+    places = tuple(RoomEntry(kind, Path(path), target) for kind, path, target in room["places"])
     return (
         Furnishing(**{**room, "scratch": Path(room["scratch"]), "places": places}),
         Confinement.parse(json.dumps(request["confinement"])),

@@ -20,13 +20,12 @@ from dllab.lab.layout import Layout
 from dllab.lab.scoring import form_of
 from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import arm_callbacks
+from dllab.training.card import Summary
 from dllab.training.checkpoints import CheckpointFile, Interrupted
 from dllab.training.flops import CountFlops
 from dllab.training.loggers import CurveLogger, finish_trackers, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
 from dllab.training.strategy import make_strategy, prepare
-
-Summary = dict[str, Any]
 
 
 def train_arm(

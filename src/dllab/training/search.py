@@ -96,7 +96,7 @@ def _objective(search: Search, space: Mapping[str, Any], trial: optuna.Trial) ->
     overrides = [f"{key}={_suggest(trial, key, values)}" for key, values in space.items()]
     words = [*search.overrides, *overrides, f"arm={search.arm}"]
     monitor = compose(search.lab, words)[search.arm].trainer
-    watcher = Watcher(trial, monitor.monitor)
+    watcher = PruningCallback(trial, monitor.monitor)
     run = train(search.root, search.lab, words, say=lambda _: None, watchers=[watcher])
     trial.set_user_attr("run", run.id)
     # The storage knows, whichever process it was that reported.
@@ -122,7 +122,7 @@ def _as_word(value: Any) -> str:
     return str(value).replace(" ", "")
 
 
-class Watcher(Callback):
+class PruningCallback(Callback):
     """Reports each validation to the trial, and ends the run when the others do better.
 
     A copy in another process reports to the same storage; of several ranks the first one does.

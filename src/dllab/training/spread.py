@@ -27,11 +27,10 @@ from dllab.errors import InfraError, LabError
 from dllab.lab.code import Implementation
 from dllab.lab.find import Lab
 from dllab.rundir.run import ArmFolder
+from dllab.training.card import Summary
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
-
-Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)

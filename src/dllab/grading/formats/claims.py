@@ -15,7 +15,7 @@ import torch
 from dllab.checks import Outcome
 from dllab.grading.formats.lots import pick
 from dllab.grading.formats.rerun import LostCellError, run_cell
-from dllab.grading.formats.sheets import Claim, ClaimsSheet, SheetError, Verdict, read_sheet
+from dllab.grading.formats.sheets import Claim, ClaimsSheet, ClaimVerdict, SheetError, read_sheet
 from dllab.grading.formats.work import Work
 from dllab.grading.seeds import generator
 from dllab.lab.find import Lab
@@ -24,19 +24,19 @@ from dllab.lab.formats import Claims
 CHANCE = 0.001  # how often chance alone may refute what is true
 ALLOWANCE = 1.5  # how far a learner's spread may be from the reference's, beyond chance
 
-Pair = tuple[str, str]
+ArmPair = tuple[str, str]
 RunCell = Callable[[str, int], float]
 
 
 @dataclass(frozen=True)
-class Bounds:
+class HalfWidths:
     """Half widths of a 95 % interval that `n` seeds of each arm can give."""
 
     least: float
     most: float
 
 
-def draw_claims(lab: Lab, criterion: Claims, id: str) -> dict[str, Pair]:
+def draw_claims(lab: Lab, criterion: Claims, id: str) -> dict[str, ArmPair]:
     """The two arms of each claim, as overrides, that the id of a sheet draws, in their order."""
     drawn = {}
     for name, pairs in criterion.pairs.items():
@@ -80,7 +80,7 @@ def judge(work: Work, criterion: Claims) -> Outcome:
 @dataclass(frozen=True)
 class _Checked:
     draw: str
-    drawn: Mapping[str, Pair]
+    drawn: Mapping[str, ArmPair]
     sound: Mapping[str, Claim]
     faults: Mapping[str, str]
 
@@ -112,7 +112,7 @@ def _check(work: Work, criterion: Claims) -> _Checked:
     return _Checked(sheet.draw, drawn, sound, faults)
 
 
-def check_claim(claim: Claim, pair: Pair, criterion: Claims, *, more_is_better: bool) -> None:
+def check_claim(claim: Claim, pair: ArmPair, criterion: Claims, *, more_is_better: bool) -> None:
     """Raise SheetError for a claim that is not about the drawn arms, or at odds with itself."""
     _check_arms(claim.arms, pair, criterion)
     if claim.seeds is None or claim.difference is None or claim.interval is None:
@@ -127,14 +127,14 @@ def check_claim(claim: Claim, pair: Pair, criterion: Claims, *, more_is_better: 
     _check_width((high - low) / 2, len(claim.seeds), criterion.sd)
 
 
-def verdict_of(low: float, high: float, *, more_is_better: bool) -> Verdict:
+def verdict_of(low: float, high: float, *, more_is_better: bool) -> ClaimVerdict:
     """Of the second arm against the first, by the interval of second minus first."""
     if low <= 0 <= high:
         return "undecided"
     return "better" if (low > 0) == more_is_better else "worse"
 
 
-def audit(claim: Claim, pair: Pair, sd: float, run_cell: RunCell, seed: int) -> Outcome:
+def audit(claim: Claim, pair: ArmPair, sd: float, run_cell: RunCell, seed: int) -> Outcome:
     """Train both arms with one new seed and compare. `claim` has passed `check_claim`.
 
     The new difference d' of one seed is spread around the claimed d of n seeds by s·√(1 + 1/n),
@@ -159,7 +159,7 @@ def audit(claim: Claim, pair: Pair, sd: float, run_cell: RunCell, seed: int) -> 
     return Outcome(float(abs(found - claim.difference) <= allowed), told)
 
 
-def half_width_bounds(n: int, sd: float) -> Bounds:
+def half_width_bounds(n: int, sd: float) -> HalfWidths:
     """What half a 95 % interval, t · s / √n, can be for `n` seeds.
 
     s is the sample deviation of the differences, whose own is √2 `sd`, give or take the allowance
@@ -169,7 +169,7 @@ def half_width_bounds(n: int, sd: float) -> Bounds:
 
     usual = float(t.ppf(0.975, n - 1)) * math.sqrt(2 / n) * sd
     low, high = deviation_bounds(n - 1, CHANCE)
-    return Bounds(usual * low / ALLOWANCE, usual * high * ALLOWANCE)
+    return HalfWidths(usual * low / ALLOWANCE, usual * high * ALLOWANCE)
 
 
 def deviation_bounds(freedom: int, chance: float) -> tuple[float, float]:
@@ -194,7 +194,7 @@ def _check_width(half: float, n: int, sd: float) -> None:
         )
 
 
-def _check_arms(arms: Pair, pair: Pair, criterion: Claims) -> None:
+def _check_arms(arms: ArmPair, pair: ArmPair, criterion: Claims) -> None:
     first, second = (_settings(arm, criterion) for arm in arms)
     differ = [key for key in {**first, **second} if first.get(key) != second.get(key)]
     if not differ:

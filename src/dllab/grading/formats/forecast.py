@@ -17,7 +17,7 @@ from types import ModuleType
 
 from dllab.checks import Outcome
 from dllab.errors import InfraError
-from dllab.grading.formats.interval_score import Interval, skill
+from dllab.grading.formats.interval_score import LowHigh, skill
 from dllab.grading.formats.lots import pick, pick_some
 from dllab.grading.formats.sheets import ForecastSheet, read_sheet
 from dllab.grading.formats.table import Cell, quantiles, read_cells, read_hidden
@@ -28,7 +28,7 @@ from dllab.lab.formats import Forecast, Scalar
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnForecast:
     """One learner's forecast: the configuration to compute with, the cells to forecast."""
 
     config: Mapping[str, Scalar]
@@ -36,7 +36,7 @@ class Drawn:
     released: tuple[Cell, ...]
 
 
-def draw_forecast(lab: Lab, criterion: Forecast, id: str) -> Drawn:
+def draw_forecast(lab: Lab, criterion: Forecast, id: str) -> DrawnForecast:
     """What the id of a sheet draws."""
     key = (lab.id, criterion.id, id)
     config = {name: pick(options, *key, name) for name, options in criterion.draws.items()}
@@ -44,7 +44,7 @@ def draw_forecast(lab: Lab, criterion: Forecast, id: str) -> Drawn:
     hidden = {cell.name: cell for cell in cells if cell.value is None}
     chosen = pick_some(tuple(hidden), criterion.intervals, *key, "cells")
     released = tuple(cell for cell in cells if cell.value is not None)
-    return Drawn(config, tuple(hidden[name] for name in chosen), released)
+    return DrawnForecast(config, tuple(hidden[name] for name in chosen), released)
 
 
 def look_over(work: Work, criterion: Forecast) -> Outcome:
@@ -73,7 +73,7 @@ def judge_sheet(lab: Lab, criterion: Forecast, sheet: ForecastSheet) -> Outcome:
     return Outcome(fraction, "; ".join(told), {"draw": sheet.draw})
 
 
-def right_answers(lab: Lab, criterion: Forecast, drawn: Drawn) -> dict[str, int | float]:
+def right_answers(lab: Lab, criterion: Forecast, drawn: DrawnForecast) -> dict[str, int | float]:
     """What the author's functions say of the drawn configuration; InfraError where they fail."""
     try:
         said = dict(author_half(lab).answers(dict(drawn.config)))
@@ -108,7 +108,9 @@ def _equal(said: float | None, right: float) -> bool:
     return said == right if isinstance(right, int) else isclose(said, right, rel_tol=1e-9)
 
 
-def _judge_intervals(lab: Lab, sheet: ForecastSheet, criterion: Forecast, drawn: Drawn) -> Outcome:
+def _judge_intervals(
+    lab: Lab, sheet: ForecastSheet, criterion: Forecast, drawn: DrawnForecast
+) -> Outcome:
     """Full points from the asked skill on, linear down to none at the baseline's."""
     said = _usable(sheet, drawn)
     if len(said) < len(drawn.asked):
@@ -127,12 +129,12 @@ def _judge_intervals(lab: Lab, sheet: ForecastSheet, criterion: Forecast, drawn:
     return Outcome(fraction, f"the intervals' skill is {max(reached, -99.0):.2f}, {asked}")
 
 
-def _usable(sheet: ForecastSheet, drawn: Drawn) -> dict[str, Interval]:
+def _usable(sheet: ForecastSheet, drawn: DrawnForecast) -> dict[str, LowHigh]:
     said = {cell.name: sheet.intervals.get(cell.name) for cell in drawn.asked}
     return {name: pair for name, pair in said.items() if pair is not None and pair[0] <= pair[1]}
 
 
-def _faults(sheet: ForecastSheet, criterion: Forecast, drawn: Drawn) -> list[str]:
+def _faults(sheet: ForecastSheet, criterion: Forecast, drawn: DrawnForecast) -> list[str]:
     """What is empty, turned round or not asked."""
     names = [cell.name for cell in drawn.asked]
     empty = [f"answers.{name}" for name in criterion.answers if sheet.answers.get(name) is None]

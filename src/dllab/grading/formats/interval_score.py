@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 LEVEL = 0.8
-Interval = tuple[float, float]
+LowHigh = tuple[float, float]
 
 
-def interval_score(interval: Interval, value: float) -> float:
+def interval_score(interval: LowHigh, value: float) -> float:
     """The score of an 80 % interval when `value` came out, in the value's unit; less is better.
 
     Width, plus 2 / 0.2 of the distance to the interval where the value lies outside. It is proper:
@@ -19,7 +19,7 @@ def interval_score(interval: Interval, value: float) -> float:
     return (high - low) + 2 / (1 - LEVEL) * missed
 
 
-def skill(forecasts: Iterable[tuple[Interval, float]], baseline: Interval) -> float:
+def skill(forecasts: Iterable[tuple[LowHigh, float]], baseline: LowHigh) -> float:
     """1 minus the ratio of the mean interval scores, forecast to baseline: 1 is clairvoyance, 0 the
     baseline, below 0 is worse than it.
     """

@@ -16,14 +16,14 @@ from dllab.grading.rows import UNGRADABLE, explain, status_of
 from dllab.lab.formats import BreakIt, Format
 from dllab.result import CheckRow
 
-Judge = Callable[[Work, Any], Outcome]
+FormatJudge = Callable[[Work, Any], Outcome]
 
-LOOK_OVER: dict[str, Judge] = {
+LOOK_OVER: dict[str, FormatJudge] = {
     "break-it": break_it.look_over,
     "forecast": forecast.look_over,
     "claims": claims.look_over,
 }
-JUDGE: dict[str, Judge] = {
+JUDGE: dict[str, FormatJudge] = {
     "break-it": break_it.judge,
     "forecast": forecast.judge,
     "claims": claims.judge,

@@ -18,8 +18,8 @@ MAX_ENTRIES = 256
 
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Text = Annotated[str, StringConstraints(max_length=400)]
-Pair = tuple[FiniteFloat, FiniteFloat]
-Verdict = Literal["better", "worse", "undecided"]
+NumberPair = tuple[FiniteFloat, FiniteFloat]
+ClaimVerdict = Literal["better", "worse", "undecided"]
 S = TypeVar("S", bound=BaseModel)
 
 
@@ -40,7 +40,7 @@ class ForecastSheet(_Strict):
 
     draw: Id
     answers: dict[Text, int | FiniteFloat | None] = Field({}, max_length=MAX_ENTRIES)
-    intervals: dict[Text, Pair | None] = Field({}, max_length=MAX_ENTRIES)
+    intervals: dict[Text, NumberPair | None] = Field({}, max_length=MAX_ENTRIES)
 
 
 class Claim(_Strict):
@@ -49,8 +49,8 @@ class Claim(_Strict):
     arms: tuple[Text, Text]
     seeds: tuple[int, ...] | None = Field(None, max_length=MAX_ENTRIES)
     difference: FiniteFloat | None = None
-    interval: Pair | None = None
-    verdict: Verdict | None = None
+    interval: NumberPair | None = None
+    verdict: ClaimVerdict | None = None
 
 
 class ClaimsSheet(_Strict):

@@ -16,9 +16,9 @@ from rich.console import Console
 from dllab.checklist.hints import Hint
 from dllab.errors import LabError, LearnerError
 from dllab.grading.watch.affected import units
-from dllab.grading.watch.rounds import Broken, Event, Failed, Finished, Found, Rounds, Running
+from dllab.grading.watch.rounds import Broken, Event, Failed, Finished, Judged, Rounds, Running
 from dllab.grading.watch.screen import CLEAR, block, difference, draw
-from dllab.grading.watch.state import Memory, State
+from dllab.grading.watch.state import Memory, WatchState
 from dllab.grading.watch.terminal import Keys
 from dllab.lab.find import Lab
 from dllab.lab.starter import starter_text
@@ -54,7 +54,7 @@ class Watcher:
         width = None if sys.stdout.isatty() else 80
         self._console = Console(width=width, highlight=False, markup=False, emoji=False)
         self._memory = Memory(lab.root)
-        self._state = State(lab)
+        self._state = WatchState(lab)
         self._memory.recall(self._state)
         self._seen, self._empty, self._size = b"", 0, self._console.size
         self._sheets: list[bytes] = []
@@ -138,7 +138,7 @@ class Watcher:
         match event:
             case Running(id):
                 state.running = id
-            case Found(row, printed):
+            case Judged(row, printed):
                 state.take(row, printed)
                 state.running = ""
             case Broken(error):

@@ -29,7 +29,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Found:
+class Judged:
     """A check has its row; `printed` is what learner code wrote meanwhile."""
 
     row: CheckRow
@@ -55,7 +55,7 @@ class Finished:
     """The round is over."""
 
 
-Event = Running | Found | Broken | Failed | Finished
+Event = Running | Judged | Broken | Failed | Finished
 
 
 class Rounds:
@@ -90,11 +90,11 @@ class Rounds:
         self._round = None
         unread = [self.events.get() for _ in range(self.events.qsize())]
         for event in unread:
-            if isinstance(event, Found):
+            if isinstance(event, Judged):
                 self.events.put(event)
 
     def _report(self, event: Event) -> None:
-        if isinstance(event, Found):
+        if isinstance(event, Judged):
             self._stale.discard(event.row.id)
         self.events.put(event)
 
@@ -147,7 +147,7 @@ class _Round(threading.Thread):
         row = check_one(session, self._lab, check, self._rows, self._draws)
         if not self._stopped.is_set():
             self._rows[check.id] = row
-            self._report(Found(row, session.log.removeprefix(before)))
+            self._report(Judged(row, session.log.removeprefix(before)))
 
     def _look_over(self, session: Session) -> None:
         """What the formats say in practice, whatever the save has changed."""
@@ -158,4 +158,4 @@ class _Round(threading.Thread):
         work = Work(lab, lab.code, lab.folder, session, self._backend, draw())
         for row in judge_formats(work, official=False):
             if not self._stopped.is_set():
-                self._report(Found(row))
+                self._report(Judged(row))

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from dllab.grading.watch.state import State, blocked_by
+from dllab.grading.watch.state import WatchState, blocked_by
 from dllab.lab.todo import PREFIX
 from dllab.result import CheckRow
 
@@ -41,14 +41,14 @@ KEYS = {
 }
 
 
-def draw(state: State, console: Console) -> str:
+def draw(state: WatchState, console: Console) -> str:
     """The whole screen, clearing what was there; written in one piece it does not flicker."""
     with console.capture() as capture:
         console.print(Group(*_screen(state, console)), end="")
     return CLEAR + capture.get()
 
 
-def block(state: State, console: Console) -> str:
+def block(state: WatchState, console: Console) -> str:
     """What a save has changed, as lines to append: no cursor, colour only where there is any."""
     listed = [_list(state, console)] if state.checks else []
     parts = [_headline(state), *listed, *_body(state, console, keys=False), Text()]
@@ -67,7 +67,7 @@ def difference(before: str, after: str) -> Text:
     return text or Text("lab.py is the untouched starter\n")
 
 
-def _screen(state: State, console: Console) -> Iterator[RenderableType]:
+def _screen(state: WatchState, console: Console) -> Iterator[RenderableType]:
     yield _headline(state)
     yield _bar(state, console)
     yield Text()
@@ -77,7 +77,7 @@ def _screen(state: State, console: Console) -> Iterator[RenderableType]:
     yield _keys(state)
 
 
-def _headline(state: State) -> RenderableType:
+def _headline(state: WatchState) -> RenderableType:
     lab = state.lab
     score = f"{state.passed} of {len(state.checks)} checks pass" if state.checks else ""
     line = Table.grid(expand=True)
@@ -90,14 +90,14 @@ def _headline(state: State) -> RenderableType:
     return line
 
 
-def _bar(state: State, console: Console) -> RenderableType:
+def _bar(state: WatchState, console: Console) -> RenderableType:
     if not _unicode(console):
         return Text()
     total = max(len(state.checks), 1)
     return ProgressBar(total, state.passed, complete_style="green", finished_style="green")
 
 
-def _list(state: State, console: Console) -> RenderableType:
+def _list(state: WatchState, console: Console) -> RenderableType:
     """Every check with its mark, in as many columns as fit."""
     cells = []
     for one in state.listed:
@@ -110,7 +110,7 @@ def _list(state: State, console: Console) -> RenderableType:
     return Columns(cells, column_first=True, equal=True, padding=(0, 3))
 
 
-def _body(state: State, console: Console, *, keys: bool) -> Iterator[RenderableType]:
+def _body(state: WatchState, console: Console, *, keys: bool) -> Iterator[RenderableType]:
     """What to look at now: the error, the check in focus, the TODO, the hint, or the way on."""
     if state.notice:
         yield from (Text(), Text(state.notice, style="dim"))
@@ -128,7 +128,7 @@ def _body(state: State, console: Console, *, keys: bool) -> Iterator[RenderableT
         yield from _hint(state)
 
 
-def _broken(state: State) -> Iterator[RenderableType]:
+def _broken(state: WatchState) -> Iterator[RenderableType]:
     assert state.broken is not None
     yield Text()
     if state.broken.traceback:
@@ -138,7 +138,7 @@ def _broken(state: State) -> Iterator[RenderableType]:
     yield Text("  The checks wait until this is mended.", style="dim")
 
 
-def _focus(state: State, row: CheckRow, console: Console) -> Iterator[RenderableType]:
+def _focus(state: WatchState, row: CheckRow, console: Console) -> Iterator[RenderableType]:
     yield Text()
     yield _mark(state.mark(row.id), console).append(f" {row.title}", style="bold")
     yield _inset(Text(row.sentence, style="dim"))
@@ -156,7 +156,7 @@ def _focus(state: State, row: CheckRow, console: Console) -> Iterator[Renderable
         yield _inset(message)
 
 
-def _todo(state: State) -> Iterator[RenderableType]:
+def _todo(state: WatchState) -> Iterator[RenderableType]:
     todo = state.todo
     if todo is None:
         return
@@ -169,7 +169,7 @@ def _todo(state: State) -> Iterator[RenderableType]:
     yield _inset(Text(_todo_text(state, todo.line) or todo.text))
 
 
-def _todo_text(state: State, line: int) -> str:
+def _todo_text(state: WatchState, line: int) -> str:
     """The comment above the raise: it says more than its first line, which the raise repeats."""
     try:
         above = state.lab.code.read_text(encoding="utf-8").splitlines()[: line - 1]
@@ -184,7 +184,7 @@ def _todo_text(state: State, line: int) -> str:
     return ""
 
 
-def _hint(state: State) -> Iterator[RenderableType]:
+def _hint(state: WatchState) -> Iterator[RenderableType]:
     assert state.hint is not None
     hint = state.hint
     title = f"hint {hint.step} of {hint.steps}: {hint.task}"
@@ -194,7 +194,7 @@ def _hint(state: State) -> Iterator[RenderableType]:
     )
 
 
-def _done(state: State, *, keys: bool) -> Iterator[RenderableType]:
+def _done(state: WatchState, *, keys: bool) -> Iterator[RenderableType]:
     command = f"dllab train {state.lab.number}"
     yield Text()
     yield Text("All visible checks pass.", style="bold green")
@@ -202,7 +202,7 @@ def _done(state: State, *, keys: bool) -> Iterator[RenderableType]:
     yield Text(way)
 
 
-def _keys(state: State) -> Text:
+def _keys(state: WatchState) -> Text:
     line = Text()
     for key, name in KEYS.items():
         bold = "bold green" if key == "r" and state.done else "bold"
@@ -210,11 +210,11 @@ def _keys(state: State) -> Text:
     return line
 
 
-def _place(state: State) -> str:
+def _place(state: WatchState) -> str:
     return _nearer(str(state.lab.code), state)
 
 
-def _nearer(text: str, state: State) -> str:
+def _nearer(text: str, state: WatchState) -> str:
     """Paths from the project's root on, as they are typed there."""
     return text.replace(f"{state.lab.root}{os.sep}", "")
 

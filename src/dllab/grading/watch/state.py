@@ -15,11 +15,11 @@ from dllab.lab.todo import NOT_DONE, Todo, open_todos
 from dllab.result import CheckRow
 
 # `todo` fails at a TODO that is still open; `wait` has not run yet.
-Mark = Literal["pass", "partial", "fail", "skip", "error", "todo", "wait"]
+CheckMark = Literal["pass", "partial", "fail", "skip", "error", "todo", "wait"]
 
 
 @dataclass
-class State:
+class WatchState:
     """The lab as of the last save. `rows` hold what the checks found, `printed` what was printed.
 
     `broken` is set while lab.py cannot be read or imported; `rows` then show the save before.
@@ -102,7 +102,7 @@ class State:
             self.lost.append(row.id)
             self.chosen = self.lost[0]
 
-    def mark(self, id: str) -> Mark:
+    def mark(self, id: str) -> CheckMark:
         """How the list shows a check."""
         row = self.rows.get(id)
         if row is None:
@@ -139,7 +139,7 @@ class Memory:
     def __init__(self, root: Path) -> None:
         self._path = root / ".dllab" / "watch.json"
 
-    def recall(self, state: State) -> None:
+    def recall(self, state: WatchState) -> None:
         """Put a fresh state where the last one was. A damaged file is as good as none."""
         entry = self._read().get(state.lab.id)
         match entry:
@@ -148,7 +148,7 @@ class Memory:
                 state.notice = f"Welcome back: {passed} checks were green." if passed else ""
                 state.hint = _hint(state.lab, hint)
 
-    def keep(self, state: State) -> None:
+    def keep(self, state: WatchState) -> None:
         """Remember where the state is. A disk that cannot be written to costs only the memory."""
         hint = [state.hint.task, state.hint.step] if state.hint else None
         entry = {"check": state.chosen, "passed": state.passed, "hint": hint}
