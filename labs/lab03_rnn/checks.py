@@ -1,491 +1,567 @@
-"""The visible checks of lab 03, in the order of its tasks.
-
-torch's own layers are the reference: a learner's LSTM with the same weights must do the same.
-"""
+"""The visible checks of lab 03, in the order of its tasks; right answers are PyTorch's own."""
 
 import itertools
-from types import ModuleType
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from dllab.checks import Arrays, Outcome, check, close, every, holds
+from dllab.checks import Arrays, check, integers, normal
 
-HIDDEN = 4
-LENGTHS = (5, 1, 7, 3)
+HIDDEN, STEPS = 4, 9  # a batch may be longer than its longest sequence
 TOKENS = 7  # the toy language's vocabulary
-LSTM_SHAPES = {
-    "weight_ih_l0": (4 * HIDDEN, 3),
-    "weight_hh_l0": (4 * HIDDEN, HIDDEN),
-    "bias_ih_l0": (4 * HIDDEN,),
-    "bias_hh_l0": (4 * HIDDEN,),
+LENGTHS = torch.tensor([5, 1, 7, 3])
+LSTM = {
+    "weight_ih_l0": normal(4 * HIDDEN, 3),
+    "weight_hh_l0": normal(4 * HIDDEN, HIDDEN),
+    "bias_ih_l0": normal(4 * HIDDEN),
+    "bias_hh_l0": normal(4 * HIDDEN),
 }
 
 
-def lstm_weights(rng: torch.Generator, prefix: str = "") -> Arrays:
-    """Draw the parameters of a layer that reads 3 numbers a step, under torch's names."""
-    return {prefix + name: torch.randn(s, generator=rng) for name, s in LSTM_SHAPES.items()}
+def same(x: Tensor) -> Tensor:
+    """Squash nothing."""
+    return x
 
 
-def torch_lstm(given: Arrays, prefix: str = "") -> nn.LSTM:
-    """Build torch's own layer with the drawn parameters."""
-    layer = nn.LSTM(3, HIDDEN, batch_first=True)
-    layer.load_state_dict({name: given[prefix + name] for name in LSTM_SHAPES})
-    return layer
+def stepped(g, order="ifgo", gate=torch.sigmoid, candidate=torch.tanh, shown=torch.tanh) -> Arrays:
+    """One step of an LSTM by its formula, with the blocks in this order."""
+    block = dict(zip(order, g.gates.chunk(4, dim=1), strict=True))
+    i, f, o = (gate(block[name]) for name in "ifo")
+    c = f * g.c + i * candidate(block["g"])
+    return {"h": o * shown(c), "c": c}
 
 
-def ragged(rng: torch.Generator) -> Arrays:
-    """Draw outputs [4, 7, 3] of sequences of unequal length; what stands at padding is no zero."""
-    y = torch.randn(4, 7, 3, generator=rng) + 3
-    lengths = torch.tensor(LENGTHS)[torch.randperm(4, generator=rng)]
-    return {"y": y, "lengths": lengths}
+def misread(order: Sequence[str]):
+    """The step with its blocks in another order."""
+    return lambda g: stepped(g, order)
 
 
-# lstm-cell ----------------------------------------------------------------------------------------
-
-
-def lstm_cell_given(rng: torch.Generator) -> Arrays:
-    """Draw the gates of a step, and the memory before it."""
-    return {
-        "gates": 2 * torch.randn(5, 4 * HIDDEN, generator=rng),
-        "c": torch.randn(5, HIDDEN, generator=rng),
-    }
-
-
-def lstm_cell_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take one step."""
-    h, c = lab.lstm_cell(given["gates"], given["c"])
-    return {"h": h, "c": c}
+ORDERS = [order for order in itertools.permutations("ifgo") if order != tuple("ifgo")]
 
 
 @check(
     "lstm-cell",
     "One step of an LSTM",
-    given=lstm_cell_given,
-    probe=lstm_cell_probe,
-    returns={"h": "float32 [5, 4]", "c": "float32 [5, 4]"},
+    given={"gates": normal(3, 4 * HIDDEN, std=2), "c": normal(3, HIDDEN)},
+    expect=stepped,
+    mistakes={
+        "h' and c' are returned in the wrong order": lambda g: dict(
+            zip("hc", reversed(stepped(g).values()), strict=True)
+        ),
+        "h' = o * tanh(c'): the tanh is missing": lambda g: stepped(g, shown=same),
+        "h' shows the old memory: it is o * tanh(c')": lambda g: (
+            stepped(g) | {"h": g.gates[:, -HIDDEN:].sigmoid() * g.c.tanh()}
+        ),
+        "the candidate g is not squashed": lambda g: stepped(g, candidate=same),
+        "the candidate g wants a tanh": lambda g: stepped(g, candidate=torch.sigmoid),
+        "the gates are not squashed": lambda g: stepped(g, gate=same),
+        "the gates want a sigmoid": lambda g: stepped(g, gate=torch.tanh),
+        **{
+            f"the blocks were read as {', '.join(order)}: they are i, f, g, o": misread(order)
+            for order in ORDERS
+        },
+    },
+    grad=("gates", "c"),
 )
-def lstm_cell(given: Arrays, got: Arrays) -> Outcome:
+def lstm_cell(lab, given):
     """lstm_cell takes i, f, g, o in torch's order; c' = f * c + i * g, and h' = o * tanh(c')."""
-    for order in itertools.permutations("ifgo"):
-        h, c = step_by_hand(given, "".join(order))
-        if torch.allclose(got["h"], h, atol=1e-5) and order != tuple("ifgo"):
-            return Outcome(0.0, f"the blocks were read as {', '.join(order)}: they are i, f, g, o")
-    h, c = step_by_hand(given, "ifgo")
-    return every(close(got["c"], c, what="the new c"), close(got["h"], h, what="the new h"))
+    h, c = lab.lstm_cell(given.gates, given.c)
+    return {"h": h, "c": c}
 
 
-def step_by_hand(given: Arrays, order: str) -> tuple[Tensor, Tensor]:
-    """The formula, with the blocks of the gates named in the given order."""
-    block = dict(zip(order, given["gates"].chunk(4, dim=1), strict=True))
-    i, f, o = (block[name].sigmoid() for name in "ifo")
-    c = f * given["c"] + i * block["g"].tanh()
-    return o * c.tanh(), c
+def read(g, x: Tensor, state=None, prefix: str = ""):
+    """Every h [B, T, H] and the last state of PyTorch's own cell with the given weights."""
+    h, c = (x.new_zeros(len(x), HIDDEN),) * 2 if state is None else state
+    steps = []
+    for x_BD in x.unbind(1):
+        h, c = torch.lstm_cell(x_BD, (h, c), *(g[prefix + name] for name in LSTM))
+        steps.append(h)
+    return torch.stack(steps, 1), (h, c)
 
 
-# lstm-loop ----------------------------------------------------------------------------------------
+def twice(g, layer=None) -> Arrays:
+    """What a layer reads from an empty memory and from the given one."""
+    layer = layer or (lambda x, state=None: read(g, x, state))
+    empty, _ = layer(g.x)
+    y, (h, c) = layer(g.x, (g.h, g.c))
+    return {"from an empty memory": empty, "from a given state": y, "the last h": h, "last c": c}
 
 
-def lstm_loop_given(rng: torch.Generator) -> Arrays:
-    """Draw a layer, a batch of sequences, and a state to begin with."""
-    return {
-        **lstm_weights(rng),
-        "x": torch.randn(2, 6, 3, generator=rng),
-        "h": torch.randn(2, HIDDEN, generator=rng),
-        "c": torch.randn(2, HIDDEN, generator=rng),
-    }
+def without(*names: str):
+    """The layer when these are zero."""
+    return lambda g: twice(g | {name: 0 * g[name] for name in names})
 
 
-def toy_lstm(lab: ModuleType, given: Arrays) -> nn.Module:
-    """The learner's LSTM with the drawn parameters."""
-    layer = lab.LSTM(3, HIDDEN)
-    layer.load_state_dict({name: given[name] for name in LSTM_SHAPES})
-    return layer
-
-
-def lstm_loop_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Read the batch from an empty memory, and from the drawn one."""
-    layer = toy_lstm(lab, given)
-    with torch.no_grad():
-        empty, _ = layer(given["x"])
-        y, (h, c) = layer(given["x"], (given["h"], given["c"]))
-    return {"empty": empty, "y": y, "h": h, "c": c}
+def first_step(g) -> Tensor:
+    """Every step's output if all began with the given state."""
+    x = g.x.flatten(0, 1)[:, None]
+    each = [s.repeat_interleave(g.x.shape[1], 0) for s in (g.h, g.c)]
+    return read(g, x, each)[0].reshape(2, -1, HIDDEN)
 
 
 @check(
     "lstm-loop",
     "LSTM layer",
-    given=lstm_loop_given,
-    probe=lstm_loop_probe,
-    returns={
-        "empty": "float32 [2, 6, 4]",
-        "y": "float32 [2, 6, 4]",
-        "h": "float32 [2, 4]",
-        "c": "float32 [2, 4]",
+    given={**LSTM, "x": normal(2, 5, 3), "h": normal(2, HIDDEN), "c": normal(2, HIDDEN)},
+    expect=twice,
+    mistakes={
+        "the given state is ignored": without("h", "c"),
+        "the given h is ignored": without("h"),
+        "the given c is ignored": without("c"),
+        "bias_hh_l0 is not added": without("bias_hh_l0"),
+        "bias_ih_l0 is not added": without("bias_ih_l0"),
+        "no bias is added": without("bias_ih_l0", "bias_hh_l0"),
+        "W_hh h is not added": without("weight_hh_l0"),
+        "every step begins with the first state: hand h and c on": lambda g: {
+            "from a given state": first_step(g)
+        },
+        "the state handed on is the one it began with": lambda g: {"the last h": g.h},
+        "torch.stack wants dim=1: this is [T, B, H]": lambda g: {
+            "from a given state": twice(g)["from a given state"].transpose(0, 1)
+        },
+        "the steps are read from the last to the first": lambda g: twice(g | {"x": g.x.flip(1)}),
     },
+    grad=True,
     depends_on=("lstm-cell",),
 )
-def lstm_loop(given: Arrays, got: Arrays) -> Outcome:
+def lstm_loop(lab, given):
     """LSTM equals torch.nn.LSTM with the same weights: every output, and the last state."""
-    layer = torch_lstm(given)
-    with torch.no_grad():
-        empty, _ = layer(given["x"])
-        y, (h, c) = layer(given["x"], (given["h"][None], given["c"][None]))
-    return every(
-        close(got["empty"], empty, what="the output, from an empty memory,"),
-        close(got["y"], y, what="the output, from a given state,"),
-        close(got["h"], h[0], what="the last h"),
-        close(got["c"], c[0], what="the last c"),
-    )
+    layer, weights = lab.LSTM(3, HIDDEN), {name: given[name].requires_grad_() for name in LSTM}
+    given.h.requires_grad_(), given.c.requires_grad_()
+    return twice(given, lambda *args: functional_call(layer, weights, args))
 
 
-# mask, last-valid, masked-mean, series-statistics -------------------------------------------------
+def shuffled_lengths(rng: torch.Generator) -> Tensor:
+    """Draw an order of the toy lengths."""
+    return LENGTHS[torch.randperm(4, generator=rng)]
 
 
-def mask_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Mask the drawn lengths."""
-    return {"mask": lab.valid_steps(given["lengths"], 7)}
+RAGGED = {"y": normal(4, STEPS, 3, mean=3), "lengths": shuffled_lengths}
+
+
+def valid(g, more: int = 0) -> Tensor:
+    """Which steps count; `more` of them at each end. bool [4, 9]"""
+    return torch.arange(STEPS) < g.lengths[:, None] + more
 
 
 @check(
     "mask",
     "Which steps count",
-    given=ragged,
-    probe=mask_probe,
-    returns={"mask": "bool [4, 7]"},
+    given={"lengths": shuffled_lengths},
+    expect=valid,
+    mistakes={
+        "the first step of the padding counts as well: t < length": lambda g: valid(g, 1),
+        "the last valid step does not count: t < length": lambda g: valid(g, -1),
+        "padding is True, data are False": lambda g: ~valid(g),
+        "every step counts": lambda _: torch.ones(4, STEPS, dtype=torch.bool),
+        "as wide as the longest sequence: `steps` says how wide": lambda g: valid(g)[:, :7],
+    },
 )
-def mask(given: Arrays, got: Arrays) -> Outcome:
+def mask(lab, given):
     """valid_steps is True at the first `length` steps of each sequence, and nowhere else."""
-    counts = got["mask"].sum(dim=1)
-    expected = torch.stack([torch.arange(7) < n for n in given["lengths"].tolist()])
-    return every(
-        close(counts, given["lengths"], what="the number of valid steps"),
-        holds(torch.equal(got["mask"], expected), "the valid steps come first, then the padding"),
-    )
+    return lab.valid_steps(given.lengths, STEPS)
 
 
-def last_valid_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Read out the last step."""
-    return {"last": lab.last_valid(given["y"], given["lengths"])}
+def at(g, step: Tensor | int) -> Tensor:
+    """Each sequence's output at such a step."""
+    return g.y[torch.arange(4), step]
 
 
 @check(
     "last-valid",
     "The last step that counts",
-    given=ragged,
-    probe=last_valid_probe,
-    returns={"last": "float32 [4, 3]"},
+    given=RAGGED,
+    expect=lambda g: at(g, g.lengths - 1),
+    mistakes={
+        "this is the last step of all, which is padding": lambda g: at(g, -1),
+        "this is the last step of the longest sequence": lambda g: at(g, g.lengths.max() - 1),
+        "one step too early": lambda g: at(g, g.lengths - 2),
+        "one step too late: steps count from 0": lambda g: at(g, g.lengths),
+        "this is the first step": lambda g: at(g, 0),
+        "every sequence at every length: index with two tensors": lambda g: g.y[:, g.lengths - 1],
+    },
+    grad=("y",),
 )
-def last_valid(given: Arrays, got: Arrays) -> Outcome:
+def last_valid(lab, given):
     """last_valid is the output at step length - 1 of each sequence, before any padding."""
-    y, lengths = given["y"], given["lengths"].tolist()
-    if torch.equal(got["last"], y[:, -1]):
-        return Outcome(0.0, "this is the last step of all, which is padding for most sequences")
-    expected = torch.stack([row[n - 1] for row, n in zip(y, lengths, strict=True)])
-    return close(got["last"], expected, what="the output at the last valid step")
+    return lab.last_valid(given.y, given.lengths)
 
 
-def masked_mean_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Read out the mean."""
-    return {"mean": lab.masked_mean(given["y"], given["lengths"])}
+def summed(g) -> Tensor:
+    """The sum of each sequence's valid steps."""
+    return (g.y * valid(g)[:, :, None]).sum(1)
 
 
 @check(
     "masked-mean",
     "Mean over the steps that count",
-    given=ragged,
-    probe=masked_mean_probe,
-    returns={"mean": "float32 [4, 3]"},
+    given=RAGGED,
+    expect=lambda g: summed(g) / g.lengths[:, None],
+    mistakes={
+        "this is the mean over all steps, padding included": lambda g: g.y.mean(1),
+        "the sum is right; divide it by each sequence's length, not by T": lambda g: (
+            summed(g) / STEPS
+        ),
+        "the sum is right; divide it by the length": summed,
+        "divided by the length, but padding is in the sum": lambda g: (
+            g.y.sum(1) / g.lengths[:, None]
+        ),
+        "the longest sequence's length divides all": lambda g: summed(g) / g.lengths.max(),
+    },
+    grad=("y",),
     depends_on=("mask",),
 )
-def masked_mean(given: Arrays, got: Arrays) -> Outcome:
+def masked_mean(lab, given):
     """masked_mean is the mean over the valid steps; padding counts neither above nor below."""
-    y, lengths = given["y"], given["lengths"].tolist()
-    if torch.allclose(got["mean"], y.mean(dim=1), atol=1e-5):
-        return Outcome(0.0, "this is the mean over all steps, padding included")
-    total = torch.stack([row[:n].sum(dim=0) for row, n in zip(y, lengths, strict=True)])
-    if torch.allclose(got["mean"], total / y.shape[1], atol=1e-5):
-        return Outcome(0.0, "the sum is right; divide it by each sequence's length, not by T")
-    return close(got["mean"], total / given["lengths"][:, None], what="the mean")
+    return lab.masked_mean(given.y, given.lengths)
 
 
-def series_statistics_given(rng: torch.Generator) -> Arrays:
-    """Draw series [4, 7, 3] far from zero, padded with zeros as a data set pads them."""
-    drawn = ragged(rng)
-    valid = torch.arange(7) < drawn["lengths"][:, None]
-    return {"x": drawn["y"] * valid[:, :, None], "lengths": drawn["lengths"]}
+def statistics(x: Tensor, root=torch.sqrt) -> Arrays:
+    """Mean and deviation over the first dimension."""
+    return {"mean": x.mean(0), "std": root(x.var(0))}
 
 
-def series_statistics_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Fit the learner's statistics."""
-    mean, std = lab.series_statistics(given["x"], given["lengths"])
-    return {"mean": mean, "std": std}
+def padded_series(rng: torch.Generator) -> Arrays:
+    """Draw series far from zero, padded with zeros as a data set pads them; one datum is 0."""
+    lengths = shuffled_lengths(rng)
+    x = RAGGED["y"](rng) * (torch.arange(STEPS) < lengths[:, None])[:, :, None]
+    x[:, 0, 0] = 0
+    return {"x": x, "lengths": lengths}
 
 
 @check(
     "series-statistics",
     "Mean and deviation of ragged series",
-    given=series_statistics_given,
-    probe=series_statistics_probe,
-    returns={"mean": "float32 [3]", "std": "float32 [3]"},
+    given=padded_series,
+    expect=lambda g: statistics(g.x[valid(g)]),
+    mistakes={
+        "the zeros that pad a series were taken for data": lambda g: statistics(g.x.flatten(0, 1)),
+        "a datum of 0 is no padding: use the lengths": lambda g: statistics(g.x[g.x[:, :, 0] != 0]),
+        "this is the variance: take its root": lambda g: {"std": g.x[valid(g)].var(0)},
+        "every series counts alike: it is every step": lambda g: {
+            "mean": (summed(g | {"y": g.x}) / g.lengths[:, None]).mean(0)
+        },
+        "each of the D numbers has its own": lambda g: statistics(g.x[valid(g)].flatten()),
+    },
+    rtol={"std": 5e-2},  # the deviation may divide by n or by n - 1
     depends_on=("mask",),
 )
-def series_statistics(given: Arrays, got: Arrays) -> Outcome:
+def series_statistics(lab, given):
     """series_statistics are those of the valid steps: the zeros that pad a series are no data."""
-    rows = zip(given["x"], given["lengths"].tolist(), strict=True)
-    steps = torch.cat([row[:n] for row, n in rows])
-    return every(
-        close(got["mean"], steps.mean(dim=0), what="the mean"),
-        close(got["std"], steps.std(dim=0), rtol=5e-2, what="the standard deviation"),
-    )
+    mean, std = lab.series_statistics(given.x, given.lengths)
+    return {"mean": mean, "std": std}
 
 
-# balanced-weights ---------------------------------------------------------------------------------
-
-
-def balanced_weights_given(rng: torch.Generator) -> Arrays:
-    """Draw the labels of 60 items; class 0 is rare, class 3 frequent."""
+def uneven_labels(rng: torch.Generator) -> Arrays:
+    """Draw the labels of some 60 items; class 0 is rare, class 3 frequent."""
     often = torch.tensor([3, 9, 18, 30]) + torch.randint(3, (4,), generator=rng)
     label = torch.arange(4).repeat_interleave(often)
     return {"label": label[torch.randperm(len(label), generator=rng)]}
 
 
-def balanced_weights_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Weigh the classes."""
-    return {"weight": lab.balanced_weights(given["label"], 4)}
+def share(g) -> Tensor:
+    """The share of the items that is of each class."""
+    return torch.bincount(g.label, minlength=4) / len(g.label)
 
 
 @check(
     "balanced-weights",
-    "The same say for every class",
-    given=balanced_weights_given,
-    probe=balanced_weights_probe,
-    returns={"weight": "float32 [4]"},
+    "Equal weight for every class",
+    given=uneven_labels,
+    expect=lambda g: 1 / (4 * share(g)),
+    mistakes={
+        "frequent classes weigh more: it is N / (C · N_c), not its inverse": lambda g: 4 * share(g),
+        "this is each class's share of the items": share,
+        "C is missing: an item should weigh 1 on average": lambda g: 1 / share(g),
+        "N is missing: an item should weigh 1 on average": lambda g: (
+            1 / (4 * share(g) * len(g.label))
+        ),
+        "this is 1 / N_c": lambda g: 1 / (share(g) * len(g.label)),
+        "the weights sum to 1: an item should weigh 1 on average": lambda g: (
+            share(g).reciprocal() / share(g).reciprocal().sum()
+        ),
+        "the most frequent class weighs 1: an item should, on average": lambda g: (
+            share(g).max() / share(g)
+        ),
+    },
 )
-def balanced_weights(given: Arrays, got: Arrays) -> Outcome:
+def balanced_weights(lab, given):
     """The weight of class c is N / (C · N_c): rare classes weigh more, and an item 1 on average."""
-    count = torch.bincount(given["label"], minlength=4).float()
-    return close(got["weight"], len(given["label"]) / (4 * count), what="the weight of a class")
+    return lab.balanced_weights(given.label, 4)
 
 
-# nats, perplexity ---------------------------------------------------------------------------------
-
-
-def nats_given(rng: torch.Generator) -> Arrays:
-    """Draw logits of two texts of five tokens."""
-    return {
-        "logits": 3 * torch.randn(2, 5, TOKENS, generator=rng),
-        "token": torch.randint(TOKENS, (2, 5), generator=rng),
-    }
-
-
-def nats_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Take the learner's loss."""
-    return {"nats": lab.nats(given["logits"], given["token"])}
+def cost(g, logits: Tensor | None = None, **how: str) -> Tensor:
+    """The mean cross-entropy over all positions, of the given logits or others."""
+    scores = g.logits if logits is None else logits
+    return F.cross_entropy(scores.flatten(0, 1), g.token.flatten(), **how)
 
 
 @check(
     "nats",
     "Nats per token",
-    given=nats_given,
-    probe=nats_probe,
-    returns={"nats": "float32 []"},
+    given={"logits": normal(2, 5, TOKENS, std=3), "token": integers(0, TOKENS, 2, 5)},
+    expect=cost,
+    mistakes={
+        "softmax was applied twice: cross_entropy wants raw logits": lambda g: cost(
+            g, g.logits.softmax(2)
+        ),
+        "these are bits: nats have natural logarithms": lambda g: cost(g) / torch.tensor(2.0).log(),
+        "divided by log 2 the wrong way: nats need no factor": lambda g: cost(g) * 0.6931472,
+        "this is the sum over all positions, not the mean": lambda g: cost(g, reduction="sum"),
+        "summed over the steps: the mean is over all B·T positions": lambda g: 5 * cost(g),
+        "the softmax runs over the steps, not over the tokens": lambda g: F.nll_loss(
+            g.logits.log_softmax(1).flatten(0, 1), g.token.flatten()
+        ),
+        "view does not move the tokens to dimension 1: transpose(1, 2)": lambda g: F.cross_entropy(
+            g.logits.reshape(2, TOKENS, 5), g.token
+        ),
+        "this is the perplexity: leave the exp out": lambda g: cost(g).exp(),
+    },
+    grad=("logits",),
 )
-def nats(given: Arrays, got: Arrays) -> Outcome:
+def nats(lab, given):
     """The nats are the mean of -log p(token) over all positions, straight from the raw logits."""
-    logits, token = given["logits"].flatten(0, 1), given["token"].flatten()
-    if torch.isclose(got["nats"], F.cross_entropy(logits.softmax(dim=1), token), atol=1e-5):
-        return Outcome(0.0, "softmax was applied twice: cross_entropy wants raw logits")
-    return close(got["nats"], F.cross_entropy(logits, token), what="the loss")
+    return lab.nats(given.logits, given.token)
 
 
-def perplexity_given(rng: torch.Generator) -> Arrays:
-    """Draw what three chunks of unequal length were scored."""
-    return {
-        "nats": 1 + 2 * torch.rand(3, generator=rng),
-        "tokens": torch.tensor([400.0, 50.0, 7.0]),
-    }
-
-
-def perplexity_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Sum the chunks up."""
-    return {"perplexity": lab.perplexity(given["nats"], given["tokens"])}
+def weighted(g, values: Tensor) -> Tensor:
+    """The mean over all tokens of what each chunk has."""
+    return (values * g.tokens).sum() / g.tokens.sum()
 
 
 @check(
     "perplexity",
     "Perplexity of a text in chunks",
-    given=perplexity_given,
-    probe=perplexity_probe,
-    returns={"perplexity": "float32 []"},
+    given={
+        "nats": lambda rng: 1 + 2 * torch.rand(3, generator=rng),
+        "tokens": torch.tensor([400.0, 50.0, 7.0]),
+    },
+    expect=lambda g: weighted(g, g.nats).exp(),
+    mistakes={
+        "the mean of exponentials is not the exponential of the mean": lambda g: weighted(
+            g, g.nats.exp()
+        ),
+        "a short chunk counts as much as a long one": lambda g: g.nats.mean().exp(),
+        "both: every chunk counts alike, and exp comes first": lambda g: g.nats.exp().mean(),
+        "the exp is missing": lambda g: weighted(g, g.nats),
+        "2 to the power of nats: that is for bits": lambda g: 2 ** weighted(g, g.nats),
+    },
+    rtol=1e-4,
 )
-def perplexity(given: Arrays, got: Arrays) -> Outcome:
+def perplexity(lab, given):
     """The perplexity is exp(mean nats of all tokens), however the text was cut into chunks."""
-    share = given["tokens"] / given["tokens"].sum()
-    if torch.isclose(got["perplexity"], (given["nats"].exp() * share).sum(), atol=1e-4):
-        return Outcome(0.0, "the mean of exponentials is not the exponential of the mean")
-    return close(got["perplexity"], (given["nats"] * share).sum().exp(), what="the perplexity")
+    return lab.perplexity(given.nats, given.tokens)
 
 
-# clip ---------------------------------------------------------------------------------------------
-
-CLIP_SHAPES = {"a": (3, 2), "b": (4,), "c": ()}
+GRADIENTS = {"a": normal(3, 2, std=5), "b": normal(4, std=0.5), "c": normal(std=0.1)}
 
 
-def clip_given(rng: torch.Generator) -> Arrays:
-    """Draw gradients of three parameters, one of them much larger than the others."""
-    scale = {"a": 5.0, "b": 0.5, "c": 0.1}
-    return {n: scale[n] * torch.randn(s, generator=rng) for n, s in CLIP_SHAPES.items()}
+NORM = "the norm before clipping"
 
 
-def with_gradients(gradients: Arrays) -> list[nn.Parameter]:
-    """A parameter for each gradient, with that in its `.grad`."""
-    parameters = [nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients.values()]
-    for parameter, gradient in zip(parameters, gradients.values(), strict=True):
-        parameter.grad = gradient.clone()
-    return parameters
+def with_gradients(g) -> list[nn.Parameter]:
+    """A parameter for each gradient, with that in its `.grad`, and one that has none."""
+    parameters = [nn.Parameter(torch.zeros_like(g[name])) for name in GRADIENTS]
+    for parameter, name in zip(parameters, GRADIENTS, strict=True):
+        parameter.grad = g[name].clone()
+    return [*parameters, nn.Parameter(torch.zeros(2))]
 
 
-def clip_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Clip to a joint norm of 0.5."""
-    parameters = with_gradients(given)
-    norm = lab.clip_gradients(iter(parameters), 0.5)
-    clipped = {n: p.grad for n, p in zip(given, parameters, strict=True)}
-    return {"norm": norm, **clipped}
+def clipped(g, clip=nn.utils.clip_grad_norm_, bounds=(0.5, 50.0)) -> Arrays:
+    """The norm that clipping returns, and what it makes of large gradients and of small ones."""
+    found = {}
+    for what, bound in zip(("to 0.5", "to 50, which is more"), bounds, strict=True):
+        parameters = with_gradients(g)
+        norm = clip(iter(parameters), bound)
+        found[f"gradients clipped {what}"] = torch.cat([p.grad.flatten() for p in parameters[:3]])
+        found.setdefault(NORM, norm)
+    return found
+
+
+def by_factor(factor):
+    """Scale all gradients by factor(norm of each, bound), and return the joint norm."""
+
+    def clip(parameters, bound: float) -> Tensor:
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norms = torch.stack([gradient.norm() for gradient in gradients])
+        for gradient, by in zip(gradients, factor(norms, bound).expand(3), strict=True):
+            gradient.mul_(by)
+        return norms.norm()
+
+    return lambda g: {name: value for name, value in clipped(g, clip).items() if name != NORM}
+
+
+def by_value(g) -> Arrays:
+    """Clip each number by itself."""
+    kept = torch.cat([g[name].flatten() for name in GRADIENTS])
+    return {"gradients clipped to 0.5": kept.clamp(-0.5, 0.5)}
 
 
 @check(
     "clip",
     "Clipping by the joint norm",
-    given=clip_given,
-    probe=clip_probe,
-    returns={"norm": "float32 []", "a": "float32 [3, 2]", "b": "float32 [4]", "c": "float32 []"},
+    given=GRADIENTS,
+    expect=clipped,
+    mistakes={
+        "values are clipped: it is the norm": by_value,
+        "the gradients are as before: scale them in place (mul_)": by_factor(
+            lambda norms, bound: torch.ones(())
+        ),
+        "each gradient is clipped by its own norm: take the joint one": by_factor(
+            lambda norms, bound: (bound / norms).clamp(max=1)
+        ),
+        "small gradients are scaled up: a factor of at most 1": by_factor(
+            lambda norms, bound: bound / (norms.norm() + 1e-6)
+        ),
+        "the norms are added: the joint norm is the root of their squares' sum": by_factor(
+            lambda norms, bound: (bound / norms.sum()).clamp(max=1)
+        ),
+        "the joint norm is the root of the squares' sum; the root is missing": by_factor(
+            lambda norms, bound: (bound / norms.square().sum()).clamp(max=1)
+        ),
+        "the largest gradient's norm is not the joint norm": by_factor(
+            lambda norms, bound: (bound / norms.max()).clamp(max=1)
+        ),
+        "scaled to norm 1: the bound is max_norm": by_factor(
+            lambda norms, bound: (1 / norms.norm()).clamp(max=1)
+        ),
+        "this is the norm after clipping: return the one before": {NORM: 0.5},
+    },
+    rtol=1e-4,
 )
-def clip(given: Arrays, got: Arrays) -> Outcome:
+def clip(lab, given):
     """clip_gradients scales all gradients by one factor, so that their joint norm is max_norm."""
-    parameters = with_gradients(given)
-    norm = nn.utils.clip_grad_norm_(parameters, 0.5)
-    expected = {n: p.grad for n, p in zip(given, parameters, strict=True)}
-    if all(torch.equal(got[name], given[name]) for name in given):
-        return Outcome(0.0, "the gradients are as large as before: scale them in place")
-    return every(
-        *(close(got[n], expected[n], what=f"gradient {n}") for n in given),
-        close(got["norm"], norm, what="the norm before clipping"),
-    )
+    return clipped(given, lab.clip_gradients)
 
 
-# embedding ----------------------------------------------------------------------------------------
+def learned(g, rows: Sequence[int] = (0,)) -> Tensor:
+    """The gradient of the sum of all vectors, when such rows do not learn."""
+    count = torch.bincount(g.token, minlength=TOKENS).float()
+    count[list(rows)] = 0
+    return count[:, None].repeat(1, 3)
 
 
-def embedding_given(rng: torch.Generator) -> Arrays:
-    """Draw a sequence of ids with padding behind."""
-    return {
-        "token": torch.cat([torch.randint(1, TOKENS, (5,), generator=rng), torch.zeros(3).long()])
-    }
-
-
-def embedding_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Embed the sequence, and see what the table learns from it."""
-    model = lab.Model(vocabulary=TOKENS, features=3, hidden=HIDDEN, classes=2)
-    table = model.encoder
-    table(given["token"]).sum().backward()
-    return {"table": table.weight.detach(), "gradient": table.weight.grad}
+RANDOM = "real tokens begin at random"
 
 
 @check(
     "embedding",
     "Embedding with padding",
-    given=embedding_given,
-    probe=embedding_probe,
-    returns={"table": "float32 [7, 3]", "gradient": "float32 [7, 3]"},
+    given={"token": lambda rng: torch.cat([torch.arange(1, TOKENS), torch.zeros(3).long()])},
+    expect=lambda g: {"gradient": learned(g), "vector of token 0": torch.zeros(3), RANDOM: True},
+    mistakes={
+        "padding learns: padding_idx=0": lambda g: {"gradient": learned(g, ())},
+        "token 1 is taken for padding: it is token 0": lambda g: {"gradient": learned(g, (1,))},
+        "the last token is taken for padding: it is token 0": lambda g: {
+            "gradient": learned(g, (-1,))
+        },
+        "all vectors are zero: only that of padding is": {RANDOM: False},
+    },
 )
-def embedding(given: Arrays, got: Arrays) -> Outcome:
+def embedding(lab, given):
     """The embedding has a vector for each token; that of padding, row 0, is zero and stays zero."""
-    count = torch.bincount(given["token"], minlength=TOKENS).float()
-    count[0] = 0
-    return every(
-        holds(bool((got["table"][1:] != 0).any()), "the vectors of real tokens start at random"),
-        close(got["table"][0], torch.zeros(3), what="the vector of token 0"),
-        close(got["gradient"], count[:, None].expand(-1, 3), what="the table's gradient"),
-    )
-
-
-# truncated-bptt -----------------------------------------------------------------------------------
-
-STEPS = 4
-
-
-def toy_language(rng: torch.Generator) -> Arrays:
-    """Draw a toy language model, and two texts of 9 tokens."""
+    table = lab.Model(vocabulary=TOKENS, features=3, hidden=HIDDEN, classes=2).encoder
+    table(given.token).sum().backward()
     return {
-        "encoder.weight": torch.randn(TOKENS, 3, generator=rng),
-        **lstm_weights(rng, "lstm."),
-        "head.weight": torch.randn(TOKENS, HIDDEN, generator=rng),
-        "head.bias": torch.randn(TOKENS, generator=rng),
-        "token": torch.randint(1, TOKENS, (2, 2 * STEPS + 1), generator=rng),
+        "gradient": table.weight.grad,
+        "vector of token 0": table.weight[0],
+        RANDOM: (table.weight[1:] != 0).any(),
     }
 
 
-def toy_language_model(lab: ModuleType, given: Arrays) -> nn.Module:
+CHUNK = 4
+LANGUAGE = {
+    "encoder.weight": normal(TOKENS, 3),
+    **{f"lstm.{name}": draw for name, draw in LSTM.items()},
+    "head.weight": normal(TOKENS, HIDDEN),
+    "head.bias": normal(TOKENS),
+}
+TEXTS = {**LANGUAGE, "token": integers(1, TOKENS, 2, 2 * CHUNK + 1)}
+
+
+class Half(nn.Module):
+    """A dropout that halves every number, so that it shows where it was applied."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Half of each number."""
+        return x / 2
+
+
+def language_model(lab, g) -> nn.Module:
     """The learner's Model in toy size, with the drawn parameters."""
     model = lab.Model(vocabulary=TOKENS, features=3, hidden=HIDDEN, classes=TOKENS)
-    weights = {name: value for name, value in given.items() if name != "token"}
-    model.load_state_dict({**weights, "class_weight": torch.ones(TOKENS)})
+    model.load_state_dict({**{n: g[n] for n in LANGUAGE}, "class_weight": torch.ones(TOKENS)})
+    model.dropout = Half()
     return model
 
 
-def chunk(given: Arrays, number: int, *, start: bool) -> Arrays:
+def chunk(g, number: int, *, start: bool) -> Arrays:
     """Chunk 0 or 1 of the drawn texts, as StreamLoader hands it out."""
-    first = number * STEPS
-    return {"tokens": given["token"][:, first : first + STEPS + 1], "start": torch.tensor(start)}
+    first = number * CHUNK
+    return {"tokens": g.token[:, first : first + CHUNK + 1], "start": torch.tensor(start)}
 
 
-def truncated_bptt_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Read both chunks in turn, then the second as if a new text began with it."""
-    model = toy_language_model(lab, given)
-    first = model.stream_loss(chunk(given, 0, start=True), "train")
-    second = model.stream_loss(chunk(given, 1, start=False), "train")
-    (gradient,) = torch.autograd.grad(second, [model.lstm.weight_hh_l0])
-    anew = model.stream_loss(chunk(given, 1, start=True), "train")
-    losses = torch.stack([first, second, anew]).detach()
-    return {"losses": losses, "gradient": gradient}
+def scored(g, number: int, state=None, drops=(0.5, 0.5), ahead: int = 1):
+    """Loss and next state of a chunk, by PyTorch's own layers."""
+    tokens = chunk(g, number, start=False)["tokens"]
+    x = F.embedding(tokens[:, :-1], g["encoder.weight"]) * drops[0]
+    y, state = read(g, x, state, "lstm.")
+    logits = F.linear(y * drops[1], g["head.weight"], g["head.bias"])
+    return F.cross_entropy(logits.flatten(0, 1), tokens[:, ahead:][:, :CHUNK].flatten()), state
+
+
+FIRST, NEXT, ANEW = "loss of the first chunk", "loss of the next", "loss where a text starts"
+BACK = "gradient of the next chunk"
+
+
+def two_chunks(g, keep=lambda state: [s.detach() for s in state], **how: object) -> Arrays:
+    """Both chunks in turn, with what is kept of the state, and the second as a text's first."""
+    weight = g["lstm.weight_hh_l0"].requires_grad_()
+    first, state = scored(g, 0, **how)
+    second, later = scored(g, 1, keep(state), **how)
+    (gradient,) = torch.autograd.grad(second, weight, retain_graph=True)
+    anew, _ = scored(g, 1, **how)
+    losses = {FIRST: first.detach(), NEXT: second.detach(), ANEW: anew.detach()}
+    return {**losses, BACK: gradient, "leaked": scored(g, 1, later)[0].detach()}
+
+
+def part(*names: str, **how: object):
+    """Some of what two chunks give, when something about them is wrong."""
+    return lambda g: {name: two_chunks(g, **how)[name] for name in names}
 
 
 @check(
     "truncated-bptt",
     "Truncated back-propagation",
-    given=toy_language,
-    probe=truncated_bptt_probe,
-    returns={"losses": "float32 [3]", "gradient": "float32 [16, 4]"},
+    given=TEXTS,
+    expect=part(FIRST, NEXT, ANEW, BACK),
+    mistakes={
+        "the next chunk began with an empty memory: carry the state over": lambda g: {
+            NEXT: two_chunks(g)[ANEW]
+        },
+        "a new text began with the memory of the one before: see `start`": lambda g: {
+            ANEW: two_chunks(g)["leaked"]
+        },
+        "h is carried on, c is not": part(NEXT, keep=lambda s: [s[0].detach(), 0 * s[1].detach()]),
+        "c is carried on, h is not": part(NEXT, keep=lambda s: [0 * s[0].detach(), s[1].detach()]),
+        "the next chunk's gradient reaches back into the first: detach the state": part(
+            BACK, keep=same
+        ),
+        "the dropout is skipped": part(FIRST, drops=(1, 1)),
+        "the dropout between encoder and lstm is skipped": part(FIRST, drops=(1, 0.5)),
+        "the dropout between lstm and head is skipped": part(FIRST, drops=(0.5, 1)),
+        "each token is asked for itself, not for the next": part(FIRST, ahead=0),
+    },
     depends_on=("lstm-loop", "nats", "embedding"),
 )
-def truncated_bptt(given: Arrays, got: Arrays) -> Outcome:
+def truncated_bptt(lab, given):
     """Memory flows from chunk to chunk, gradients stop at the border, a new text starts empty."""
-    first, state, _ = torch_chunk(given, 0, None)
-    second, _, gradient = torch_chunk(given, 1, state)
-    anew, _, _ = torch_chunk(given, 1, None)
-    if torch.isclose(got["losses"][1], anew, atol=1e-5):
-        return Outcome(0.0, "the second chunk began with an empty memory: carry the state over")
-    return every(
-        close(got["losses"][0], first, what="the loss of the first chunk"),
-        close(got["losses"][1], second, what="the loss of the chunk after it"),
-        close(got["losses"][2], anew, what="the loss of a chunk that starts a text"),
-        holds(
-            torch.allclose(got["gradient"], gradient, atol=1e-5),
-            "the second chunk's gradient reaches back into the first: detach the state",
-        ),
-    )
-
-
-def torch_chunk(
-    given: Arrays, number: int, state: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-    """Loss, next state and gradient of W_hh, by torch's own layers."""
-    layer = torch_lstm(given, "lstm.")
-    tokens = chunk(given, number, start=False)["tokens"]
-    y, (h, c) = layer(F.embedding(tokens[:, :-1], given["encoder.weight"]), state)
-    logits = F.linear(y, given["head.weight"], given["head.bias"])
-    loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
-    (gradient,) = torch.autograd.grad(loss, [layer.weight_hh_l0])
-    return loss.detach(), (h.detach(), c.detach()), gradient
+    model = language_model(lab, given)
+    first = model.stream_loss(chunk(given, 0, start=True), "train")
+    second = model.stream_loss(chunk(given, 1, start=False), "train")
+    (gradient,) = torch.autograd.grad(second, [model.lstm.weight_hh_l0], retain_graph=True)
+    anew = model.stream_loss(chunk(given, 1, start=True), "train")
+    return {FIRST: first, NEXT: second, ANEW: anew, BACK: gradient}

@@ -31,7 +31,7 @@ def lstm_cell(gates_BG: Tensor, c_BH: Tensor) -> State:
     """
     # TODO lstm-cell: return the new h and c, float32 [B, H] each.
     # A sigmoid squashes i, f and o, a tanh squashes g. Then c' = f * c + i * g, and
-    # h' = o * tanh(c').
+    # h' = o * tanh(c'). Make new tensors: the backward pass still needs the old ones.
     raise NotImplementedError("TODO lstm-cell: return the new h and c, float32 [B, H] each.")
 
 
@@ -94,6 +94,7 @@ def series_statistics(x_BTD: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each of the D numbers over all valid steps, [D] each."""
     # TODO series-statistics: return (mean, std) over the valid steps.
     # A mask picks the steps that count from all sequences at once: x_BTD[valid_BT] is [steps, D].
+    # The deviation may divide by their number or by one less. A 0 may be data: only lengths tell.
     raise NotImplementedError("TODO series-statistics: return (mean, std) over the valid steps.")
 
 
@@ -101,12 +102,13 @@ def series_statistics(x_BTD: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def balanced_weights(label_N: Tensor, classes: int) -> Tensor:
-    """A weight for each class, float32 [C], that gives all classes the same say in the loss.
+    """A weight for each class, float32 [C], that gives all classes equal weight in the loss.
 
     weight_c = N / (C · N_c), where N_c of the N items are of class c: the mean weight of an item
     is 1, and the weights of the items of each class sum to N / C.
     """
     # TODO balanced-weights: return N / (C · N_c), float32 [C].
+    # label_N is int64 and holds every class at least once.
     raise NotImplementedError("TODO balanced-weights: return N / (C · N_c), float32 [C].")
 
 
@@ -268,9 +270,9 @@ class Model(LightningModule):
     def stream_loss(self, batch: Batch, stage: str) -> Tensor:
         """The nats of the next chunk of a text, float32 [], by truncated back-propagation.
 
-        `tokens`, int64 [B, T + 1], go on where the chunk before ended, unless `start` is True.
-        `self.carried[stage]` is the state after that chunk; stages ("train", "val") read different
-        texts and must not share one.
+        `tokens`, int64 [B, T + 1], go on where the chunk before ended, unless `start`, one bool []
+        for all B lanes, is True. `self.carried[stage]` is the state after that chunk; stages
+        ("train", "val") read different texts and must not share one.
         """
         token_BT, next_BT = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
         # TODO truncated-bptt: carry the state on, return the nats.

@@ -31,7 +31,7 @@ def lstm_cell(gates_BG: Tensor, c_BH: Tensor) -> State:
     """
     # BEGIN SOLUTION lstm-cell: return the new h and c, float32 [B, H] each.
     # A sigmoid squashes i, f and o, a tanh squashes g. Then c' = f * c + i * g, and
-    # h' = o * tanh(c').
+    # h' = o * tanh(c'). Make new tensors: the backward pass still needs the old ones.
     i_BH, f_BH, g_BH, o_BH = gates_BG.chunk(4, dim=1)
     c_BH = f_BH.sigmoid() * c_BH + i_BH.sigmoid() * g_BH.tanh()
     return o_BH.sigmoid() * c_BH.tanh(), c_BH
@@ -108,6 +108,7 @@ def series_statistics(x_BTD: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each of the D numbers over all valid steps, [D] each."""
     # BEGIN SOLUTION series-statistics: return (mean, std) over the valid steps.
     # A mask picks the steps that count from all sequences at once: x_BTD[valid_BT] is [steps, D].
+    # The deviation may divide by their number or by one less. A 0 may be data: only lengths tell.
     steps_SD = x_BTD[valid_steps(length_B, x_BTD.shape[1])]
     return steps_SD.mean(dim=0), steps_SD.std(dim=0)
     # END SOLUTION
@@ -117,12 +118,13 @@ def series_statistics(x_BTD: Tensor, length_B: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def balanced_weights(label_N: Tensor, classes: int) -> Tensor:
-    """A weight for each class, float32 [C], that gives all classes the same say in the loss.
+    """A weight for each class, float32 [C], that gives all classes equal weight in the loss.
 
     weight_c = N / (C · N_c), where N_c of the N items are of class c: the mean weight of an item
     is 1, and the weights of the items of each class sum to N / C.
     """
     # BEGIN SOLUTION balanced-weights: return N / (C · N_c), float32 [C].
+    # label_N is int64 and holds every class at least once.
     count_C = torch.bincount(label_N, minlength=classes)
     return len(label_N) / (classes * count_C.float())
     # END SOLUTION
@@ -294,9 +296,9 @@ class Model(LightningModule):
     def stream_loss(self, batch: Batch, stage: str) -> Tensor:
         """The nats of the next chunk of a text, float32 [], by truncated back-propagation.
 
-        `tokens`, int64 [B, T + 1], go on where the chunk before ended, unless `start` is True.
-        `self.carried[stage]` is the state after that chunk; stages ("train", "val") read different
-        texts and must not share one.
+        `tokens`, int64 [B, T + 1], go on where the chunk before ended, unless `start`, one bool []
+        for all B lanes, is True. `self.carried[stage]` is the state after that chunk; stages
+        ("train", "val") read different texts and must not share one.
         """
         token_BT, next_BT = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
         # BEGIN SOLUTION truncated-bptt: carry the state on, return the nats.
