@@ -60,6 +60,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    monkeypatch.setattr("dllab.lab.project._entered", [])
 
 
 @pytest.fixture

@@ -49,6 +49,22 @@ def test_a_type_name_has_one_meaning(repo: Path) -> None:
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
+FRONT_DOORS = {"pytest_plugin.py", "authoring/desk.py"}  # pytest's, and a notebook's
+
+
+def test_only_a_front_door_looks_for_the_project(repo: Path) -> None:
+    """Below, it is handed in; `project_root` alone serves programs that have no front door."""
+    package = repo / "src" / "dllab"
+    callers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\bfind_root\b", path.read_text())
+    }
+    deep = {name for name in callers if not name.startswith("cli/")} - FRONT_DOORS
+    assert deep == {"lab/project.py"}
+    assert callers >= FRONT_DOORS | {"cli/train.py"}
+
+
 def test_constraints_serve_every_machine(repo: Path) -> None:
     lines = (repo / "constraints.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 from training_lab import SHORT, Here, Project, card, curve, same_results, stopped_at
 
+from dllab.errors import LabError
+from dllab.grading.grade import grade
+from dllab.lab.find import find_lab
+from dllab.lab.project import find_root
+from dllab.report.html import write_report
+from dllab.training.train import train
+
 TRAIN = ["train", "01", *SHORT, "--no-grade"]
 
 
@@ -33,6 +40,23 @@ def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: 
     code, _, stderr = dllab("train", "01", "--resume", str(run), "--no-grade")
     assert code == 2
     assert "last.ckpt" in stderr
+
+
+def test_a_lab_works_in_its_own_project_wherever_the_process_stands(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code asks for data by name alone, and the ranks of a training are other processes."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(LabError, match="no dllab project here"):
+        find_root()
+    lab = find_lab(project.root, "01")
+    two = ["hardware=ddp_cpu", "trainer.devices=2"]
+    run = train(project.root, lab, [*SHORT, *two], say=lambda _: None)
+    assert grade(project.root, run).result.verdict == "graded"
+    report = write_report(project.root, run).read_text()
+    assert run.path.parent.parent == project.root / "runs"
+    assert "Worst mistakes" in report
+    assert list(Path.cwd().iterdir()) == []
 
 
 def test_in_a_terminal_a_bar_shows_how_far_it_is(project: Project) -> None:

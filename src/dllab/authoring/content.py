@@ -106,7 +106,7 @@ def _training(lab: Lab) -> Iterator[str]:
     """What is trained on what; a score that dllab does not know is taken by checks.py."""
     yield recipe_of(lab)
     for name in sorted({arm.data for arm in lab.spec.arms.values() if arm.data}):
-        built = find(name).built
+        built = find(name, lab.root).built
         yield f"{name} {built.content} {sorted(built.files.items())}"
     if any(criterion.metric not in METRICS for criterion in lab.spec.measured.values()):
         yield code_only((lab.folder / "checks.py").read_text(encoding="utf-8"))

@@ -119,7 +119,7 @@ def _sections(markdown: str) -> list[str]:
 
 def _task_cells(lab: Lab) -> Iterator[NotebookCell]:
     for name in dict.fromkeys(arm.data for arm in lab.spec.arms.values() if arm.data):
-        yield NotebookCell("markdown", f"## The data: {find(name).title}")
+        yield NotebookCell("markdown", f"## The data: {find(name, lab.root).title}")
         yield NotebookCell("code", _LOOK.format(name=name))
         yield NotebookCell("code", f'desk.look("{name}")')
     yield NotebookCell(

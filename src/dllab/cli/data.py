@@ -29,7 +29,9 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
 def run_list(args: argparse.Namespace) -> int:
     """Print all sets as a table or as JSON."""
     from dllab.data import catalog
+    from dllab.lab.project import enter, find_root
 
+    enter(find_root())
     entries = {name: _entry(dataset) for name, dataset in catalog().items()}
     if args.json:
         print(json.dumps(entries, indent=2, ensure_ascii=False))
@@ -44,7 +46,9 @@ def run_get(args: argparse.Namespace) -> int:
     from dllab.data.description import RELEASED
     from dllab.data.fetch import source_rows
     from dllab.data.weights import all_weights
+    from dllab.lab.project import enter, find_root
 
+    enter(find_root())
     if args.name in all_weights():
         tensors = pretrained(args.name)
         print(f"{args.name}  {sum(t.numel() for t in tensors.values()):,} numbers")
@@ -62,7 +66,9 @@ def run_verify(_: argparse.Namespace) -> int:
     """Hash every file; name each one that is not as it should be."""
     from dllab.data.files import DataError
     from dllab.data.verify import verify
+    from dllab.lab.project import enter, find_root
 
+    enter(find_root())
     findings = list(verify())
     problems = [finding for finding in findings if not finding.ok]
     for finding in problems:
@@ -77,7 +83,9 @@ def run_build(args: argparse.Namespace) -> int:
     """Make a set's files anew from its source, and record what was found in its dataset.yaml."""
     from dllab.data import find
     from dllab.data.build import build
+    from dllab.lab.project import enter, find_root
 
+    enter(find_root())
     built = build(find(args.name))
     parts = ", ".join(f"{count:,} {part}" for part, count in built.parts.items())
     print(f"{args.name}  {built.rows:,} rows: {parts}")

@@ -24,7 +24,7 @@ from dllab.data.description import Built, Column, Description
 from dllab.data.files import DataError, check_sha256
 from dllab.errors import LabError
 from dllab.lab.checked import Checked, checked, parse_mapping, remembered
-from dllab.lab.project import find_root, lab_roots
+from dllab.lab.project import lab_roots, project_root
 
 Model = TypeVar("Model", bound=Checked)
 
@@ -103,7 +103,7 @@ class DataSet:
 
 def data_folders(root: Path | None = None) -> list[Path]:
     """Where data sets lie: the project's data/, and data/ in each other folder of labs."""
-    root = root or find_root()
+    root = root or project_root()
     return [root / "data", *(labs / "data" for labs in lab_roots(root) if labs != root / "labs")]
 
 
@@ -127,16 +127,14 @@ def folders_with(file: str, root: Path | None = None) -> dict[str, Path]:
     return found
 
 
-def catalog() -> dict[str, DataSet]:
+def catalog(root: Path | None = None) -> dict[str, DataSet]:
     """All data sets, by name."""
-    return {
-        name: read_set(folder, kept_descriptions())
-        for name, folder in folders_with(DATASET).items()
-    }
+    kept = kept_descriptions(root)
+    return {name: read_set(folder, kept) for name, folder in folders_with(DATASET, root).items()}
 
 
 def find(name: str, root: Path | None = None) -> DataSet:
-    """The data set called `name`, in the project at `root` (default: where one works).
+    """The data set called `name`, in the project at `root` (default: the one entered).
 
     Raises:
         DataError: there is none (the hint lists those there are), or its description is wrong.
@@ -150,7 +148,7 @@ def find(name: str, root: Path | None = None) -> DataSet:
 
 def cache_folder() -> Path:
     """Where decoded tensors are kept."""
-    return find_root() / ".cache" / "data"
+    return project_root() / ".cache" / "data"
 
 
 def class_names(name: str) -> list[str]:
@@ -168,9 +166,9 @@ def vocabulary(name: str) -> list[str]:
     return find(name).vocabulary()
 
 
-def fingerprint(name: str) -> str:
+def fingerprint(name: str, root: Path | None = None) -> str:
     """A sha256 over all that decides a set's tensors: rows, files, partition, columns."""
-    dataset = find(name)
+    dataset = find(name, root)
     columns = {key: asdict(column) for key, column in dataset.columns.items()}
     facts = {"kind": dataset.about.kind, "columns": columns, **asdict(dataset.built)}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -219,4 +217,4 @@ def read_description(path: Path, model: type[Model], kept: Path | None) -> Model
 
 def kept_descriptions(root: Path | None = None) -> Path:
     """Where the project keeps descriptions that were found good."""
-    return (root or find_root()) / ".cache" / "descriptions"
+    return (root or project_root()) / ".cache" / "descriptions"

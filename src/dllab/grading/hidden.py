@@ -24,6 +24,7 @@ from dllab.grading.items import Arrays
 from dllab.grading.leakage import Leakage, find_leakage
 from dllab.lab.find import Lab
 from dllab.lab.layout import Layout
+from dllab.lab.project import enter
 from dllab.lab.scoring import scored_sets
 from dllab.result import EvaluatedOn
 from dllab.rundir.run import write_json
@@ -118,6 +119,7 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     Raises LabError when `out` exists, when the lab is scored on no data, or when fewer than `size`
     reserved items are left.
     """
+    enter(lab.root)
     names = scored_sets(lab)
     if not names:
         raise LabError(f"{lab.id} is scored on no data", "it needs no hidden set")
@@ -180,7 +182,7 @@ def _classes(dataset: DataSet, items: Arrays) -> Tensor:
 def _balanced(label: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Indices of `size` items, as even over the classes as the labels allow, in random order."""
     order = torch.randperm(len(label), generator=generator)
-    rank = torch.empty_like(order)  # the how-manieth of its class an item is, in that order
+    rank = torch.empty_like(order)  # an item's place among those of its class, in that order
     for value in torch.unique(label):
         of_class = order[label[order] == value]
         rank[of_class] = torch.arange(len(of_class))

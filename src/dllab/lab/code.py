@@ -11,6 +11,7 @@ from types import ModuleType
 
 from dllab.errors import LabError, LearnerError, NextStep
 from dllab.lab.find import Lab
+from dllab.lab.project import enter
 from dllab.lab.starter import is_untouched
 from dllab.lab.todo import open_todos
 from dllab.result import Impl
@@ -72,8 +73,10 @@ def import_room(lab: Lab) -> ModuleType:
     """Import `labs.labNN_slug`, so that `given`, `checks` and `lab` import below it.
 
     `labs` is made to look in this lab's own parent first: the working directory's clone wins over
-    whatever an installed package or another clone would offer, and private folders join.
+    whatever an installed package or another clone would offer, and private folders join. The lab's
+    project is entered: its code asks for data there.
     """
+    enter(lab.root)
     labs = sys.modules.setdefault("labs", ModuleType("labs"))
     folder, parent = str(lab.folder), str(lab.folder.parent)
     path = [p for p in getattr(labs, "__path__", []) if p != parent]

@@ -1,4 +1,8 @@
-"""Where the project is: found from the working directory, never from the installed package."""
+"""Where the project is: a front door finds it from the working directory, and hands it in.
+
+Learner code asks for data by a set's name alone. What it gets is that of the project entered, which
+is its lab's: wherever the process stands.
+"""
 
 import os
 from importlib.metadata import entry_points
@@ -6,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dllab.errors import LabError
+
+_entered: list[Path] = []  # one process works in one project at a time
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -25,6 +31,18 @@ def find_root(start: Path | None = None) -> Path:
         f"no dllab project here: no folder from {here} up holds labs/ and pyproject.toml",
         "change into your clone of dllab, or set DLLAB_ROOT to its folder",
     )
+
+
+def enter(root: Path) -> None:
+    """Let this process work in a project, for all that does not say in which."""
+    _entered[:] = [root]
+
+
+def project_root() -> Path:
+    """The project entered. A program that enters none, a script with `dllab.data`, is a front door
+    itself: for it the project is found.
+    """
+    return _entered[0] if _entered else find_root()
 
 
 def lab_roots(root: Path) -> list[Path]:

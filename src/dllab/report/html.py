@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from dllab.lab.find import Lab, find_lab
+from dllab.lab.project import enter
 from dllab.report.advice import next_steps
 from dllab.report.cost import cost_facts
 from dllab.report.curve_rules import Finding
@@ -48,6 +49,7 @@ def write_report(root: Path, run: RunFolder) -> Path:
 
     Raises LabError when the run's lab is no longer there, or the disk is full.
     """
+    enter(root)
     lab = find_lab(root, run.lab_id)
     environment = Environment(
         loader=FileSystemLoader(_HERE),

@@ -49,7 +49,7 @@ def train_arm(
     model = _build(module.Model, "model", config.model, impl)
     data = _build(module.Data, "data", config.data, impl)
     set_name = lab.spec.arms[config.arm].data
-    layout = Layout.of(set_name) if set_name else None
+    layout = Layout.of(set_name, lab.root) if set_name else None
     form = form_of(lab, lab.spec.arms[config.arm], layout) if layout else None
     if layout and form:
         _check_predict(model, set_name, layout, form, impl)

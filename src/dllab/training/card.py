@@ -164,4 +164,4 @@ def _hardware() -> dict[str, Any]:
 
 def _fingerprints(lab: Lab, configs: dict[str, Config]) -> dict[str, str]:
     names = {lab.spec.arms[name].data for name in configs} - {""}
-    return {name: datasets.fingerprint(name) for name in sorted(names)}
+    return {name: datasets.fingerprint(name, lab.root) for name in sorted(names)}
