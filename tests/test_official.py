@@ -21,6 +21,7 @@ from dllab.grading.content import grader_content
 from dllab.grading.official import Terms
 from dllab.grading.result import exit_code
 from dllab.grading.signature import key_path, verify
+from dllab.lab.find import Lab
 from dllab.result import Result, Submission
 from dllab.sandbox.backends import Backend, find_backend
 
@@ -274,6 +275,16 @@ def test_what_a_grade_depends_on_is_its_content(stage: Stage) -> None:
         (folder / name).touch()
         assert content() != first, name
         (folder / name).unlink()
+
+
+def test_mutants_decide_where_cases_are_graded_by_them(repo: Path, tmp_path: Path) -> None:
+    lab = Lab(tmp_path, tmp_path / "labs" / "lab90_break_it")
+    shutil.copytree(repo / "tests" / "kinds" / "break_it", lab.folder)
+    first = grader_content(lab)
+    with (lab.folder / "_author" / "mutants.py").open("a") as file:
+        file.write("# another\n")
+    grader_content.cache_clear()
+    assert grader_content(lab) != first
 
 
 def test_fifty_graded_already_cost_each_a_look(
