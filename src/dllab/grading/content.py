@@ -49,7 +49,7 @@ def grader_content(lab: Lab | None) -> str:
 def _files_of(lab: Lab) -> Iterator[Path]:
     folder = lab.folder
     out = {folder / name for name in LEFT_OUT}
-    if not any(isinstance(one, BreakIt) for one in lab.spec.formats):
+    if not any(isinstance(one, BreakIt) for one in lab.spec.formats.values()):
         out.add(folder / MUTANTS)
     yield folder / "lab.yaml"
     for files in (folder.glob("*.py"), folder.glob("*.csv"), (folder / "conf").rglob("*.yaml")):
