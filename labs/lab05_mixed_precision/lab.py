@@ -95,6 +95,7 @@ class LossScaler:
         """Divide all gradients by the scale, in place, and tell whether every one is finite."""
         # TODO unscale: change the gradients, return a bool.
         # A parameter without a gradient has grad None. One inf or nan anywhere spoils the step.
+        # `parameters` may be a generator, which can be passed over only once.
         raise NotImplementedError("TODO unscale: change the gradients, return a bool.")
 
     def update(self, finite: bool) -> None:
@@ -146,7 +147,9 @@ class MasterWeights:
     def step(self) -> None:
         """Move the copies by the gradients of the parameters, then round the parameters anew."""
         # TODO master-step: step self.optimizer, then write to self.low.
-        # The optimiser reads high.grad, in float32. Parameters without a gradient have None.
+        # The optimiser reads high.grad, in float32; where low.grad is None, so is high.grad.
+        # Clearing low.grad is left to whoever trains. `Model` below needs no masters: its weights
+        # are float32.
         raise NotImplementedError("TODO master-step: step self.optimizer, then write to self.low.")
 
 

@@ -1,13 +1,28 @@
-"""The visible checks of lab 06, in the order of its tasks, with real processes where it matters."""
+"""The visible checks of lab 06, in the order of its tasks, with real processes where it matters.
 
-from types import ModuleType
+Results of all ranks are stacked: their first index is the rank.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dllab.checks import Arrays, Outcome, check, close, every, holds
+from dllab.checks import (
+    PASS,
+    Arrays,
+    Given,
+    Outcome,
+    check,
+    every,
+    holds,
+    integers,
+    normal,
+    uniform,
+)
 from dllab.checks.ranks import run_ranks
 
 
@@ -16,173 +31,186 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 4))
 
 
-NAMES = tuple(network().state_dict())
 NUMBERS = sum(p.numel() for p in network().parameters())
+WEIGHTS = {
+    name: normal(*value.shape, std=value.shape[-1] ** -0.5)
+    for name, value in network().state_dict().items()
+}
 
 
-def flat(tensors: list[Tensor]) -> Tensor:
+def flat(*tensors: Tensor) -> Tensor:
     """All numbers in one vector."""
     return torch.cat([t.detach().float().flatten() for t in tensors])
 
 
-def network_given(rng: torch.Generator) -> Arrays:
-    """Draw the weights of `network`."""
-    state = network().state_dict()
-    return {n: torch.randn(v.shape, generator=rng) / v.shape[-1] ** 0.5 for n, v in state.items()}
-
-
-def filled(given: Arrays) -> nn.Sequential:
+def filled(given: Given) -> nn.Sequential:
     """`network` with the given weights."""
     net = network()
-    net.load_state_dict({name: given[name] for name in NAMES})
+    net.load_state_dict({name: given[name] for name in WEIGHTS})
     return net
 
 
-def stacked(results: list[Arrays]) -> Arrays:
-    """What the ranks returned, along a new first dimension."""
+def on_ranks(world: int, work: Callable[[int], Arrays], seconds: float = 30) -> Arrays:
+    """What the ranks return, along a new first dimension."""
+    results = run_ranks(world, work, seconds)
     return {name: torch.stack([result[name] for result in results]) for name in results[0]}
 
 
-# broadcast ----------------------------------------------------------------------------------------
+def alike(value: Tensor, world: int = 3) -> Tensor:
+    """The same on every rank."""
+    return value.expand(world, *value.shape)
 
 
-def broadcast_given(rng: torch.Generator) -> Arrays:
-    """Draw weights, statistics and counters for 3 ranks."""
-    return {
-        "weight": torch.randn(3, 4, 2, generator=rng),
-        "mean": torch.randn(3, 4, generator=rng),
-        "count": torch.randint(100, (3,), generator=rng),
-    }
+# Equal replicas, equal gradients ------------------------------------------------------------------
 
 
-def broadcast_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Begin with other numbers on each rank."""
-
-    def work(rank: int) -> Arrays:
-        net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
-        net[0].weight.data.copy_(given["weight"][rank])
-        net[1].running_mean.copy_(given["mean"][rank])
-        net[1].num_batches_tracked.copy_(given["count"][rank])
-        lab.broadcast_state(net)
-        norm = net[1]
-        return {
-            "weight": net[0].weight.detach(),
-            "mean": norm.running_mean,
-            "count": norm.num_batches_tracked,
-        }
-
-    return stacked(run_ranks(3, work))
+def from_rank(rank: int) -> Callable[[Given], Arrays]:
+    """What rank `rank` has, on every rank."""
+    return lambda g: {name: alike(value[rank]) for name, value in g.items()}
 
 
 @check(
     "broadcast",
     "All replicas begin alike",
-    given=broadcast_given,
-    probe=broadcast_probe,
-    returns={"weight": "float32 [3, 4, 2]", "mean": "float32 [3, 4]", "count": "int64 [3]"},
+    given={
+        "weight": normal(3, 4, 2),
+        "running_mean": normal(3, 4),
+        "num_batches_tracked": lambda rng: torch.randperm(100, generator=rng)[:3],
+    },
+    expect=from_rank(0),
+    mistakes={
+        "the ranks are as they were: is a copy overwritten?": lambda g: g,
+        "this is what the last rank has: the source is rank 0": from_rank(2),
+        "this is what rank 1 has: the source is rank 0": from_rank(1),
+        "this is the mean over the ranks": lambda g: {"weight": alike(g.weight.mean(0))},
+        "parameters are sent, buffers are not": lambda g: {
+            "running_mean": g.running_mean,
+            "num_batches_tracked": g.num_batches_tracked,
+        },
+        "buffers of whole numbers are not sent": lambda g: {
+            "num_batches_tracked": g.num_batches_tracked
+        },
+        "buffers are sent, parameters are not": lambda g: {"weight": g.weight},
+    },
 )
-def broadcast(given: Arrays, got: Arrays) -> Outcome:
+def broadcast(lab, given):
     """`broadcast_state` gives every rank the parameters and buffers of rank 0."""
-    return every(
-        *(
-            close(got[n], given[n][:1].expand_as(given[n]), atol=0, what=f"{n} (first index: rank)")
-            for n in got
-        )
-    )
-
-
-# all-reduce ---------------------------------------------------------------------------------------
-
-
-def all_reduce_given(rng: torch.Generator) -> Arrays:
-    """Draw gradients for 3 ranks."""
-    return {
-        "a": torch.randn(3, 5, generator=rng),
-        "b": torch.randn(3, 2, 3, generator=rng),
-    }
-
-
-def all_reduce_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Average the gradients of two parameters."""
 
     def work(rank: int) -> Arrays:
-        a, b = nn.Parameter(torch.zeros(5)), nn.Parameter(torch.zeros(2, 3))
-        a.grad, b.grad = given["a"][rank].clone(), given["b"][rank].clone()
-        lab.average_gradients(iter([a, b]))
-        return {"a": a.grad, "b": b.grad}
+        net = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4))
+        own = {name: value[rank] for name, value in given.items()}
+        net[0].load_state_dict({"weight": own.pop("weight")}, strict=False)
+        net[1].load_state_dict(own, strict=False)
+        lab.broadcast_state(net)
+        state = net[0].state_dict() | dict(net[1].named_buffers())
+        return {name: state[name] for name in given}
 
-    return stacked(run_ranks(3, work))
+    return on_ranks(3, work)
+
+
+def averages(given: Given) -> Arrays:
+    """The mean over the ranks, on every rank."""
+    return {name: alike(value.mean(0)) for name, value in given.items()}
 
 
 @check(
     "all-reduce",
     "Gradients are averaged",
-    given=all_reduce_given,
-    probe=all_reduce_probe,
-    returns={"a": "float32 [3, 5]", "b": "float32 [3, 2, 3]"},
+    given={"a": normal(3, 5), "b": normal(3, 2, 3)},
+    expect=averages,
+    mistakes={
+        "the sum over the ranks: divide by their number": lambda g: {"a": 3 * averages(g)["a"]},
+        "each rank has its own gradients: nothing was exchanged": lambda g: g,
+        "each rank has its own gradients, divided: nothing was exchanged": lambda g: {"a": g.a / 3},
+        "divided by the ranks twice": lambda g: {"a": averages(g)["a"] / 3},
+        "only the first parameter's gradient is averaged": lambda g: {"b": g.b},
+        "only the last parameter's gradient is averaged": lambda g: {"a": g.a},
+    },
+    atol=1e-6,
 )
-def all_reduce(given: Arrays, got: Arrays) -> Outcome:
+def all_reduce(lab, given):
     """After `average_gradients` every rank has the mean of the gradients of all ranks."""
-    means = {name: value.mean(dim=0).expand_as(value) for name, value in given.items()}
-    what = "a gradient (first index: rank)"
-    return every(*(close(got[name], means[name], atol=1e-6, what=what) for name in got))
+    return on_ranks(3, lambda rank: averaged(lab, {n: v[rank] for n, v in given.items()}))
 
 
-# buckets ------------------------------------------------------------------------------------------
-
-MOST_BYTES = 100
-
-
-def buckets_given(rng: torch.Generator) -> Arrays:
-    """Draw the sizes of 12 parameters, one of them too large for any bucket."""
-    sizes = torch.randint(1, 20, (12,), generator=rng)
-    sizes[int(torch.randint(12, (), generator=rng))] = 40
-    return {"sizes": sizes}
+def averaged(lab, gradients: dict[str, Tensor | None]) -> Arrays:
+    """What `average_gradients` makes of the gradients that this rank has."""
+    shapes = {"a": (5,), "b": (2, 3)}
+    leaves = {name: nn.Parameter(torch.zeros(shape)) for name, shape in shapes.items()}
+    for name, gradient in gradients.items():
+        leaves[name].grad = None if gradient is None else gradient.clone()
+    lab.average_gradients(iter(leaves.values()))
+    return {name: leaf.grad for name, leaf in leaves.items()}
 
 
-def buckets_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Fill buckets of 100 bytes: 25 numbers."""
-    parameters = [nn.Parameter(torch.zeros(size)) for size in given["sizes"].tolist()]
-    number = {id(p): n for n, p in enumerate(parameters)}
-    buckets = lab.make_buckets(parameters, MOST_BYTES)
-    rows = [(number[id(p)], n) for n, bucket in enumerate(buckets) for p in bucket]
-    return {"filled": torch.tensor(rows).reshape(-1, 2)}
+# Buckets ------------------------------------------------------------------------------------------
+
+MOST = 25  # numbers of a bucket
+FILLED = "parameters in turn, and the bucket of each"
+
+
+def sizes(rng: torch.Generator) -> Arrays:
+    """Draw the sizes of 12 parameters. From the back: one too large for any bucket, two that fill
+    one exactly, two that are one number too many, and others.
+    """
+    first, other = torch.randint(8, 18, (2,), generator=rng).tolist()
+    rest = torch.randint(1, 20, (7,), generator=rng).tolist()
+    return {"sizes": torch.tensor([40, first, 25 - first, other, 26 - other, *rest]).flip(0)}
+
+
+def packed(
+    unit: int = 1,
+    is_full: Callable[[int, int, int], bool] = lambda size, new, most: size + new > most,
+    *,
+    backwards: bool = True,
+    first: int = 0,
+) -> Callable[[Given], Arrays]:
+    """The buckets of one who counts, closes and begins so."""
+
+    def answer(given: Given) -> Arrays:
+        turn = range(11, -1, -1) if backwards else range(12)
+        bucket, size, found = first - 1, 0, []
+        for number in turn:
+            new = int(given["sizes"][number])
+            if bucket < first or is_full(size, new, MOST * unit):
+                bucket, size = bucket + 1, 0
+            size += new
+            found.append(bucket)
+        return {FILLED: torch.tensor([list(turn), found])}
+
+    return answer
 
 
 @check(
     "buckets",
     "Gradients that travel together",
-    given=buckets_given,
-    probe=buckets_probe,
-    returns={"filled": "int64 [*, 2]"},
+    given=sizes,
+    expect=packed(),
+    mistakes={
+        "the first bucket must begin with the last parameter": packed(backwards=False),
+        "numbers are counted, not bytes": packed(unit=4),
+        "each has a bucket of its own: is the size not reset?": packed(is_full=lambda *_: True),
+        "all are in one bucket": packed(is_full=lambda size, new, most: False),
+        "a bucket may be exactly full": packed(is_full=lambda size, new, most: size + new >= most),
+        "a bucket is closed when it is too large already": packed(
+            is_full=lambda size, new, most: size > most
+        ),
+        "the first bucket is empty": packed(first=1),
+    },
 )
-def buckets(given: Arrays, got: Arrays) -> Outcome:
+def buckets(lab, given):
     """Buckets take the parameters from the last to the first, as many as fit each time."""
-    expected, bucket, room = [], -1, -1
-    for number in range(11, -1, -1):
-        size = 4 * int(given["sizes"][number])
-        if size > room:
-            bucket, room = bucket + 1, MOST_BYTES
-        expected.append([number, bucket])
-        room -= size
-    message = f"[parameter, bucket] in turn: expected {expected}, got {got['filled'].tolist()}"
-    sizes = f"sizes in bytes {(4 * given['sizes']).tolist()}, at most {MOST_BYTES} a bucket"
-    return holds(got["filled"].tolist() == expected, f"{message}; {sizes}")
+    parameters = [nn.Parameter(torch.zeros(size)) for size in given["sizes"].tolist()]
+    number = {id(p): n for n, p in enumerate(parameters)}
+    made = lab.make_buckets(parameters, 4 * MOST)
+    rows = [(number[id(p)], n) for n, bucket in enumerate(made) for p in bucket]
+    return {FILLED: torch.tensor(rows, dtype=torch.int64).reshape(-1, 2).T.contiguous()}
 
 
-# ready, launch, finish ----------------------------------------------------------------------------
+BATCHES = {**WEIGHTS, "x": normal(2, 12, 6), "label": integers(0, 4, 2, 12)}
 
 
-def batch_given(rng: torch.Generator) -> Arrays:
-    """Draw weights and two global batches of 12."""
-    return {
-        **network_given(rng),
-        "x": torch.randn(2, 12, 6, generator=rng),
-        "label": torch.randint(4, (2, 12), generator=rng),
-    }
-
-
-def ready_probe(lab: ModuleType, given: Arrays) -> Arrays:
+def note_launches(lab, given):
     """Note, in a world of one, when each bucket is launched, and with how many gradients."""
 
     def work(_rank: int) -> Arrays:
@@ -192,9 +220,9 @@ def ready_probe(lab: ModuleType, given: Arrays) -> Arrays:
         parallel.launch = lambda number: launched.append((number, len(came)))
         for p in reversed(list(net.parameters())):
             p.register_hook(lambda _gradient: came.append(1))
-        F.cross_entropy(net(given["x"][0]), given["label"][0]).backward()
+        F.cross_entropy(net(given.x[0]), given.label[0]).backward()
         sizes = torch.tensor([len(bucket) for bucket in parallel.buckets])
-        return {"launched": torch.tensor(launched).reshape(-1, 2), "sizes": sizes}
+        return {"launched": torch.tensor(launched).reshape(-1, 2).long(), "sizes": sizes}
 
     return run_ranks(1, work)[0]
 
@@ -202,128 +230,181 @@ def ready_probe(lab: ModuleType, given: Arrays) -> Arrays:
 @check(
     "ready",
     "A full bucket leaves at once",
-    given=batch_given,
-    probe=ready_probe,
+    given=BATCHES,
+    probe=note_launches,
     returns={"launched": "int64 [*, 2]", "sizes": "int64 [*]"},
     depends_on=("broadcast", "buckets"),
 )
-def ready(_given: Arrays, got: Arrays) -> Outcome:
+def ready(_given, got):
     """Every bucket is launched once, in turn, as soon as the last of its gradients has come."""
     numbers, gradients = got["launched"].unbind(dim=1)
     count, needed = len(got["sizes"]), got["sizes"].cumsum(dim=0)
-    turn = f"expected the buckets 0 to {count - 1} in turn, got {numbers.tolist()}"
+    if not len(numbers):
+        return Outcome(0.0, "no bucket was launched: is self.missing counted down?")
     if not count or numbers.tolist() != list(range(count)):
-        return Outcome(0.0, turn)
-    early = f"bucket k needs {needed.tolist()} gradients, launched after {gradients.tolist()}"
+        often = "a bucket was launched twice: " if len(numbers.unique()) < len(numbers) else ""
+        turn = f"expected the buckets 0 to {count - 1} in turn, got {numbers.tolist()}"
+        return Outcome(0.0, often + turn)
+    told = f"bucket k needs {needed.tolist()} gradients, launched after {gradients.tolist()}"
     return every(
-        holds((gradients >= needed).all(), f"launched too early: {early}"),
-        holds(gradients[0] < 6, f"launched too late, when all gradients had come: {early}"),
+        holds((gradients >= needed).all(), f"launched too early: {told}"),
+        holds(gradients[0] < 6, f"launched too late, when all gradients had come: {told}"),
     )
 
 
-def launch_given(rng: torch.Generator) -> Arrays:
-    """Draw the gradients of two ranks."""
-    return {**network_given(rng), "gradient": torch.randn(2, NUMBERS, generator=rng)}
+class Noted:
+    """An all_reduce that counts its calls, those that do not wait, and the waiting in between."""
+
+    def __init__(self) -> None:
+        self.real, self.calls, self.flying, self.waits = dist.all_reduce, 0, 0, 0
+        dist.all_reduce = self
+
+    def __call__(self, *args: object, **named: object) -> object:
+        """Send, and hand on a handle that counts."""
+        self.calls += 1
+        handle = self.real(*args, **named)
+        if handle is None:
+            return None
+        self.flying += 1
+
+        def wait() -> None:
+            self.waits += 1
+            handle.wait()
+
+        return SimpleNamespace(wait=wait, is_completed=handle.is_completed)
 
 
-def give_gradients(net: nn.Module, numbers: Tensor) -> None:
-    """Lay a long vector out as the gradients of a network."""
+def given_gradients(net: nn.Module, numbers: Tensor) -> list[Tensor]:
+    """A long vector laid out as the gradients of a network's parameters, the last one first."""
     parameters = list(net.parameters())
-    for p, part in zip(parameters, numbers.split([p.numel() for p in parameters]), strict=True):
+    parts = numbers.split([p.numel() for p in parameters])
+    for p, part in zip(parameters, parts, strict=True):
         p.grad = part.clone().view_as(p)
+    return [p.grad for p in reversed(parameters)]
 
 
-def launch_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Launch the only bucket; note the calls, and wait for what it brings."""
+SENT, COUNTS = "what was sent, summed", "all_reduce: calls, those that do not wait, and waits"
 
-    def work(rank: int) -> Arrays:
-        net = filled(given)
-        parallel = lab.DataParallel(net, most_bytes=1 << 20)
-        give_gradients(net, given["gradient"][rank])
-        calls, real = [], dist.all_reduce
 
-        def noted(*args: object, **named: object) -> object:
-            calls.append(bool(named.get("async_op", False)))
-            return real(*args, **named)
-
-        dist.all_reduce = noted
-        parallel.launch(0)
-        together, handle = parallel.flights[0]
-        handle.wait()
-        return {"sum": together, "calls": torch.tensor([len(calls), sum(calls)])}
-
-    return stacked(run_ranks(2, work))
+def sent(given: Given, numbers: Tensor) -> Arrays:
+    """A vector laid out as the gradients of the only bucket, on both ranks."""
+    return {SENT: alike(flat(*given_gradients(filled(given), numbers)), 2)}
 
 
 @check(
     "launch",
     "One call for a bucket, and no waiting",
-    given=launch_given,
-    probe=launch_probe,
-    returns={"sum": f"float32 [2, {NUMBERS}]", "calls": "int64 [2, 2]"},
+    given={**WEIGHTS, "gradient": normal(2, NUMBERS)},
+    expect=lambda g: {
+        **sent(g, g.gradient.sum(0)),
+        COUNTS: [[1, 1, 0]] * 2,
+        "self.flights[0] is a tensor and a handle": [True, True],
+    },
+    mistakes={
+        "self.flights[number] must be a tensor and the handle": {
+            "self.flights[0] is a tensor and a handle": [False, False],
+            COUNTS: [[1, 1, 0]] * 2,
+        },
+        "nothing was sent: dist.all_reduce does it": {COUNTS: [[0, 0, 0]] * 2},
+        "this waits for the sum: all_reduce returns a handle with async_op=True": {
+            COUNTS: [[1, 0, 0]] * 2
+        },
+        "this waits for the sum: finish does": {COUNTS: [[1, 1, 1]] * 2},
+        "each gradient is sent by itself": {COUNTS: [[6, 6, 0]] * 2},
+        "each gradient is sent by itself, and waited for": {COUNTS: [[7, 1, 0]] * 2},
+        "the parameters were sent, not their gradients": lambda g: {
+            SENT: alike(2 * flat(*reversed(list(filled(g).parameters()))), 2)
+        },
+        "divided already: finish does that": lambda g: sent(g, g.gradient.mean(0)),
+        "the first layer comes first: keep the bucket's order": lambda g: {
+            SENT: alike(g.gradient.sum(0), 2)
+        },
+    },
     depends_on=("broadcast", "buckets"),
 )
-def launch(given: Arrays, got: Arrays) -> Outcome:
+def launch(lab, given):
     """`launch` sums a bucket's gradients over the ranks as one flat tensor, by an async call."""
-    net = network()
-    give_gradients(net, given["gradient"].sum(dim=0))
-    expected = flat([p.grad for p in reversed(list(net.parameters()))])
-    calls, waiting = got["calls"][0].tolist()
-    return every(
-        holds(calls == 1, f"expected one all_reduce for the bucket, got {calls}"),
-        holds(waiting == 1, "the all_reduce waits for its result: async_op=True does not"),
-        close(got["sum"], expected.expand(2, -1), atol=1e-5, what="the sum (first index: rank)"),
-    )
-
-
-def finish_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Two backward passes on a third of a global batch each; the gradients after each."""
 
     def work(rank: int) -> Arrays:
-        net, found = filled(given), []
-        parallel = lab.DataParallel(net, most_bytes=160)
-        for x, label in zip(given["x"], given["label"], strict=True):
-            net.zero_grad()
-            F.cross_entropy(net(x[rank::3]), label[rank::3]).backward()
-            parallel.finish()
-            found.append(flat([p.grad for p in net.parameters()]))
-        return {"gradient": torch.stack(found)}
+        net = filled(given)
+        parallel = lab.DataParallel(net, most_bytes=1 << 20)
+        given_gradients(net, given.gradient[rank])
+        noted = Noted()
+        parallel.launch(0)
+        counts, flight = [noted.calls, noted.flying, noted.waits], parallel.flights.get(0)
+        whole = isinstance(flight, tuple | list) and [hasattr(f, "wait") for f in flight] == [0, 1]
+        if whole:
+            flight[1].wait()
+        return {
+            SENT: flight[0] if whole else torch.zeros(NUMBERS),
+            COUNTS: torch.tensor(counts),
+            "self.flights[0] is a tensor and a handle": torch.tensor(whole),
+        }
 
-    return stacked(run_ranks(3, work))
+    return on_ranks(2, work)
+
+
+AFTER = "the gradient after each of two backward passes"
+
+
+def gradients(given: Given, *items: slice) -> Tensor:
+    """The gradients of both batches, of all or of some of their items. float32 [ranks, 2, N]"""
+    net, pairs, found = filled(given), list(zip(given.x, given.label, strict=True)), []
+    for chosen in items:
+        losses = (F.cross_entropy(net(x[chosen]), y[chosen]) for x, y in pairs)
+        found += [flat(*torch.autograd.grad(loss, list(net.parameters()))) for loss in losses]
+    return torch.stack(found).unflatten(0, (len(items), 2))
+
+
+EVERYTHING = 3 * [slice(None)]
+SHARDS = [slice(rank, None, 3) for rank in range(3)]
 
 
 @check(
     "finish",
     "The gradient of the global batch",
-    given=batch_given,
-    probe=finish_probe,
-    returns={"gradient": f"float32 [3, 2, {NUMBERS}]"},
+    given=BATCHES,
+    expect=lambda g: {AFTER: gradients(g, *EVERYTHING)},
+    mistakes={
+        "the sum over the ranks: divide by their number": lambda g: {
+            AFTER: 3 * gradients(g, *EVERYTHING)
+        },
+        "divided by the ranks twice": lambda g: {AFTER: gradients(g, *EVERYTHING) / 3},
+        "each rank has its own gradient: write the mean into p.grad": lambda g: {
+            AFTER: gradients(g, *SHARDS)
+        },
+        "the mean is added to the rank's own gradient": lambda g: {
+            AFTER: gradients(g, *EVERYTHING) + gradients(g, *SHARDS)
+        },
+        "the second pass is not exchanged: reset() is missing": lambda g: {
+            AFTER: torch.cat([gradients(g, *EVERYTHING)[:, :1], gradients(g, *SHARDS)[:, 1:]], 1)
+        },
+    },
+    atol=1e-6,
     depends_on=("ready", "launch"),
 )
-def finish(given: Arrays, got: Arrays) -> Outcome:
+def finish(lab, given):
     """After `finish` every rank has the gradient that one process gets from the global batch."""
-    net, expected = filled(given), []
-    for x, label in zip(given["x"], given["label"], strict=True):
-        loss = F.cross_entropy(net(x), label)
-        expected.append(flat(list(torch.autograd.grad(loss, list(net.parameters())))))
-    what = "a gradient (indices: rank, backward pass, number)"
-    return close(got["gradient"], torch.stack(expected).expand(3, -1, -1), atol=1e-6, what=what)
+
+    def work(rank: int) -> Arrays:
+        net, found = filled(given), []
+        parallel = lab.DataParallel(net, most_bytes=160)
+        for x, label in zip(given.x, given.label, strict=True):
+            net.zero_grad()
+            F.cross_entropy(net(x[rank::3]), label[rank::3]).backward()
+            parallel.finish()
+            found.append(flat(*(p.grad for p in net.parameters())))
+        return {AFTER: torch.stack(found)}
+
+    return on_ranks(3, work)
 
 
-# order, shard -------------------------------------------------------------------------------------
+# Shards -------------------------------------------------------------------------------------------
 
 
-def order_given(rng: torch.Generator) -> Arrays:
-    """Draw a seed and an epoch."""
-    return {
-        "seed": torch.randint(1000, (), generator=rng),
-        "epoch": torch.randint(1, 50, (), generator=rng),
-    }
-
-
-def order_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Ask two ranks for the order of several epochs."""
-    seed, epoch = int(given["seed"]), int(given["epoch"])
+def ask_for_orders(lab, given):
+    """Ask two ranks for the order of several epochs, and see what has become of the global seed."""
+    seed, epoch = int(given.seed), int(given.epoch)
 
     def order(rank: int, seed: int, epoch: int) -> Tensor:
         shards = lab.Shards(60, 8, seed=seed, rank=rank, world=2)
@@ -331,101 +412,137 @@ def order_probe(lab: ModuleType, given: Arrays) -> Arrays:
         torch.rand(rank + 1)  # ranks differ in what they have drawn before
         return shards.order()
 
-    cases = [(0, seed, epoch), (1, seed, epoch), (0, seed, epoch + 1), (0, seed + 1, epoch)]
-    return {"order": torch.stack([order(*case) for case in cases])}
+    mine, before = order(0, seed, epoch), torch.get_rng_state()
+    lab.Shards(60, 8, seed=seed, rank=0, world=2).order()
+    alone = torch.tensor(torch.equal(before, torch.get_rng_state()))
+    others = [order(1, seed, epoch), order(0, seed, epoch + 1), order(0, seed + 1, epoch)]
+    return {"order": torch.stack([mine, *others]), "alone": alone}
 
 
 @check(
     "order",
     "An order that all ranks share",
-    given=order_given,
-    probe=order_probe,
-    returns={"order": "int64 [4, 60]"},
+    given={"seed": integers(0, 1000), "epoch": integers(1, 50)},
+    probe=ask_for_orders,
+    returns={"order": "int64 [4, 60]", "alone": "bool []"},
 )
-def order(_given: Arrays, got: Arrays) -> Outcome:
+def order(_given, got):
     """The order is a permutation, equal on all ranks, and another one in each epoch."""
     mine, other_rank, other_epoch, other_seed = got["order"]
-    everything = torch.arange(60).expand(4, -1)
+    items = torch.arange(60)
     return every(
-        holds(torch.equal(got["order"].sort(dim=1).values, everything), "it is no permutation"),
+        holds((got["order"].sort(dim=1).values == items).all(), "items are missing"),
+        holds(not torch.equal(mine, items), "nothing is shuffled"),
         holds(torch.equal(mine, other_rank), "two ranks have different orders"),
-        holds(not torch.equal(mine, other_epoch), "two epochs have the same order"),
-        holds(not torch.equal(mine, other_seed), "two seeds have the same order"),
+        holds(not torch.equal(mine, other_epoch), "two epochs have the same order: use self.epoch"),
+        holds(not torch.equal(mine, other_seed), "two seeds have the same order: use self.seed"),
+        holds(got["alone"], "the global generator was seeded or used: make one of your own"),
     )
 
 
-def shard_given(rng: torch.Generator) -> Arrays:
-    """Draw an order of 25 items: three global batches of 8, and one of a single item."""
-    return {"order": torch.randperm(25, generator=rng)}
-
-
-def dealt(lab: ModuleType, order: Tensor, batch_size: int, world: int) -> Tensor:
-    """What each rank gets in each step, int64 [ranks, steps, batch_size]; -1 where it is less."""
+def dealt(lab, order: Tensor, batch_size: int, world: int) -> Arrays:
+    """What each rank gets in each step, int64 [ranks, steps, batch_size], -1 where that is less;
+    and the number of its steps.
+    """
     found = []
     for rank in range(world):
         shards = lab.Shards(len(order), batch_size, seed=0, rank=rank, world=world)
         shards.order = lambda: order
-        parts = list(shards)
-        found.append(torch.full((len(parts), batch_size), -1))
-        for row, part in zip(found[-1], parts, strict=True):
-            row[: len(part)] = part
-    return torch.stack(found)
+        found.append(list(shards))
+    steps = torch.tensor([len(parts) for parts in found])
+    table = torch.full((world, int(steps.max()), batch_size), -1)
+    for row, parts in zip(table, found, strict=True):
+        for cell, part in zip(row, parts, strict=False):
+            cell[: len(part)] = part
+    return {"dealt": table, "steps": steps}
 
 
-def shard_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Deal 25 items to 3 ranks, 8 a step."""
-    return {"dealt": dealt(lab, given["order"], 8, 3)}
+DEALT = {"dealt": "int64 [*, *, *]", "steps": "int64 [*]"}
 
 
-def same_shards(got: Tensor, order: Tensor, batch_size: int) -> Outcome:
+def same_shards(got: Arrays, order: Tensor, batch_size: int) -> Outcome:
     """Together the ranks must see, step by step, what one process would; no item twice."""
-    steps = got.shape[1]
-    batches = order.split(batch_size)
-    if steps != len(batches):
+    batches, steps = order.split(batch_size), got["steps"].tolist()
+    if len(set(steps)) > 1:
+        told = "a rank that leaves a step out lets the others wait for ever"
+        return Outcome(0.0, f"the ranks have {steps} steps: {told}")
+    if steps[:1] != [len(batches)] or got["dealt"].shape[1:] != (len(batches), batch_size):
         return Outcome(0.0, f"expected {len(batches)} steps on every rank, got {steps}")
     for step, batch in enumerate(batches):
-        seen = got[:, step][got[:, step] >= 0]
-        shares = (got[:, step] >= 0).sum(dim=1).tolist()
-        if seen.sort().values.tolist() != batch.sort().values.tolist():
-            message = f"step {step}: expected the items {batch.tolist()}, the ranks got "
-            return Outcome(0.0, f"{message}{[r[r >= 0].tolist() for r in got[:, step]]}")
-        if max(shares) - min(shares) > 1:
-            return Outcome(0.0, f"step {step}: the ranks' shares are {shares}, hardly even")
-    return Outcome(1.0)
+        parts = [part[part >= 0].tolist() for part in got["dealt"][:, step]]
+        outcome = _one_batch(f"step {step}", batch.tolist(), parts)
+        if not outcome.ok:
+            return outcome
+    return PASS
+
+
+def _one_batch(step: str, batch: list[int], parts: list[list[int]]) -> Outcome:
+    """Whether the ranks' parts are one global batch."""
+    seen, shares = sorted(item for part in parts for item in part), [len(part) for part in parts]
+    told = f"{step}: expected the items {batch}, the ranks got {parts}"
+    return every(
+        holds(
+            min(len(parts), len(batch)) < 2 or any(sorted(p) != sorted(batch) for p in parts),
+            f"every rank takes the whole batch: {told}",
+        ),
+        holds(len(set(seen)) == len(seen), f"an item is dealt twice: {told}"),
+        holds(seen == sorted(batch), f"items are missing, or from another batch: {told}"),
+        holds(max(shares) - min(shares) < 2, f"{step}: shares of {shares} are hardly even"),
+    )
 
 
 @check(
     "shard",
     "Disjoint and complete",
-    given=shard_given,
-    probe=shard_probe,
-    returns={"dealt": "int64 [3, *, 8]"},
+    given={"order": lambda rng: torch.randperm(25, generator=rng)},  # 8, 8, 8 and 1
+    probe=lambda lab, given: dealt(lab, given.order, 8, 3),
+    returns=DEALT,
 )
-def shard(given: Arrays, got: Arrays) -> Outcome:
+def shard(given, got):
     """In every step the ranks divide one global batch evenly: every item once, none twice."""
-    return same_shards(got["dealt"], given["order"], 8)
+    return same_shards(got, given.order, 8)
 
 
-# uneven -------------------------------------------------------------------------------------------
+# What is counted over all ranks -------------------------------------------------------------------
 
 SHARES = (4, 2, 0)
 
 
-def uneven_given(rng: torch.Generator) -> Arrays:
-    """Draw inputs and targets of a linear regression, for ranks with 4, 2 and no items."""
-    return {
-        "weight": torch.randn(5, generator=rng),
-        "x": torch.randn(6, 5, generator=rng),
-        "y": 3 * torch.randn(6, generator=rng),
-    }
+def mean_share(weigh: Callable[[Tensor], Tensor]) -> Callable[[Given], Arrays]:
+    """The average of the ranks' shares and its gradient; `weigh` makes it of the items' losses."""
+
+    def answer(given: Given) -> Arrays:
+        weight = given.weight.clone().requires_grad_()
+        loss = weigh((given.x @ weight - given.y).square())
+        return {"loss": loss.detach(), "gradient": torch.autograd.grad(loss, weight)[0]}
+
+    return answer
 
 
-def uneven_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Differentiate each rank's share, and average over the ranks."""
+@check(
+    "uneven",
+    "Ranks with more, fewer and no items",
+    given={"weight": normal(5), "x": normal(6, 5), "y": normal(6, std=3)},
+    expect=mean_share(torch.mean),
+    mistakes={
+        "the mean of the ranks' means: items of a short batch count more": mean_share(
+            lambda loss: (loss[:4].mean() + loss[4:].mean()) / 3
+        ),
+        "nan: a rank without items has no mean, and 0 / 0 is none": {"loss": torch.nan},
+        "divided by the ranks once more: the average over ranks does that": mean_share(
+            lambda loss: loss.mean() / 3
+        ),
+        "this is a sum: divide by the items of all ranks": mean_share(lambda loss: loss.sum() / 3),
+        "multiplied by the ranks, not divided by the items": mean_share(torch.sum),
+    },
+    atol=1e-4,
+)
+def uneven(lab, given):
+    """The shares' average, and its gradient, are those of the mean over all items of all ranks."""
 
     def work(rank: int) -> Arrays:
-        weight = given["weight"].clone().requires_grad_()
-        x, y = (given[name].split(SHARES)[rank] for name in ("x", "y"))
+        weight = given.weight.clone().requires_grad_()
+        x, y = (value.split(SHARES)[rank] for value in (given.x, given.y))
         share = lab.share_of_mean((x @ weight - y).square())
         share.backward()
         result = torch.cat([share.detach().reshape(1), weight.grad])
@@ -435,92 +552,78 @@ def uneven_probe(lab: ModuleType, given: Arrays) -> Arrays:
     return run_ranks(3, work)[0]
 
 
-@check(
-    "uneven",
-    "Ranks with more, fewer and no items",
-    given=uneven_given,
-    probe=uneven_probe,
-    returns={"loss": "float32 []", "gradient": "float32 [5]"},
-)
-def uneven(given: Arrays, got: Arrays) -> Outcome:
-    """The shares' average, and its gradient, are those of the mean over all items of all ranks."""
-    weight = given["weight"].clone().requires_grad_()
-    loss = (given["x"] @ weight - given["y"]).square().mean()
-    (gradient,) = torch.autograd.grad(loss, weight)
-    return every(
-        close(got["loss"], loss.detach(), atol=1e-4, what="the average of the shares"),
-        close(got["gradient"], gradient, atol=1e-4, what="its gradient"),
-    )
-
-
-# metric -------------------------------------------------------------------------------------------
-
-
-def metric_given(rng: torch.Generator) -> Arrays:
+def answers(rng: torch.Generator) -> Arrays:
     """Draw labels and predictions for 3 ranks; class 4 comes on one rank alone, class 3 never."""
-    label = torch.randint(3, (3, 20), generator=rng)
-    predicted = torch.randint(3, (3, 20), generator=rng)
+    label, predicted = torch.randint(3, (2, 3, 20), generator=rng)
     label[2, :5] = predicted[2, 2:7] = 4
     return {"label": label, "predicted": predicted}
 
 
-def metric_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Count on ranks with 20, 20 and 10 items."""
+def of_rank(given: Given, rank: int) -> tuple[Tensor, Tensor]:
+    """The predictions and labels of a rank; the last one has half as many."""
+    items = slice(10 if rank == 2 else 20)
+    return given.predicted[rank, items], given.label[rank, items]
 
-    def work(rank: int) -> Arrays:
-        items = slice(10 if rank == 2 else 20)
-        predicted, label = given["predicted"][rank, items], given["label"][rank, items]
-        return {"counts": lab.global_confusion(predicted, label, 5)}
 
-    return stacked(run_ranks(3, work))
+def counts(given: Given) -> Tensor:
+    """Each rank's counts, int64 [3, 5, 5]."""
+    pairs = [of_rank(given, rank) for rank in range(3)]
+    return torch.stack([F.one_hot(t, 5).T @ F.one_hot(p, 5) for p, t in pairs])
 
 
 @check(
     "metric",
     "Counts are added, scores are not averaged",
-    given=metric_given,
-    probe=metric_probe,
-    returns={"counts": "int64 [3, 5, 5]"},
+    given=answers,
+    expect=lambda g: {"counts": alike(counts(g).sum(0))},
+    mistakes={
+        "each rank counts its own items: add them up": lambda g: {"counts": counts(g)},
+        "counts are averaged: add them up": lambda g: {"counts": alike(counts(g).sum(0) // 3)},
+        "rows and columns are swapped: the row is the true class": lambda g: {
+            "counts": alike(counts(g).sum(0).T)
+        },
+    },
 )
-def metric(given: Arrays, got: Arrays) -> Outcome:
+def metric(lab, given):
     """Every rank gets the counts over the items of all ranks; rows are true classes."""
-    label, predicted = (
-        torch.cat([given[n][0], given[n][1], given[n][2, :10]]) for n in ("label", "predicted")
-    )
-    expected = torch.zeros(5, 5, dtype=torch.int64)
-    for true, said in zip(label.tolist(), predicted.tolist(), strict=True):
-        expected[true, said] += 1
-    what = "a count (indices: rank, true class, predicted class)"
-    return close(got["counts"], expected.expand(3, -1, -1), atol=0, what=what)
+    return on_ranks(3, lambda rank: {"counts": lab.global_confusion(*of_rank(given, rank), 5)})
 
 
-# scaled-lr ----------------------------------------------------------------------------------------
+STEPS = (0, 3, 9, 10, 11, 500)
 
 
-def scaled_given(rng: torch.Generator) -> Arrays:
-    """Draw a rate and a factor."""
-    return {
-        "lr": 0.01 + torch.rand((), generator=rng),
-        "batch": 64 * torch.randint(1, 20, (), generator=rng),
-    }
+def rates(
+    share: Callable[[int], float] = lambda step: step / 10, power: float = 1, start: float = 1
+) -> Callable[[Given], Arrays]:
+    """The rates of one who goes such a share of the way, from such a start, to such a factor."""
 
+    def answer(given: Given) -> Arrays:
+        goal = (given.batch / 128) ** power
+        way = torch.tensor([*(share(step) if step < 10 else 1.0 for step in STEPS), 1.0])
+        name = f"the rates of steps {STEPS} of a warm-up of 10, and of step 0 of none"
+        return {name: given.lr * (start + way * (goal - start))}
 
-def scaled_probe(lab: ModuleType, given: Arrays) -> Arrays:
-    """Ask for the rate along a warm-up of 10 steps, and without one."""
-    lr, batch = float(given["lr"]), int(given["batch"])
-    rates = [lab.scaled_lr(lr, batch, 128, step, 10) for step in (0, 3, 10, 11, 500)]
-    return {"rate": torch.tensor([*rates, lab.scaled_lr(lr, batch, 128, 0, 0)])}
+    return answer
 
 
 @check(
     "scaled-lr",
     "A larger batch, a larger rate",
-    given=scaled_given,
-    probe=scaled_probe,
-    returns={"rate": "float32 [6]"},
+    given={"lr": uniform(low=0.01, high=1), "batch": integers(150, 1000)},
+    expect=rates(),
+    mistakes={
+        "there is no warm-up": rates(lambda step: 1),
+        "the rate is not scaled by batch / base_batch": rates(power=0),
+        "the root of batch / base_batch is Adam's rule": rates(power=0.5),
+        "upside down: it is batch / base_batch": rates(power=-1),
+        "the warm-up begins at 0: it begins at lr": rates(start=0),
+        "the warm-up is a step ahead": rates(lambda step: (step + 1) / 10),
+        "the rate jumps from lr at the end of the warm-up": rates(lambda step: 0),
+    },
 )
-def scaled_lr(given: Arrays, got: Arrays) -> Outcome:
+def scaled_lr(lab, given):
     """The rate climbs from lr to lr·batch/base_batch in `warmup` steps, and stays there."""
-    lr, target = given["lr"], given["lr"] * given["batch"] / 128
-    expected = torch.stack([lr, lr + 0.3 * (target - lr), *[target] * 4])
-    return close(got["rate"], expected, what="the rate at steps 0, 3, 10, 11, 500; 0 of 0")
+    lr, batch = float(given.lr), int(given.batch)
+    found = [lab.scaled_lr(lr, batch, 128, step, 10) for step in STEPS]
+    name = next(iter(rates()(given)))
+    return {name: torch.tensor([*found, lab.scaled_lr(lr, batch, 128, 0, 0)])}

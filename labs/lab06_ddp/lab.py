@@ -1,7 +1,8 @@
 """Lab 06: data-parallel training by hand, from the first broadcast to overlapping buckets.
 
 Work through the TODOs from top to bottom. `pytest labs/lab06_ddp` checks them with real processes,
-`dllab hint 06 TASK` helps, `dllab train 06` trains on two processes through your own code.
+`dllab hint 06 TASK` helps. `dllab train 06` trains on one process, with `hardware=ddp_cpu` on two,
+through your own code.
 
 Every process, called a rank, runs this same file. `dist.get_rank()` tells who you are,
 `dist.get_world_size()` how many there are. A collective call (broadcast, all_reduce) returns when
@@ -84,14 +85,16 @@ class DataParallel:
     def launch(self, number: int) -> None:
         """Send a bucket on its way: one flat tensor of all its gradients, and no waiting."""
         # TODO launch: set self.flights[number], a tensor and a handle.
-        # Join the bucket's gradients to one flat tensor. dist.all_reduce takes async_op=True, and
-        # then returns a handle at once.
+        # Join the bucket's gradients, in its order, to one flat tensor. dist.all_reduce takes
+        # async_op=True, and then returns a handle at once. `finish` waits for it, and divides.
         raise NotImplementedError("TODO launch: set self.flights[number], a tensor and a handle.")
 
     def finish(self) -> None:
         """After the backward pass: wait for every bucket, and put the means into the gradients."""
         # TODO finish: write the mean gradients, then reset.
-        # handle.wait() returns when the sum has come. Tensor.split takes a list of sizes.
+        # handle.wait() returns when the sum has come; divide it by the number of ranks.
+        # Tensor.split takes a list of sizes. Every parameter has a gradient here, so every bucket
+        # was launched.
         raise NotImplementedError("TODO finish: write the mean gradients, then reset.")
 
 
@@ -142,9 +145,13 @@ def share_of_mean(loss_B: Tensor) -> Tensor:
 
 
 def macro_f1(confusion_CC: Tensor) -> Tensor:
-    """Mean over classes of F1 = 2 TP / (2 TP + FP + FN), float64 []; rows are true classes."""
-    hits_C = confusion_CC.diagonal().double()
-    return (2 * hits_C / (confusion_CC.sum(0) + confusion_CC.sum(1)).clamp(min=1)).mean()
+    """Mean of F1 = 2 TP / (2 TP + FP + FN) over classes, float64 []; rows are true classes.
+
+    A class that neither occurs nor is predicted is left out, as in lab 01.
+    """
+    twice_C = confusion_CC.sum(0) + confusion_CC.sum(1)
+    seen_C = twice_C > 0
+    return (2 * confusion_CC.diagonal()[seen_C].double() / twice_C[seen_C]).mean()
 
 
 def global_confusion(predicted_B: Tensor, label_B: Tensor, classes: int) -> Tensor:

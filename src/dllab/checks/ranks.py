@@ -1,11 +1,13 @@
 """Processes that know each other, on this machine: ranks for labs about distributed training.
 
-def work(rank):                      # runs in every process, with torch.distributed ready
-t = torch.tensor(float(rank))
-dist.all_reduce(t)
-return {"sum": t}
+For example:
 
-run_ranks(3, work)                   # [{"sum": 3.}, {"sum": 3.}, {"sum": 3.}]
+    def work(rank):                  # runs in every process, with torch.distributed ready
+        t = torch.tensor(float(rank))
+        dist.all_reduce(t)
+        return {"sum": t}
+
+    run_ranks(3, work)               # [{"sum": 3.}, {"sum": 3.}, {"sum": 3.}]
 """
 
 import os
