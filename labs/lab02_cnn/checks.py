@@ -471,13 +471,12 @@ def train_loader(given, got):
     )
 
 
-@check(
-    "val-loader",
-    "Validation batches",
-    given=SPLITS,
-    probe=lambda lab, given: epoch(toy_data(lab, given).val_dataloader()),
-    returns=BATCHES,
-)
+def val_epoch(lab, given):
+    """One epoch of validation batches."""
+    return epoch(toy_data(lab, given).val_dataloader())
+
+
+@check("val-loader", "Validation batches", given=SPLITS, probe=val_epoch, returns=BATCHES)
 def val_loader(given, got):
     """The validation images come in their own order and exactly as they are."""
     label, image = got["label"], got["image"]

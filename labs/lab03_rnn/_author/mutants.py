@@ -27,7 +27,6 @@ MUTANTS = [
         why="What is changed in place is lost for the backward pass.",
         edits=[("    c_BH = f_BH.sigmoid() * c_BH + i_BH.sigmoid() * g_BH.tanh()",
                 "    c_BH *= f_BH.sigmoid()\n    c_BH += i_BH.sigmoid() * g_BH.tanh()")]),
-
     Mutant("first_state_returned", catches="lstm-loop", says="the one it began with",
         why="The state handed on is the one the layer began with.",
         edits=[("return torch.stack(steps, dim=1), (h_BH, c_BH)", "return torch.stack(steps, dim=1), (state[0], c_BH)")]),
@@ -47,7 +46,6 @@ MUTANTS = [
     Mutant("detached_outputs", catches="lstm-loop", says="cut off from the graph",
         why="Outputs without a past: nothing below the head learns.",
         edits=[("steps.append(h_BH)", "steps.append(h_BH.detach())")]),
-
     Mutant("one_step_too_many", catches="mask", says="the first step of the padding",
         why="The first step of the padding counts.",
         edits=[("device=length_B.device) < length_B", "device=length_B.device) <= length_B")]),
@@ -57,7 +55,6 @@ MUTANTS = [
     Mutant("as_wide_as_the_longest", catches="mask", says="`steps` says how wide",
         why="A batch may be longer than its longest sequence.",
         edits=[("torch.arange(steps, device", "torch.arange(int(length_B.max()), device")]),
-
     Mutant("last_is_padding", catches="last-valid", says="which is padding",
         why="The hidden state is read at the padding.",
         edits=[("return y_BTH[torch.arange(len(y_BTH), device=y_BTH.device), length_B - 1]", "return y_BTH[:, -1]")]),
@@ -70,7 +67,6 @@ MUTANTS = [
     Mutant("every_pair", catches="last-valid", says="index with two tensors",
         why="A slice and a tensor give each sequence at each length.",
         edits=[("y_BTH[torch.arange(len(y_BTH), device=y_BTH.device), length_B - 1]", "y_BTH[:, length_B - 1]")]),
-
     Mutant("mean_divided_by_steps", catches="masked-mean", says="not by T",
         why="The sum is masked, its divisor is not.",
         edits=[(".sum(dim=1) / length_B[:, None]", ".sum(dim=1) / y_BTH.shape[1]")]),
@@ -80,7 +76,6 @@ MUTANTS = [
     Mutant("only_the_divisor", catches="masked-mean", says="padding is in the sum",
         why="The divisor is the length, and the sum is over all.",
         edits=[("y_BTH.where(valid_BT1, 0).sum", "y_BTH.sum")]),
-
     Mutant("padding_in_statistics", catches="series-statistics", says="taken for data",
         why="The zeros that pad a series count as data.",
         edits=[("x_BTD[valid_steps(length_B, x_BTD.shape[1])]", "x_BTD.flatten(0, 1)")]),
@@ -90,17 +85,12 @@ MUTANTS = [
     Mutant("variance", catches="series-statistics", says="take its root",
         why="The variance is taken for the deviation.",
         edits=[("steps_SD.std(dim=0)", "steps_SD.var(dim=0)")]),
-
     Mutant("frequency_as_weight", catches="balanced-weights", says="frequent classes weigh more",
         why="Frequent classes weigh more, not less.",
         edits=[("return len(label_N) / (classes * count_C.float())", "return classes * count_C.float() / len(label_N)")]),
     Mutant("weights_sum_to_one", catches="balanced-weights", says="the weights sum to 1",
         why="The weights are right up to a factor, which scales the loss.",
         edits=[("return len(label_N) / (classes * count_C.float())", "return (1 / count_C) / (1 / count_C).sum()")]),
-    Mutant("classes_left_out", catches="balanced-weights", says="C is missing",
-        why="The loss of C classes is C times as large.",
-        edits=[("len(label_N) / (classes * count_C.float())", "len(label_N) / count_C.float()")]),
-
     Mutant("bits", catches="nats", says="these are bits",
         why="Bits, not nats.",
         edits=[("token_BT.flatten())", "token_BT.flatten()) / 0.6931472")]),
@@ -114,14 +104,12 @@ MUTANTS = [
     Mutant("view_for_transpose", catches="nats", says="transpose(1, 2)",
         why="The shape is right and the numbers stand elsewhere.",
         code={"nats": "B, T, V = logits_BTV.shape\nreturn F.cross_entropy(logits_BTV.reshape(B, V, T), token_BT)"}),
-
     Mutant("chunks_alike", catches="perplexity", says="as much as a long one",
         why="A short chunk counts as much as a long one.",
         edits=[("((nats_N * tokens_N).sum() / tokens_N.sum()).exp()", "nats_N.mean().exp()")]),
     Mutant("mean_of_perplexities", catches="perplexity", says="the mean of exponentials",
         why="The mean of the chunks' perplexities is larger than the text's.",
         edits=[("((nats_N * tokens_N).sum() / tokens_N.sum()).exp()", "(nats_N.exp() * tokens_N).sum() / tokens_N.sum()")]),
-
     Mutant("clip_by_value", catches="clip", says="values are clipped",
         why="Values are clipped, not the norm.",
         edits=[("gradient.mul_(scale)", "gradient.clamp_(-max_norm, max_norm)")]),
@@ -140,14 +128,12 @@ MUTANTS = [
     Mutant("norm_of_the_clipped", catches="clip", says="the norm after clipping",
         why="The norm that is logged never exceeds the bound: explosions stay unseen.",
         edits=[("        gradient.mul_(scale)\n    return norm", "        gradient.mul_(scale)\n    return norm * scale")]),
-
     Mutant("padding_learns", catches="embedding", says="padding learns",
         why="Padding is a word like any other.",
         edits=[("nn.Embedding(vocabulary, features, padding_idx=0)", "nn.Embedding(vocabulary, features)")]),
     Mutant("unknown_is_padding", catches="embedding", says="token 1 is taken for padding",
         why="The unknown word never learns, and padding does.",
         edits=[("features, padding_idx=0)", "features, padding_idx=1)")]),
-
     Mutant("hidden_without_cell", catches="truncated-bptt", says="c is not",
         why="h is carried on, c is not.",
         edits=[("= h_BH.detach(), c_BH.detach()", "= h_BH.detach(), torch.zeros_like(c_BH)")]),
@@ -167,38 +153,30 @@ MUTANTS = [
     Mutant("asked_for_itself", catches="truncated-bptt", says="not for the next",
         why="The text is not shifted: the loss falls to nothing, the model can only copy.",
         edits=[("nats(self.head(self.dropout(y_BTH)), next_BT)", "nats(self.head(self.dropout(y_BTH)), token_BT)")]),
-
     Mutant("tanh_by_hand", catches="saturated", says="finite",
         why="tanh from exponentials overflows.",
         edits=[("o_BH.sigmoid() * c_BH.tanh()", "o_BH.sigmoid() * ((2 * c_BH).exp() - 1) / ((2 * c_BH).exp() + 1)")]),
-
     Mutant("detached_steps", catches="lstm-gradients",
         why="Each step forgets how its state came about.",
         edits=[("self.weight_hh_l0.T), c_BH)\n", "self.weight_hh_l0.T), c_BH.detach())\n")]),
-
     Mutant("final_state_of_the_loop", catches="padding",
         why="The state that the loop ends with has read the padding of all but the longest.",
         edits=[("y_BTH, _ = self.lstm(", "_, (h_BH, _) = self.lstm("),
                ("self.head(self.dropout(self.readout(y_BTH, length_B)))", "self.head(self.dropout(h_BH))")]),
-
     Mutant("divided_by_nothing", catches="small-gradients", says="finite",
         why="0 / 0: where nothing is left to learn, every weight turns to nan.",
         edits=[("scale = (max_norm / (norm + 1e-6)).clamp(max=1)", "scale = norm.clamp(max=max_norm) / norm")]),
-
     Mutant("one_memory_for_both", catches="two-texts", says="validation's memory",
         why="Validation overwrites the memory of the training text.",
         edits=[('batch["start"] else self.carried[stage]', 'batch["start"] else self.carried["text"]'),
                ("self.carried[stage] = h_BH", 'self.carried["text"] = h_BH')]),
-
     Mutant("padding_is_read", catches="vowels",
         why="The hidden state is read at the padding: fine on training data, lost on any other padding.",
         edits=[("self.readout(y_BTH, length_B)", "y_BTH[:, -1]"),
                ("        x = x[:, : int(length_B.max())]", "        x = x")]),
-
     Mutant("unweighted_loss", catches="reviews",
         why="Every item weighs the same: the frequent class wins wherever there is doubt.",
         edits=[("if self.balanced:", "if False:")]),
-
     Mutant("softmax_in_the_stream", catches="chars",
         why="softmax before the loss: the gradient nearly vanishes, the logits say nothing.",
         edits=[("return nats(self.head(self.dropout(y_BTH)), next_BT)", "return nats(self.head(self.dropout(y_BTH)).softmax(dim=2), next_BT)")]),
