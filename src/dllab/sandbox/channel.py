@@ -42,8 +42,8 @@ class Channel:
     def exchange(self, request: Frame, deadline: Deadline) -> Frame:
         """Send a request and wait for its reply.
 
-        Raises LostError: `died`, `timeout`, `output` (announced too many bytes) or `protocol`.
-        The log is drained all the while, so a child that prints without end cannot block.
+        Raises WorkerLostError: `died`, `timeout`, `output` (announced too many bytes) or
+        `protocol`. The log is drained all the while: a child that prints without end cannot block.
         """
         self._require_silence()
         decoder, unsent = Decoder(self._limits.reply_bytes), memoryview(request.encode())

@@ -384,7 +384,7 @@ def _environment(
 
 
 def _read_answer(answer: Frame, echo: dict[str, Any]) -> tuple[Arrays, Failure | None]:
-    """The arrays or the failure of a reply; LostError when it does not answer this request."""
+    """The arrays or the failure of a reply; WorkerLostError when it answers another request."""
     header = answer.header
     if any(header.get(key) != value for key, value in echo.items()):
         raise WorkerLostError("protocol", "a reply to another request arrived: was it forged?")
