@@ -6,7 +6,7 @@ from contextlib import chdir
 from pathlib import Path
 
 from dllab.authoring.generated import lab_page
-from dllab.authoring.rules_text import SECTIONS, SECTIONS_OF_TRAINING, TABLES
+from dllab.authoring.rules_page import OF_TRAINING, SECTIONS
 from dllab.authoring.strip import strip
 from dllab.data.build import build
 from dllab.data.catalog import find
@@ -32,6 +32,36 @@ def make_root(root: Path) -> Path:
     return root
 
 
+ANSWERS = """\
+def one(lab, config):
+    return 1
+
+
+def two(lab, config):
+    return "two"
+"""
+
+
+def write_page(lab: Lab, title: str) -> None:
+    """A page that has all the doctor asks for, and not a word more."""
+    sections = {name: "" for name in SECTIONS if lab.spec.arms or name not in OF_TRAINING}
+    some_check = next(iter(lab.spec.checks))
+    sections["You will be able to"] = f"- do it (`{some_check}`)\n" * 3
+    sections["Predict first"] = (
+        "<details>\n<!-- value: one --><!-- end -->, <!-- value: two --><!-- end --></details>\n"
+    )
+    sections["Questions"] = "<details></details>\n" * 3
+    tables = {"Tasks": "tasks", "Rubric": "rubric"}
+    if lab.spec.experiments:
+        tables["Experiments"] = "experiments"
+    for section, table in tables.items():
+        sections[section] = f"<!-- generated: {table} -->\n<!-- end -->\n"
+    text = "".join(f"## {name}\n\n{text}\n" for name, text in sections.items())
+    card = "<!-- generated: card -->\n<!-- end -->\n\n"
+    (lab.folder / "README.md").write_text(f"# {title}\n\n{card}{text}")
+    (lab.folder / "_author" / "answers.py").write_text(ANSWERS)
+
+
 def write_kind(root: Path, kind: str, number: str = "90", parent: Path | None = None) -> Lab:
     """A complete lab of one kind below `parent` (default: the project's labs)."""
     lab = Lab(root, (parent or root / "labs") / f"lab{number}_{kind}")
@@ -41,11 +71,7 @@ def write_kind(root: Path, kind: str, number: str = "90", parent: Path | None = 
         shutil.copytree(path, root / "data" / path.name, dirs_exist_ok=True)
         with chdir(root):
             build(find(path.name))
-    trains = (lab.folder / "conf").is_dir()
-    sections = (*SECTIONS, *(SECTIONS_OF_TRAINING if trains else ()))
-    text = "".join(f"## {section}\n\n" for section in sections)
-    text += "".join(f"<!-- generated: {name} -->\n<!-- end -->\n" for name in TABLES)
-    (lab.folder / "README.md").write_text(f"# {kind}\n\n{text}")
+    write_page(lab, kind)
     strip(lab)
     lab_page(Lab(root, lab.folder)).renew()
     for name in [name for name in sys.modules if name.startswith(lab.package)]:

@@ -1,4 +1,4 @@
-"""What authors work with: generated mutants, forks with limits, thresholds, the scaffold."""
+"""What authors work with: generated mutants, forks with limits, thresholds, the guide."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from authoring_labs import ENGINE, make_root, write_kind
+from authoring_labs import ENGINE, make_root
 
 from dllab.authoring.calibrate import Calibrated
 from dllab.authoring.content import recipe_of
@@ -268,33 +268,11 @@ def test_trials_are_kept_until_they_are_written(scratch, capsys):
     assert not kept.exists()
 
 
-# --- the scaffold ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("number", "slug", "said"),
-    [("0", "x", "no lab number"), ("100", "x", "no lab number"), ("12", "A-b", "no name of a lab")],
-)
-def test_a_bad_name_is_refused(scratch, number, slug, said):
-    with pytest.raises(LabError, match=said):
-        scaffold(scratch, number, slug)
-
-
-def test_a_taken_number_is_refused_and_no_file_is_touched(scratch):
-    write_kind(scratch, "control", "12")
-    before = {p: p.read_bytes() for p in (scratch / "labs").rglob("*.*") if p.is_file()}
-    assert main(["new", "12", "other"]) == 2
-    assert main(["new", "13", "other"]) == 0
-    assert {p: p.read_bytes() for p in before} == before
-
-
-def test_a_new_lab_lacks_only_its_texts(scratch):
-    lab = scaffold(scratch, "12", "augment")
-    [diagnosis] = diagnose([lab], needs=FAST, jobs=2)
-    assert {fault.rule for fault in diagnosis.faults} == {"texts"}
+# --- the guide ------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # three minutes of CPU, which is long on a busy machine
 def test_the_guide_leads_from_nothing_to_a_release(scratch):
     """Runs every command of docs/authors.md in turn, and fills in the texts as it says."""
     for folder in (*(REPO / "labs").glob("lab0[1-6]_*"), REPO / "src", REPO / "Makefile"):
@@ -309,8 +287,7 @@ def test_the_guide_leads_from_nothing_to_a_release(scratch):
         if command == "dllab doctor 12":
             write_the_texts(scratch / "labs/lab12_augment")
         done = in_shell(scratch, command.replace("--seeds 10", "--seeds 5 --jobs 2"))
-        expected = 1 if command == "dllab doctor 12 --fast" else 0  # its texts are still to write
-        assert done.returncode == expected, f"{command}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     text = (scratch / "labs/lab12_augment/lab.yaml").read_text()
     assert "seeds: [0, 1, 2, 3, 4]" in text
     assert (scratch / "labs/lab12_augment/_author/calibration.svg").is_file()
@@ -331,8 +308,12 @@ def in_shell(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def write_the_texts(folder: Path) -> None:
-    """Replace every WRITE: by a text of its own."""
+    """Replace every WRITE: by a text of its own, and say that this is no longer a draft."""
     for name in ("README.md", "lab.yaml"):
         lines = (folder / name).read_text().splitlines(keepends=True)
-        written = [line.replace("WRITE:", f"Line {n},") for n, line in enumerate(lines)]
+        written = [
+            line.replace("WRITE:", f"Line {n},")
+            for n, line in enumerate(lines)
+            if not line.startswith("draft:")
+        ]
         (folder / name).write_text("".join(written))

@@ -1,6 +1,7 @@
 """The doctor is right about labs of every kind, and names the rule that a fault breaks."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from authoring_labs import KINDS, make_root, write_kind
 
 from dllab.authoring.cost import cost_of
 from dllab.authoring.doctor import RULES, diagnose
+from dllab.authoring.generated import lab_page
 from dllab.authoring.rules import FAST
+from dllab.authoring.rules_page import FORMER_SECTIONS
 from dllab.authoring.strip import strip
 from dllab.authoring.trial import run_dllab
 from dllab.cli.doctor import generated_text, measures
@@ -252,6 +255,43 @@ def test_numbers_of_labs_may_be_written_as_numbers(root):
     lab = write_kind(root, "control")
     edit(lab.folder / "lab.yaml", "topics:", "requires: [07, 08, 1, 12]\ntopics:")
     assert Lab(root, lab.folder).spec.requires == ("07", "08", "01", "12")
+
+
+PAGES = {
+    "`## Rubric` stands before `## Classic mistakes`": lambda text: text.replace(
+        "## Rubric", "## R"
+    ).replace("## Tasks", "## Rubric"),
+    "`## You will be able to` has 2 items": lambda text: text.replace("- do it (`act`)\n", "", 1),
+    "no check is named by `- do it (`axt`)`": lambda text: text.replace("(`act`)", "(`axt`)", 1),
+    "fewer than two answers": lambda text: text.replace("<!-- value: two -->two<!-- end -->", "2"),
+    "`## Questions` folds 2 answers away": lambda text: text.replace("<details></d", "</d", 1),
+    "README.md has 1201 words beside its tables": lambda text: text + "word " * 1201,
+    "README.md has 3 figures": lambda text: text + "![a](README.md)" * 3,
+    "README.md links to figure.svg": lambda text: text + "[a](figure.svg)",
+    "README.md has no section `## Idea`": lambda text: text.replace("## Idea", "## The idea"),
+}
+
+
+@pytest.mark.parametrize("said", PAGES)
+def test_a_page_out_of_the_house_style_is_told_why(root, said):
+    lab = write_kind(root, "control")
+    page = lab.folder / "README.md"
+    words = len(re.sub(r"<!--.*?-->", "", lab_page(lab).prose).split())
+    page.write_text(PAGES[said](page.read_text()))
+    said = said.replace("1201", str(1201 + words))
+    assert any(said in message for message in faults(lab, ["text"])["readme"])
+
+
+def test_a_page_of_the_former_style_is_held_to_that(root):
+    lab = write_kind(root, "control")
+    page = lab.folder / "README.md"
+    tables = "".join(
+        f"<!-- generated: {name} -->\n<!-- end -->\n\n" for name in ("tasks", "rubric")
+    )
+    sections = "".join(f"## {name}\n\n" for name in FORMER_SECTIONS if name != "The idea")
+    page.write_text(f"# control\n\n{sections}{''.join(tables)}")
+    lab_page(lab).renew()
+    assert faults(lab, ["text"]) == {"readme": ["README.md has no section `## The idea`"]}
 
 
 def test_a_draft_may_lack_texts_and_is_called_so(root, capsys):

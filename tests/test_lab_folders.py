@@ -73,7 +73,7 @@ def test_a_package_that_offers_labs_it_has_not_is_named(root, tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert main(["list"]) == 2
     said = capsys.readouterr().err
-    assert "the installed package of labs 'exam' names exam_labs.shelf, which is no package" in said
+    assert "labs 'exam' names exam_labs.shelf, which is not a package" in said
     assert "reinstall or remove it" in said
 
 

@@ -28,7 +28,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "LabFile |
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> "LabFile | None":
-    """A lab.py that pytest is given by name: it is no module of tests."""
+    """A lab.py that pytest is given by name: it is not a module of tests."""
     return _lab_file(module_path, parent)
 
 

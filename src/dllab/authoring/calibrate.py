@@ -31,7 +31,7 @@ ONE_SIDED = 0.839
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What the runs say of one criterion. `strong` is for want of a published level."""
+    """What the runs say of one criterion. `strong` serves where no level is published."""
 
     criterion: Criterion
     seeds: tuple[int, ...]

@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from dllab.authoring import rules_formats, rules_proof, rules_text, rules_training
+from dllab.authoring import rules_formats, rules_page, rules_proof, rules_text, rules_training
 from dllab.authoring.content import PARTS, content_of
 from dllab.authoring.forks import Done, TaskLimits, run_forked
 from dllab.authoring.hostile import try_judges
@@ -29,7 +29,7 @@ from dllab.lab.starter import make_starter, solution_regions, solve
 
 RULES: tuple[Rule, ...] = tuple(
     value
-    for module in (rules_text, rules_proof, rules_formats, rules_training)
+    for module in (rules_text, rules_page, rules_proof, rules_formats, rules_training)
     for value in vars(module).values()
     if isinstance(value, Rule)
 )

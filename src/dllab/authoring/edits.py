@@ -121,7 +121,7 @@ def edits_of(source: SourceText, first: int, last: int) -> Iterator[Edit]:
 
 
 def _line(source: SourceText, node: ast.stmt) -> Iterator[Edit]:
-    """Leave a simple statement out. A bare text is no code, and `pass` does nothing anyway."""
+    """Leave a simple statement out. A bare text is not code, and `pass` does nothing anyway."""
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Pass():
             return

@@ -36,19 +36,24 @@ class Page:
     value: Callable[[str], str] | None = None
 
     @property
+    def text(self) -> str:
+        """The file as it is."""
+        return self.path.read_text(encoding="utf-8")
+
+    @property
     def names(self) -> list[str]:
         """The parts that the file holds."""
-        return _BEGIN.findall(self._read())
+        return _BEGIN.findall(self.text)
 
     @property
     def prose(self) -> str:
         """The text without its generated parts."""
-        return _PART.sub("", self._read())
+        return _PART.sub("", self.text)
 
     @property
     def is_fresh(self) -> bool:
         """Whether every part is as it would be made now."""
-        return self._read() == self._fresh()
+        return self.text == self._fresh()
 
     def renew(self) -> None:
         """Make every part anew; the rest of the file stays.
@@ -57,11 +62,8 @@ class Page:
         """
         self.path.write_text(self._fresh(), encoding="utf-8")
 
-    def _read(self) -> str:
-        return self.path.read_text(encoding="utf-8")
-
     def _fresh(self) -> str:
-        text = self._read()
+        text = self.text
         if unknown := [name for name in self.names if name not in self.parts]:
             raise LabError(
                 f"{self.path}: nothing generates {unknown[0]!r}",

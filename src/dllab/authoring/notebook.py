@@ -16,7 +16,8 @@ from dllab.lab.find import Lab
 from dllab.lab.starter import starter_text
 from dllab.lab.todo import PREFIX
 
-_TASKS = "What you write"  # the section of a README after which the tasks' cells stand
+# The section of a README after which the tasks' cells stand, and its former name.
+_TASKS = ("## Tasks", "## What you write")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _TODO = re.compile(rf"\s*# {PREFIX}([\w-]+): (.*)")
 
@@ -96,7 +97,7 @@ def _cells(lab: Lab) -> Iterator[NotebookCell]:
     tasks_shown = False
     for section in others:
         yield NotebookCell("markdown", section)
-        if section.startswith(f"## {_TASKS}"):
+        if section.startswith(_TASKS):
             tasks_shown = True
             yield from _task_cells(lab)
     if not tasks_shown:

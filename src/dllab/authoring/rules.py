@@ -28,7 +28,7 @@ PROVES: Mapping[ProofPart, tuple[Needs, ...]] = {
 
 @dataclass(frozen=True)
 class Equivalent:
-    """An entry of `_author/equivalent.yaml`: a generated mutant that is no mistake, and why."""
+    """An entry of `_author/equivalent.yaml`: a generated mutant that is not a mistake, and why."""
 
     before: str
     after: str

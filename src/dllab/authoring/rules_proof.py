@@ -74,7 +74,7 @@ def mutants(case: LabCase) -> Iterator[str]:
         if mutant.catches in criteria:
             continue
         if mutant.catches not in case.checks:
-            yield f"{mutant.name} names {mutant.catches!r}, which is no check"
+            yield f"{mutant.name} names {mutant.catches!r}, which is not a check"
             continue
         failed = dict.fromkeys(f.check for f in case.of_mutant[mutant.name] if not f.passed)
         if not case.is_caught(mutant):
@@ -108,7 +108,7 @@ def every_check(case: LabCase) -> Iterator[str]:
 
 @rule(
     "kill-rate",
-    "strengthen a check; or, if the change is no mistake, add it to _author/equivalent.yaml",
+    "strengthen a check; or, if the change is not a mistake, add it to _author/equivalent.yaml",
     needs="mutation",
 )
 def kill_rate(case: LabCase) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """What must hold of a lab's files, told without running any of its code."""
 
 import hashlib
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +8,6 @@ from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 
-from dllab.authoring.generated import lab_page
 from dllab.authoring.leaks import leaks_of
 from dllab.authoring.rules import LabCase, rule
 from dllab.lab.find import Lab, all_labs
@@ -17,16 +15,6 @@ from dllab.lab.formats import BreakIt
 from dllab.lab.starter import solution_regions
 
 UNWRITTEN = "WRITE:"
-SECTIONS = (
-    "The idea",
-    "What you write",
-    "Classic mistakes",
-    "Rubric and time",
-    "What to try next",
-    "Further reading",
-)
-SECTIONS_OF_TRAINING = ("What to look at in the curves",)
-TABLES = ("tasks", "rubric")
 FILES = (
     "README.md",
     "lab.yaml",
@@ -132,44 +120,13 @@ def hints(case: LabCase) -> Iterator[str]:
         elif len(set(steps)) < len(steps):
             yield f"{task} has the same hint twice"
     for task in sorted(set(case.lab.spec.hints) - set(tasks)):
-        yield f"there are hints for {task!r}, which is no task of the solution"
+        yield f"there are hints for {task!r}, which is not a task of the solution"
     tests = {one.cases for one in case.lab.spec.formats.values() if isinstance(one, BreakIt)}
     pointed = {check.hint for check in case.checks.values()} | tests
     for task in sorted(pointed - set(tasks)):
-        yield f"a check points at the hints of {task!r}, which is no task of the solution"
+        yield f"a check points at the hints of {task!r}, which is not a task of the solution"
     for task in sorted(set(tasks) - pointed):
         yield f"no check points at the task {task!r}"
-
-
-@rule("readme", "write the missing part of README.md; labs/lab01_mlp/README.md is a model")
-def readme(case: LabCase) -> Iterator[str]:
-    """README.md has its sections, names every task, and its links lead somewhere."""
-    path = case.lab.folder / "README.md"
-    if not path.is_file():
-        yield "README.md is missing"
-        return
-    text = path.read_text(encoding="utf-8")
-    headings = re.findall(r"^## (.+?)\s*$", text, re.MULTILINE)
-    wanted = SECTIONS + (SECTIONS_OF_TRAINING if case.lab.spec.arms else ())
-    for section in [section for section in wanted if section not in headings]:
-        yield f"README.md has no section `## {section}`"
-    for task in [task for task in solution_regions(case.solution) if f"`{task}`" not in text]:
-        yield f"README.md does not name the task `{task}`"
-    for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", text):
-        if not (path.parent / link).exists():
-            yield f"README.md links to {link}, which is not there"
-
-
-@rule("tables", "put `<!-- generated: tasks -->` and `<!-- end -->` there, then dllab strip NN")
-def tables(case: LabCase) -> Iterator[str]:
-    """README.md holds the generated tables of tasks and rubric, and they are fresh."""
-    page = lab_page(case.lab)
-    if not page.path.is_file():
-        return
-    for name in [name for name in TABLES if name not in page.names]:
-        yield f"README.md has no `<!-- generated: {name} -->`"
-    if not page.is_fresh:
-        yield "a generated table of README.md is stale"
 
 
 @rule("leaks", "say it in other words: what learners get must not hold a line of the solution")
@@ -234,7 +191,7 @@ def files(case: LabCase) -> Iterator[str]:
         if path.is_dir() or any(fnmatch(name, pattern) for pattern in IGNORED):
             continue
         if not any(fnmatch(name, pattern) for pattern in FILES):
-            yield f"{name} is no file of a lab"
+            yield f"{name} is not a file of a lab"
 
 
 @rule("texts", f"replace `{UNWRITTEN} …` by the text that it asks for")

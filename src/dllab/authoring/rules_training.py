@@ -98,14 +98,16 @@ def _faults(criterion: Criterion, record: Calibration) -> Iterator[str]:
 def _target_faults(criterion: Criterion, spread: Spread, reserved: float) -> Iterator[str]:
     """`pass` is no harder than the runs say.
 
-    It may be easier where reserved items prove harder, by up to three further deviations.
+    It may be easier where reserved items prove harder, by up to three further deviations, and for a
+    timing: on another machine the ratio is another.
     """
     up = bigger_is_better(criterion)
     worse = Spread(min(spread.mean, reserved) if up else max(spread.mean, reserved), spread.sd)
     target = pass_threshold(spread, up=up)
     step = -SIGMAS * spread.sd if up else SIGMAS * spread.sd
     easiest = pass_threshold(Spread(worse.mean + step, spread.sd), up=up)
-    if beats(criterion.target, target, up=up) or beats(easiest, criterion.target, up=up):
+    too_easy = criterion.kind != "timing" and beats(easiest, criterion.target, up=up)
+    if beats(criterion.target, target, up=up) or too_easy:
         yield f"pass is {criterion.target:g}, the runs say {target:g}"
 
 

@@ -122,11 +122,11 @@ def _check_rows(lab: Lab) -> Iterator[tuple[str, ...]]:
             yield f"{len(ids)} {title}", "each passes", "", "", f"{points:g}"
 
 
-def _hours(minutes: float) -> str:
-    """In half hours, from one on."""
-    return (
-        f"about {max(1, round(minutes / 30) / 2):g} hours" if minutes > 45 else f"{minutes} minutes"
-    )
+def _hours(minutes: int) -> str:
+    """In half hours, from two hours on; nothing for no minutes."""
+    if minutes >= 120:
+        return f"about {round(minutes / 30) / 2:g} hours"
+    return f"about {minutes} minutes" if minutes else ""
 
 
 def _time(seconds: float) -> str:

@@ -201,7 +201,7 @@ def _check_references(checklist: Checklist) -> None:
         for id in ids:
             if id not in checklist.topics:
                 raise LabError(
-                    f"{checklist.path}: {where} names {id!r}, which is no topic",
+                    f"{checklist.path}: {where} names {id!r}, which is not a topic",
                     suggest(id, checklist.topics),
                 )
     for box in checklist.boxes:

@@ -31,7 +31,7 @@ _CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def name_of(got: Tensor, expected: Tensor, given: Mapping[str, Tensor] | None = None) -> str:
-    """What is wrong with all of `got`, in words; the empty string when it is no one thing.
+    """What is wrong with all of `got`, in words; the empty string when it is no single thing.
 
     `given` are the arrays that it was computed from: one of them may have come back as it was, and
     their dimensions are the factors by which a sum and a mean differ.

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if shutil.which("sbatch") is None:
         raise LabError(
-            "sbatch is not on PATH: this machine is no login node of a Slurm cluster",
+            "sbatch is not on PATH: this machine is not a login node of a Slurm cluster",
             "--dry-run prints the script, to be submitted from there",
         )
     (root / "runs").mkdir(exist_ok=True)

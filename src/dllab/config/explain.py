@@ -103,7 +103,7 @@ def hydra_reason(error: HydraException) -> str:
 def not_a_name(layers: Layers, part: str, key: object) -> LabError:
     """A key of `model` or `data` that cannot be a keyword argument."""
     return LabError(
-        f"{layers.place(layers.own)}: {part} has the key {key!r}, which is no Python name",
+        f"{layers.place(layers.own)}: {part} has the key {key!r}, which is not a Python name",
         f"the keys of {part} become arguments, as in {part.title()}(lr=0.1)",
     )
 

@@ -69,7 +69,7 @@ class DataSet:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the labels 0, 1, … stand for; empty where the label is no class."""
+        """What the labels 0, 1, … stand for; empty where the label is not a class."""
         targets = (self.columns[name] for name in self.about.named("target"))
         return next((column.classes for column in targets if column.classes), ())
 
@@ -197,7 +197,7 @@ def read_description(path: Path, model: type[Model], kept: Path | None) -> Model
     """A YAML file as its model; with a folder `kept`, what was checked before is read from there.
 
     Raises:
-        DataError: it is no YAML, or not what the model asks for; the key is named.
+        DataError: it is not YAML, or not what the model asks for; the key is named.
 
     """
     content = path.read_bytes()

@@ -14,7 +14,7 @@ from dllab.export.grades import Grade
 def choose(grades: Iterable[Grade], *, for_credit: bool = False) -> tuple[list[Grade], list[str]]:
     """The grades that count, by learner and lab, and a note for each result left aside.
 
-    `for_credit` leaves out runs of the reference solution: they are no learner's work. Raises
+    `for_credit` leaves out runs of the reference solution: they are not a learner's work. Raises
     LabError when there is nothing else.
     """
     groups: dict[tuple[str, str], list[Grade]] = {}

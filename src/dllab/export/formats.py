@@ -46,7 +46,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-# `for_credit` formats end in a gradebook: runs of the reference solution are no learner's work.
+# `for_credit` formats end in a gradebook: runs of the reference solution are not a learner's work.
 FORMATS: Mapping[str, Document | Book] = {
     "gradescope": Document(lambda grade, _: _json(results_json(grade))),
     "autolab": Document(lambda grade, _: stdout_lines(grade), suffix=".txt"),

@@ -90,7 +90,7 @@ class Grade:
 def read_grades(paths: Iterable[Path]) -> list[Grade]:
     """The results in files and, at any depth, in folders; other JSON in a folder is passed over.
 
-    Raises LabError for a file that is no result, for damaged JSON, and when nothing is found.
+    Raises LabError for a file that is not a result, for damaged JSON, and when nothing is found.
     """
     places = list(paths)
     files = {file.resolve(): file for place in places for file in _files(place)}

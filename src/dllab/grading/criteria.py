@@ -114,7 +114,7 @@ def _reviewed(row: CheckRow, criterion: Criterion, measured: Measured) -> CheckR
 
 
 def _had_more_data(run: RunFolder, arm: str) -> bool:
-    """By its own config: with `data=full` the published level is no measure."""
+    """By its own config: with `data=full` the published level does not apply."""
     config = run.read_config().get("arms", {}).get(arm)
     data = config.get("data") if isinstance(config, dict) else None
     return isinstance(data, dict) and data.get("size") == "full"

@@ -63,7 +63,7 @@ class HiddenSet:
     kind: EvaluatedOn = "hidden"
 
     def __init__(self, folder: Path, lab: Lab) -> None:
-        """Raise LabError when the folder is no hidden set, or one of another lab."""
+        """Raise LabError when the folder is not a hidden set, or one of another lab."""
         self._folder, self._root = folder, lab.root
         self.about = about(folder)
         if self.about.lab != lab.id:
@@ -95,7 +95,7 @@ class HiddenSet:
 
 
 def about(folder: Path) -> HiddenIndex:
-    """The hidden.json of a hidden folder; LabError when the folder is no hidden set."""
+    """The hidden.json of a hidden folder; LabError when the folder is not a hidden set."""
     path = folder / "hidden.json"
     try:
         return TypeAdapter(HiddenIndex).validate_json(path.read_bytes())

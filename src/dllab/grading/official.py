@@ -38,7 +38,7 @@ class Terms:
 def require_sound(terms: Terms) -> None:
     """Raise LabError for what the grader has to mend before anything is graded.
 
-    No wall, nothing to sign with, a folder that is no hidden set, or one that lies where learner
+    No wall, nothing to sign with, a folder that is not a hidden set, or one that lies where learner
     code may read.
     """
     ensure_key()

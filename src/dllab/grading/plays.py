@@ -24,7 +24,7 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
     missing = [name for name in lab.spec.artifacts if not sitting.run.artifact(name).is_file()]
     if missing:
         return Found(absent=f"this run has no {missing[0]}: train all arms, without arm=…")
-    if session.official:  # what the code remembers of other requests is no part of the model
+    if session.official:  # what the code remembers of other requests is not part of the model
         session.renew()
     if lab.spec.arms:
         weights, model, absent = weights_of(sitting.run, criterion.arm)

@@ -30,7 +30,7 @@ class Prediction:
     """`scores` `[N, …]` in the order of the data set, or why there are none.
 
     `absent`: the arm was not trained. `failure`: the model could not be scored. `leak`: an item's
-    scores change with its neighbours, so they are no evidence.
+    scores change with its neighbours, so they prove nothing.
     """
 
     scores: Tensor | None = None

@@ -52,7 +52,7 @@ def verify(result: Mapping[str, Any], public_key: Path) -> bool:
     try:
         key = serialization.load_pem_public_key(public_key.read_bytes())
     except (OSError, ValueError) as error:
-        raise LabError(f"{public_key} is no public key: {error}", "give grader.pub") from None
+        raise LabError(f"{public_key} is not a public key: {error}", "give grader.pub") from None
     if not isinstance(key, Ed25519PublicKey):
         raise LabError(f"{public_key} is not an ed25519 key", "give the grader's grader.pub")
     signature = result.get("signature")
@@ -85,7 +85,7 @@ def _private_key() -> "Ed25519PrivateKey":
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
-        raise LabError(f"{path} is no private key: {error}", "put the right one there") from None
+        raise LabError(f"{path} is not a private key: {error}", "put the right one there") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise LabError(f"{path} is not an ed25519 key", "move it away; a new one is made")
     return key

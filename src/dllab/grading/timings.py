@@ -31,7 +31,7 @@ def time_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
             f"criterion {criterion.id} is timed against the reference, which is not here",
             "list it under `hidden` in lab.yaml, or give the timing `against`",
         )
-    if session.official:  # what the code remembers of other requests is no part of its speed
+    if session.official:  # what the code remembers of other requests is not part of its speed
         session.renew()
     code = lab.solution if timing.against is None else None
     with open_session(lab, code, sitting.backend, Limits.of(lab.spec.budgets)) as yardstick:

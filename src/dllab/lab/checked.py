@@ -202,7 +202,7 @@ def _walk(model: type[Any], loc: Sequence[str | int]) -> tuple[list[str], Any]:
             hint = hints_of(cast("type", hint)).get(str(part))
         elif _is_choice(hint):
             hint = by_kind(hint).get(str(part))
-            continue  # a kind is no key
+            continue  # a kind is not a key
         else:
             hint = get_args(hint)[-1] if get_args(hint) else None
         places += [str(part)] * isinstance(part, str)

@@ -70,7 +70,7 @@ def all_labs(root: Path) -> list[Lab]:
 
 
 def finished_labs(root: Path) -> list[Lab]:
-    """Those that are no drafts: what learners are told of."""
+    """Those that are not drafts: what learners are told of."""
     return [lab for lab in all_labs(root) if not lab.spec.draft]
 
 
@@ -98,7 +98,7 @@ def find_lab(root: Path, name: str) -> Lab:
 
 
 def _rooms(root: Path) -> list[Lab]:
-    """The folders that are named like labs. One that has lost its files is no lab."""
+    """The folders that are named like labs. One that has lost its files is not a lab."""
     folders = [
         folder
         for parent in lab_roots(root)

@@ -29,7 +29,9 @@ def _load(lab: Lab, name: str, kind: type[T]) -> list[T]:
     path = lab.folder / "_author" / "mutants.py"
     found = runpy.run_path(str(path)).get(name, []) if path.is_file() else []
     if not isinstance(found, list) or not all(isinstance(one, kind) for one in found):
-        raise LabError(f"{path}: {name} is no list of {kind.__name__}", "see dllab.checks.mutants")
+        raise LabError(
+            f"{path}: {name} is not a list of {kind.__name__}", "see dllab.checks.mutants"
+        )
     solution = lab.solution.read_text(encoding="utf-8") if found else ""
     names: set[str] = set()
     for one in found:

@@ -75,7 +75,7 @@ def _installed() -> list[Path]:
         if not places:
             raise LabError(
                 f"the installed package of labs {point.name!r} names {point.value}, "
-                "which is no package",
+                "which is not a package",
                 "reinstall or remove it",
             )
         folders += [Path(place) for place in places]

@@ -14,7 +14,7 @@ from dllab.report.evidence import Evidence, around, epochs_on_a_grid, noise, smo
 
 SPIKE = 1.75  # times the untrained loss: no healthy first steps go there
 WORSE = 1.3  # times the untrained loss at the end: learning went backwards
-FLAT = 0.03  # of the loss of who knows nothing: less is no learning
+FLAT = 0.03  # of the loss of a blind guess: less is not learning
 SLOPE = 0.5  # of the first gradient: as much is left where no way has been made
 DEAD = 0.05  # of the first gradient: what is left when the units no longer respond
 RISE = 1.2  # times the best validation loss: so much is worth a word

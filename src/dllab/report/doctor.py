@@ -46,7 +46,7 @@ def find_curve_issues(
     network that has not moved. Rules whose names are missing keep silent. `guess` is the loss of
     always giving each class the share that it has among the labels; an untrained network may score
     far worse than that. `gain` is what the trained network's layers typically multiply the size of
-    their input by. Findings of the rules in `meant` are no news, and hide no others.
+    their input by. What the rules in `meant` find is expected: it is left out, and hides nothing.
     """
     read = gather(curve, guess, gain)
     if len(read.train) < 8:

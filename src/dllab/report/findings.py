@@ -25,7 +25,7 @@ def guess_loss(arm: ArmFolder) -> float:
     """The cross-entropy of the best constant answer on the validation split, in nats.
 
     It is the entropy of the labels beside the arm's predictions; infinite where there are none, or
-    where the answers are no classes.
+    where the answers are not classes.
     """
     from safetensors.torch import load_file
 

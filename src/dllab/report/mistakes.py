@@ -50,7 +50,7 @@ class Mistakes:
 def read_mistakes(arm: ArmFolder, dataset: str) -> Mistakes | None:
     """What an arm got wrong on the validation split.
 
-    None where predictions or data are missing, and where the answers are no classes.
+    None where predictions or data are missing, and where the answers are not classes.
     """
     if not dataset or not arm.predictions.is_file():
         return None

@@ -58,5 +58,5 @@ class Warm:
         return ""
 
     def start(self, job: Job) -> Child:
-        """Fork a worker. A warm process that was lost, for want of memory say, is replaced once."""
+        """Fork a worker. A warm process that was lost, say by lack of memory, is replaced once."""
         return self._server.fork({"environment": dict(job.environment), "folder": str(job.scratch)})

@@ -54,7 +54,7 @@ class Decoder:
         """Add bytes; the frame once it is whole.
 
         Raises TooLargeError as soon as a length beyond the cap is announced, WireError for bytes
-        that are no frame or more than one.
+        that are not one frame.
         """
         self._buffer += data
         if len(self._buffer) < _PREFIX.size:

@@ -101,7 +101,7 @@ def _open(data: bytes) -> zipfile.ZipFile:
     """The archive, if its last record is as we write it: no comment, no zip64, a short directory.
 
     zipfile makes an object for each entry of the directory, and looks for the record elsewhere
-    when it is not at the end: both are no way to meet a stranger.
+    when it is not at the end: neither is safe with what a stranger sent.
     """
     if len(data) < _END.size:
         raise bad("this is not a zip archive: it is too short")
@@ -139,7 +139,7 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
     if kind not in (0, stat.S_IFREG):
         raise bad(f"{name!r} is a link, a device or a folder; only regular files are accepted")
     if not is_allowed(name):
-        raise bad(f"{name!r} is no file of a submission")
+        raise bad(f"{name!r} is not a file of a submission")
     if info.flag_bits & 0x1:
         raise bad(f"{name!r} is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -72,7 +72,7 @@ def _require_harmless_names(manifest: Manifest) -> None:
     named = {"lab": manifest.lab, "lab_version": manifest.lab_version, "run_id": manifest.run_id}
     for key, name in named.items():
         if not is_name(name):
-            raise bad(f"{MANIFEST}: {key} is no name")
+            raise bad(f"{MANIFEST}: {key} is not a name")
     if not all(map(is_allowed, manifest.files)):
         raise bad(f"{MANIFEST} declares files that no submission has")
 

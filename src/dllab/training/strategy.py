@@ -28,7 +28,7 @@ class _Exact(ParallelStrategy):
         return dataloader
 
     def reduce(self, tensor: Any, group: Any = None, reduce_op: Any = "mean") -> Any:
-        """As Lightning does, but the mean of whole numbers is no whole number.
+        """As Lightning does, but the mean of whole numbers need not be one.
 
         Lightning would make 1000 of (1001 + 1000) / 2, and divides every logged mean by such a
         number of items.

@@ -34,7 +34,7 @@ class Sounds(Kind):
         return {**self.columns, "audio": needed}
 
     def check(self, dataset: DataSet) -> None:
-        """A wave without a rate is no sound."""
+        """A wave without a rate cannot be played."""
         super().check(dataset)
         if not dataset.columns["audio"].rate:
             raise DataError(

@@ -12,7 +12,7 @@ from types import CodeType, FunctionType
 
 from dllab.checks import Check
 
-ELSEWHERE = ""  # the unit of all that is no definition: imports, constants, statements
+ELSEWHERE = ""  # the unit of all that is not a definition: imports, constants, statements
 
 
 @dataclass(frozen=True)

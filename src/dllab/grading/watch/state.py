@@ -90,7 +90,7 @@ class WatchState:
             self.todos, self.broken = open_todos(self.lab.code), None
         except LearnerError as error:
             self.broken = error
-        except ValueError as error:  # bytes that are no UTF-8
+        except ValueError as error:  # bytes that are not UTF-8
             self.broken = LearnerError(f"{self.lab.code} cannot be read: {error}", "")
 
     def take(self, row: CheckRow, printed: str) -> None:
