@@ -263,12 +263,14 @@ class Model(LightningModule):
         batch: int = 128,
         base_batch: int = 128,
         warmup: int = 100,
+        most_bytes: int = 1 << 18,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # between backward and step stands your finish()
         self.by_hand, self.classes = by_hand, classes
         self.lr, self.momentum = lr, momentum
         self.batch, self.base_batch, self.warmup = batch, base_batch, warmup
+        self.most_bytes = most_bytes
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([features, *widths]):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
@@ -288,7 +290,7 @@ class Model(LightningModule):
         wrapper = self.trainer.strategy.model
         if self.by_hand and isinstance(wrapper, DistributedDataParallel):
             wrapper.require_backward_grad_sync = False
-        self.parallel = DataParallel(self.net) if self.by_hand else None
+        self.parallel = DataParallel(self.net, self.most_bytes) if self.by_hand else None
 
     def on_train_end(self) -> None:
         """Leave a world that was made for this training."""
