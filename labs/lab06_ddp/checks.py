@@ -69,6 +69,11 @@ def from_rank(rank: int) -> Callable[[Given], Arrays]:
     return lambda g: {name: alike(value[rank]) for name, value in g.items()}
 
 
+def left(*names: str) -> Callable[[Given], Arrays]:
+    """These are on each rank as they were given."""
+    return lambda g: {name: g[name] for name in names}
+
+
 @check(
     "broadcast",
     "All replicas begin alike",
@@ -83,14 +88,9 @@ def from_rank(rank: int) -> Callable[[Given], Arrays]:
         "this is what the last rank has: the source is rank 0": from_rank(2),
         "this is what rank 1 has: the source is rank 0": from_rank(1),
         "this is the mean over the ranks": lambda g: {"weight": alike(g.weight.mean(0))},
-        "parameters are sent, buffers are not": lambda g: {
-            "running_mean": g.running_mean,
-            "num_batches_tracked": g.num_batches_tracked,
-        },
-        "buffers of whole numbers are not sent": lambda g: {
-            "num_batches_tracked": g.num_batches_tracked
-        },
-        "buffers are sent, parameters are not": lambda g: {"weight": g.weight},
+        "parameters are sent, buffers are not": left("running_mean", "num_batches_tracked"),
+        "buffers of whole numbers are not sent": left("num_batches_tracked"),
+        "buffers are sent, parameters are not": left("weight"),
     },
 )
 def broadcast(lab, given):
@@ -123,8 +123,8 @@ def averages(given: Given) -> Arrays:
         "each rank has its own gradients: nothing was exchanged": lambda g: g,
         "each rank has its own gradients, divided: nothing was exchanged": lambda g: {"a": g.a / 3},
         "divided by the ranks twice": lambda g: {"a": averages(g)["a"] / 3},
-        "only the first parameter's gradient is averaged": lambda g: {"b": g.b},
-        "only the last parameter's gradient is averaged": lambda g: {"a": g.a},
+        "only the first parameter's gradient is averaged": left("b"),
+        "only the last parameter's gradient is averaged": left("a"),
     },
     atol=1e-6,
 )
@@ -160,7 +160,7 @@ def sizes(rng: torch.Generator) -> Arrays:
 
 def packed(
     unit: int = 1,
-    is_full: Callable[[int, int, int], bool] = lambda size, new, most: size + new > most,
+    full: Callable[[int, int, int], bool] = lambda size, new, most: size + new > most,
     *,
     backwards: bool = True,
     first: int = 0,
@@ -172,7 +172,7 @@ def packed(
         bucket, size, found = first - 1, 0, []
         for number in turn:
             new = int(given["sizes"][number])
-            if bucket < first or is_full(size, new, MOST * unit):
+            if bucket < first or full(size, new, MOST * unit):
                 bucket, size = bucket + 1, 0
             size += new
             found.append(bucket)
@@ -189,12 +189,10 @@ def packed(
     mistakes={
         "the first bucket must begin with the last parameter": packed(backwards=False),
         "numbers are counted, not bytes": packed(unit=4),
-        "each has a bucket of its own: is the size not reset?": packed(is_full=lambda *_: True),
-        "all are in one bucket": packed(is_full=lambda size, new, most: False),
-        "a bucket may be exactly full": packed(is_full=lambda size, new, most: size + new >= most),
-        "a bucket is closed when it is too large already": packed(
-            is_full=lambda size, new, most: size > most
-        ),
+        "each has a bucket of its own: is the size not reset?": packed(full=lambda *_: True),
+        "all are in one bucket": packed(full=lambda size, new, most: False),
+        "a bucket may be exactly full": packed(full=lambda size, new, most: size + new >= most),
+        "closed when it is too large already": packed(full=lambda size, new, most: size > most),
         "the first bucket is empty": packed(first=1),
     },
 )
@@ -284,6 +282,12 @@ def given_gradients(net: nn.Module, numbers: Tensor) -> list[Tensor]:
 
 
 SENT, COUNTS = "what was sent, summed", "all_reduce: calls, those that do not wait, and waits"
+FLIGHT = "self.flights[0] is a tensor and a handle"
+
+
+def counted(*counts: int) -> Arrays:
+    """Calls, and those of them that do not wait, and waits, on both ranks."""
+    return {COUNTS: alike(torch.tensor(counts), 2)}
 
 
 def sent(given: Given, numbers: Tensor) -> Arrays:
@@ -295,30 +299,22 @@ def sent(given: Given, numbers: Tensor) -> Arrays:
     "launch",
     "One call for a bucket, and no waiting",
     given={**WEIGHTS, "gradient": normal(2, NUMBERS)},
-    expect=lambda g: {
-        **sent(g, g.gradient.sum(0)),
-        COUNTS: [[1, 1, 0]] * 2,
-        "self.flights[0] is a tensor and a handle": [True, True],
-    },
+    expect=lambda g: {**sent(g, g.gradient.sum(0)), **counted(1, 1, 0), FLIGHT: [True, True]},
     mistakes={
         "self.flights[number] must be a tensor and the handle": {
-            "self.flights[0] is a tensor and a handle": [False, False],
-            COUNTS: [[1, 1, 0]] * 2,
+            **counted(1, 1, 0),
+            FLIGHT: [False, False],
         },
-        "nothing was sent: dist.all_reduce does it": {COUNTS: [[0, 0, 0]] * 2},
-        "this waits for the sum: all_reduce returns a handle with async_op=True": {
-            COUNTS: [[1, 0, 0]] * 2
-        },
-        "this waits for the sum: finish does": {COUNTS: [[1, 1, 1]] * 2},
-        "each gradient is sent by itself": {COUNTS: [[6, 6, 0]] * 2},
-        "each gradient is sent by itself, and waited for": {COUNTS: [[7, 1, 0]] * 2},
+        "nothing was sent: dist.all_reduce does it": counted(0, 0, 0),
+        "this waits for the sum: all_reduce returns a handle with async_op=True": counted(1, 0, 0),
+        "this waits for the sum: finish does": counted(1, 1, 1),
+        "each gradient is sent by itself": counted(6, 6, 0),
+        "each gradient is sent by itself, and waited for": counted(7, 1, 0),
         "the parameters were sent, not their gradients": lambda g: {
             SENT: alike(2 * flat(*reversed(list(filled(g).parameters()))), 2)
         },
         "divided already: finish does that": lambda g: sent(g, g.gradient.mean(0)),
-        "the first layer comes first: keep the bucket's order": lambda g: {
-            SENT: alike(g.gradient.sum(0), 2)
-        },
+        "the bucket's order is another one": lambda g: {SENT: alike(g.gradient.sum(0), 2)},
     },
     depends_on=("broadcast", "buckets"),
 )
@@ -338,7 +334,7 @@ def launch(lab, given):
         return {
             SENT: flight[0] if whole else torch.zeros(NUMBERS),
             COUNTS: torch.tensor(counts),
-            "self.flights[0] is a tensor and a handle": torch.tensor(whole),
+            FLIGHT: torch.tensor(whole),
         }
 
     return on_ranks(2, work)
@@ -356,29 +352,25 @@ def gradients(given: Given, *items: slice) -> Tensor:
     return torch.stack(found).unflatten(0, (len(items), 2))
 
 
-EVERYTHING = 3 * [slice(None)]
-SHARDS = [slice(rank, None, 3) for rank in range(3)]
+def after(find: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Given], Arrays]:
+    """What is found of the gradients of global batches, and of those of each rank's part."""
+    parts = [slice(rank, None, 3) for rank in range(3)]
+    return lambda g: {AFTER: find(gradients(g, *3 * [slice(None)]), gradients(g, *parts))}
 
 
 @check(
     "finish",
     "The gradient of the global batch",
     given=BATCHES,
-    expect=lambda g: {AFTER: gradients(g, *EVERYTHING)},
+    expect=after(lambda whole, own: whole),
     mistakes={
-        "the sum over the ranks: divide by their number": lambda g: {
-            AFTER: 3 * gradients(g, *EVERYTHING)
-        },
-        "divided by the ranks twice": lambda g: {AFTER: gradients(g, *EVERYTHING) / 3},
-        "each rank has its own gradient: write the mean into p.grad": lambda g: {
-            AFTER: gradients(g, *SHARDS)
-        },
-        "the mean is added to the rank's own gradient": lambda g: {
-            AFTER: gradients(g, *EVERYTHING) + gradients(g, *SHARDS)
-        },
-        "the second pass is not exchanged: reset() is missing": lambda g: {
-            AFTER: torch.cat([gradients(g, *EVERYTHING)[:, :1], gradients(g, *SHARDS)[:, 1:]], 1)
-        },
+        "the sum over the ranks: divide by their number": after(lambda whole, own: 3 * whole),
+        "divided by the ranks twice": after(lambda whole, own: whole / 3),
+        "each rank has its own gradient: write the mean into p.grad": after(lambda whole, own: own),
+        "the mean is added to the rank's own gradient": after(lambda whole, own: whole + own),
+        "the second pass is not exchanged: reset() is missing": after(
+            lambda whole, own: torch.cat([whole[:, :1], own[:, 1:]], 1)
+        ),
     },
     atol=1e-6,
     depends_on=("ready", "launch"),
