@@ -43,6 +43,12 @@ def sequences(apart: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     yield from a_project(tmp_path_factory.mktemp("sequences"), "lab03_rnn")
 
 
+@pytest.fixture(scope="module")
+def by_hand(apart: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Lab 06: a loader and a reducer of its own."""
+    yield from a_project(tmp_path_factory.mktemp("by_hand"), "lab06_ddp")
+
+
 def a_project(root: Path, lab: str) -> Iterator[Project]:
     project = Project(root, Path(__file__).resolve().parent.parent, lab)
     yield project
@@ -119,6 +125,18 @@ def test_a_one_cycle_schedule_goes_on_where_it_stopped(sequences: Project) -> No
     rates = [point["lr"] for point in curve(run, "vowels") if "lr" in point]
     assert rates[0] < max(rates) > rates[-1]
     assert same_results(run, whole, "vowels")
+
+
+def test_a_loader_of_the_labs_own_goes_on_where_it_stopped(by_hand: Project) -> None:
+    words = ["train", "06", *SHORT, "--no-grade", *TWO]
+    whole, _ = train(by_hand, *words)
+    process, run = by_hand.start_and_wait_for_step(*words)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=120) == 130
+    resumed = by_hand.start("train", "06", "--resume", str(run), "--no-grade")
+    _, stderr = resumed.communicate()
+    assert (resumed.returncode, stderr) == (0, "")
+    assert same_results(run, whole)
 
 
 def test_whatever_stops_a_run_nothing_hangs_and_resuming_gives_the_same_bits(

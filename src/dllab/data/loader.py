@@ -17,6 +17,7 @@ where that would cost a rank one more batch, its last batch holds one item more 
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Self
 
 import torch
@@ -95,15 +96,13 @@ class EpochLoader(ABC):
 
     def _epoch_seed(self, *more: int) -> int:
         """One number for seed, epoch and whatever else; neighbours give unrelated numbers."""
-        return random.Random(f"{(self.seed, self.epoch, *more)}").getrandbits(63)  # noqa: S311 - no secret
+        return place_seed(self.seed, self.epoch, *more)
 
     def _transformed(self, batch: Batch) -> Batch:
         """Apply the transform with random numbers of its own, the same after a resume."""
         assert self.transform is not None
         devices = {value.device for value in batch.values()}
-        cuda = [device.index for device in devices if device.type == "cuda"]
-        with torch.random.fork_rng(devices=cuda):
-            seed_generators(self._epoch_seed(self.position), *devices)
+        with seeded(self._epoch_seed(self.position), *devices):
             return self.transform(batch)
 
 
@@ -231,6 +230,20 @@ class StreamLoader(EpochLoader):
             first = number * self.steps
             tokens = rows[:, first : first + self.steps + 1].contiguous()
             yield {"tokens": tokens, "start": torch.tensor(number == 0, device=tokens.device)}
+
+
+def place_seed(*place: int) -> int:
+    """One number for seed, epoch and whatever else; neighbours give unrelated numbers."""
+    return random.Random(f"{place}").getrandbits(63)  # noqa: S311 - not a secret
+
+
+@contextmanager
+def seeded(seed: int, *devices: torch.device) -> Iterator[None]:
+    """Draw PyTorch's random numbers from `seed` for a while; others go on as if nothing were."""
+    cuda = [device.index for device in devices if device.type == "cuda"]
+    with torch.random.fork_rng(devices=cuda):
+        seed_generators(seed, *devices)
+        yield
 
 
 def seed_generators(seed: int, *devices: torch.device) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from dllab import data as datasets
 from dllab.checks import validate
 from dllab.config.schema import Config
+from dllab.data.resumable import Resumable
 from dllab.errors import LabError, LearnerError
 from dllab.lab.code import Implementation, import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
@@ -59,6 +60,7 @@ def train_arm(
     folder.path.mkdir(parents=True, exist_ok=True)
     stopped = None
     flops = CountFlops()
+    _let_it_resume(data, config.seed)
     try:
         if checkpoint:
             _take_up_place(data, checkpoint)
@@ -83,6 +85,19 @@ def train_arm(
     if stopped:
         raise stopped
     return {**_summary(trainer, model), "flops": flops.total(trainer)}
+
+
+def _let_it_resume(data: L.LightningDataModule, seed: int) -> None:
+    """Give a training loader that has no place in its epoch one that is saved and restored."""
+    make = data.train_dataloader
+
+    def train_dataloader() -> Any:
+        loader = make()
+        has_none = hasattr(loader, "__len__") and not hasattr(loader, "state_dict")
+        several = isinstance(loader, list | tuple | dict)
+        return Resumable(loader, seed) if has_none and not several else loader
+
+    data.train_dataloader = train_dataloader  # type: ignore[method-assign]
 
 
 def _take_up_place(data: L.LightningDataModule, checkpoint: Path) -> None:

@@ -104,9 +104,24 @@ class Movement(Callback):
     A gradient may well arrive there: what the optimiser was not given stays where it began.
     """
 
+    def __init__(self) -> None:
+        self._before: dict[str, float] = {}
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep where the parameters began."""
+        checkpoint["dllab_movement"] = self._before
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """A resumed run compares with where they began, not with where it goes on."""
+        self._before = checkpoint.get("dllab_movement", {})
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Remember a sum of each parameter."""
-        self._before = {name: _sum(p) for name, p in pl_module.named_parameters()}
+        self._before = self._before or {name: _sum(p) for name, p in pl_module.named_parameters()}
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare. Where all has moved, as it should, the curve says nothing."""

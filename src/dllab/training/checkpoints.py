@@ -55,6 +55,40 @@ class WholeCurve(Callback):
         self._curve.save()
 
 
+class Modes(Callback):
+    """Brings back, in the middle of an epoch, what was in training mode and what was to learn.
+
+    Neither is part of the weights, and Lightning does not call `on_train_epoch_start`, where such
+    things are set, again in the same epoch.
+    """
+
+    def __init__(self) -> None:
+        self._saved: dict[str, dict[str, bool]] = {}
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put both beside the weights."""
+        checkpoint["dllab_modes"] = {
+            "training": {name: part.training for name, part in pl_module.named_modules()},
+            "learning": {name: one.requires_grad for name, one in pl_module.named_parameters()},
+        }
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep them until the training begins, which sets modes of its own before."""
+        self._saved = checkpoint.get("dllab_modes", {})
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Set them."""
+        training, learning = self._saved.get("training", {}), self._saved.get("learning", {})
+        for name, part in pl_module.named_modules():
+            part.training = training.get(name, part.training)
+        for name, one in pl_module.named_parameters():
+            one.requires_grad_(learning.get(name, one.requires_grad))
+
+
 class LastCheckpoint(ModelCheckpoint):
     """`last.ckpt`, to resume from: at the end of each epoch, and every few steps if asked."""
 
@@ -147,7 +181,7 @@ def checkpoint_callbacks(
     last = [_last(folder, every_n_epochs=1, save_on_train_epoch_end=True)]
     if trainer.checkpoint_every_n_steps:
         last.append(_last(folder, every_n_train_steps=trainer.checkpoint_every_n_steps))
-    return [WholeCurve(curve), best, *last, CleanStop(folder, trainer.log_every_n_steps)]
+    return [WholeCurve(curve), Modes(), best, *last, CleanStop(folder, trainer.log_every_n_steps)]
 
 
 def _last(folder: ArmFolder, **when: Any) -> LastCheckpoint:

@@ -1,0 +1,39 @@
+"""A run of any lab and arm that stops inside an epoch goes on to the same bits."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from sample import labs_of_this_run
+from training_lab import Here, curve, same_results, stopped_at
+
+from dllab.cli import main
+from dllab.lab.find import Lab
+
+EPOCH = 6  # batches
+SHORT = [
+    "trainer.max_epochs=2",
+    f"trainer.limit_train_batches={EPOCH}",
+    "trainer.limit_val_batches=2",
+    "trainer.log_every_n_steps=2",
+    "trainer.threads=1",
+    "--no-grade",
+]
+ARMS = [(lab, arm) for lab in labs_of_this_run() for arm in lab.spec.arms]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:It is recommended to use .*sync_dist")  # of a group of one
+@pytest.mark.parametrize(("lab", "arm"), ARMS, ids=lambda of: of.id if isinstance(of, Lab) else of)
+def test_a_run_that_stops_inside_an_epoch_goes_on_to_the_same_bits(
+    clone: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch, lab: Lab, arm: str
+) -> None:
+    folder = clone / "labs" / lab.id
+    shutil.copyfile(folder / "_author/solution.py", folder / "lab.py")
+    words = ["train", lab.number, *SHORT, f"arm={arm}"]
+    assert main(words) == 0
+    assert stopped_at(EPOCH + 3, dllab, words, monkeypatch)[0] == 130
+    whole, stopped = sorted((clone / "runs" / lab.id).glob("2*"))
+    assert main(["train", lab.number, "--resume", str(stopped), "--no-grade"]) == 0
+    assert list(curve(stopped, arm)) == list(curve(whole, arm))
+    assert same_results(whole, stopped, arm)
