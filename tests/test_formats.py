@@ -3,13 +3,15 @@
 import math
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from scipy.special import stdtrit
 
 from dllab.checks import Case, Driver
 from dllab.checks.cases import flat
@@ -17,7 +19,7 @@ from dllab.checks.probing import ReturnedError
 from dllab.errors import LabError
 from dllab.grading.batch import with_shared_sheets
 from dllab.grading.formats.break_it import read_cases
-from dllab.grading.formats.claims import audit, check_claim, half_width_bounds
+from dllab.grading.formats.claims import allowed_distance, audit, check_claim, widest_half
 from dllab.grading.formats.interval_score import interval_score, skill
 from dllab.grading.formats.lots import new_id, pick, pick_some
 from dllab.grading.formats.sheets import (
@@ -122,13 +124,13 @@ def test_a_sound_claim_is_sound(more_is_better: bool) -> None:
         ({"seeds": (0, 1, 2, 3)}, "5 different seeds"),
         ({"seeds": (0, 1, 2, 3, 3)}, "5 different seeds"),
         ({"seeds": None}, "to be filled in"),
-        ({"difference": 0.2}, "outside its own interval"),
+        ({"difference": 0.2}, "not in the middle of its own interval"),
+        ({"difference": 0.002, "interval": (0.001, 0.04)}, "not in the middle of its own"),
         ({"verdict": "worse"}, "means better, not worse"),
         ({"verdict": "undecided"}, "means better, not undecided"),
         ({"verdict": None}, "means better, not None"),
         ({"interval": (-1e300, 1e300), "verdict": "undecided"}, "is wider than"),
-        ({"interval": (0.0999, 0.1001)}, "is narrower than"),
-        ({"interval": (0.2, 0.1), "difference": 0.15}, "outside its own interval"),
+        ({"interval": (0.2, 0.1), "difference": 0.15}, "not in the middle of its own interval"),
     ],
 )
 def test_a_claim_at_odds_with_itself_is_told(values: dict[str, Any], said: str) -> None:
@@ -136,55 +138,100 @@ def test_a_claim_at_odds_with_itself_is_told(values: dict[str, Any], said: str) 
         check_claim(claim(**values), PAIR, CLAIMS, more_is_better=True)
 
 
-def runs(effect: float, noise: float, rng: torch.Generator) -> Callable[[str, int], float]:
-    def run_cell(override: str, seed: int) -> float:
-        return effect * (override == PAIR[1]) + noise * float(torch.randn((), generator=rng))
-
-    return run_cell
+CHANCE = torch.randn(12_000, 3, generator=torch.Generator().manual_seed(0)).tolist()
 
 
-def measured(effect: float, noise: float, rng: torch.Generator, n: int = 5) -> Claim:
-    """An honest claim: n differences, their mean and its 95 % interval."""
-    run_cell = runs(effect, noise, rng)
-    found = [run_cell(PAIR[1], seed) - run_cell(PAIR[0], seed) for seed in range(n)]
+@dataclass(frozen=True)
+class World:
+    """Where runs end by chance: arms share what a seed does to both, and differ beyond that.
+
+    `first` and `second` are the deviations of each arm's own part; `step` is what one item makes.
+    """
+
+    effect: float
+    first: float = SD
+    second: float = SD
+    shared: float = 0.0
+    step: float = 0.0
+
+    def run_cell(self, override: str, seed: int) -> float:
+        both, first, second = CHANCE[seed]
+        value = self.shared * both
+        value += self.effect + self.second * second if override == PAIR[1] else self.first * first
+        return round(value / self.step) * self.step if self.step else value
+
+
+def measured(world: World, seeds: Sequence[int]) -> Claim:
+    """An honest claim: a difference for each seed, their mean and its 95 % interval."""
+    found = [world.run_cell(PAIR[1], seed) - world.run_cell(PAIR[0], seed) for seed in seeds]
     mean = statistics.fmean(found)
-    half = 2.776 * statistics.stdev(found) / math.sqrt(n)
+    half = float(stdtrit(len(found) - 1, 0.975)) * statistics.stdev(found) / math.sqrt(len(found))
     low, high = mean - half, mean + half
     verdict = "undecided" if low <= 0 <= high else "better" if low > 0 else "worse"
-    return claim(difference=mean, interval=(low, high), verdict=verdict)
+    return claim(seeds=tuple(seeds), difference=mean, interval=(low, high), verdict=verdict)
 
 
-@pytest.mark.parametrize("noise", [SD, 0.8 * SD, 1.2 * SD])
-@pytest.mark.parametrize("effect", [0.0, 0.02, 0.2])
-def test_honest_claims_pass(effect: float, noise: float) -> None:
-    """Once in some hundred grades chance may refute one: here, at most 3 of 300."""
-    rng = torch.Generator().manual_seed(0)
-    refuted = 0
-    for seed in range(300):
-        said = measured(effect, noise, rng)
+HONEST = {
+    "as in lab.yaml": World(0.02),
+    "no effect": World(0.0),
+    "a large one": World(0.4),
+    "arms that share their seeds": World(0.01, 0.02 * SD, 0.02 * SD, SD),
+    "a difference that is always the same": World(0.01, 0.0, 0.0, SD),
+    "one arm spreads far less": World(-0.1, 0.1 * SD, SD),
+    "code that spreads more": World(0.02, 1.4 * SD, 1.4 * SD),
+    "few items decide": World(0.0, 0.2 * SD, 0.2 * SD, SD, step=0.8 * SD),
+}
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("world", HONEST.values(), ids=HONEST)
+def test_a_claim_that_was_measured_is_refuted_once_in_a_hundred_grades(
+    world: World, n: int
+) -> None:
+    asked, refuted = replace(CLAIMS, seeds=n), 0
+    for grade in range(1000):
+        *seeds, new = range(12 * grade, 12 * grade + n + 1)
+        said = measured(world, seeds)
         try:
-            check_claim(said, PAIR, CLAIMS, more_is_better=True)
+            check_claim(said, PAIR, asked, more_is_better=True)
         except SheetError:
             refuted += 1
             continue
-        refuted += not audit(said, PAIR, SD, runs(effect, noise, rng), seed).ok
-    assert refuted <= 3
+        refuted += not audit(said, PAIR, SD, world.run_cell, new).ok
+    assert refuted <= 10
 
 
-@pytest.mark.parametrize("claimed", ["no effect", "the submitted seeds alone", "the other way"])
-def test_what_new_runs_do_not_show_is_refuted(claimed: str) -> None:
-    rng = torch.Generator().manual_seed(0)
-    half = 4 * SD  # as wide as is believed
-    said = {
-        "no effect": claim(difference=0.0, interval=(-half, half), verdict="undecided"),
-        "the submitted seeds alone": claim(difference=0.6, interval=(0.6 - half, 0.6 + half)),
-        "the other way": claim(
-            difference=-0.2, interval=(-0.2 - half, -0.2 + half), verdict="worse"
-        ),
-    }[claimed]
-    assert half_width_bounds(5, SD).most > half
+def told(difference: float, half: float) -> Claim:
+    low, high = difference - half, difference + half
+    verdict = "undecided" if low <= 0 <= high else "better" if low > 0 else "worse"
+    return claim(difference=difference, interval=(low, high), verdict=verdict)
+
+
+WIDEST = 0.99 * widest_half(5, SD)
+APART = World(0.12)  # 12 deviations of a run: what pairs of a lab are to differ by
+ALIKE = World(0.0, 0.02 * SD, 0.02 * SD, SD)  # nothing but the seed, which both arms share
+FALSE = {
+    "no effect, widely": (told(0.0, WIDEST), APART),
+    "no effect, narrowly": (told(0.0, 0.0), APART),
+    "the other way": (told(-0.12, SD), APART),
+    "the submitted seeds alone": (told(0.25, WIDEST), APART),
+    "an effect where there is none": (told(0.12, SD), ALIKE),
+    "an effect as small as can be told, narrowly": (told(1.2 * SD, 0.01 * SD), ALIKE),
+}
+
+
+@pytest.mark.parametrize(("said", "world"), FALSE.values(), ids=FALSE)
+def test_what_new_runs_do_not_show_is_refuted(said: Claim, world: World) -> None:
     check_claim(said, PAIR, CLAIMS, more_is_better=True)
-    assert not any(audit(said, PAIR, SD, runs(0.2, SD, rng), seed).ok for seed in range(100))
+    passed = sum(audit(said, PAIR, SD, world.run_cell, seed).ok for seed in range(1000))
+    assert passed <= 10
+
+
+def test_a_wide_interval_buys_less_than_it_seems() -> None:
+    by_width = [allowed_distance(5, half, SD) for half in (0.0, SD, 2 * SD, WIDEST, 1e300)]
+    assert by_width == sorted(by_width)
+    assert by_width[0] == SD
+    assert by_width[2] == by_width[-1] < 7 * SD
 
 
 FORECAST = f"""draw: "{ID}"
@@ -325,7 +372,7 @@ def test_lab_yaml_is_read_the_same_from_the_cache(tmp_path: Path, kind: str) -> 
         ("claims", "seeds: 3", "seed: 3", "unknown key criteria.findings.seed"),
         ("claims", "seeds: 3", "seeds: 2", "criteria.findings: sd must be above 0, and seeds at"),
         ("claims", "measure: error", "measure: errors", "there is no metric 'errors'"),
-        ("claims", "    sd: 0.04\n", "", "missing key criteria.findings.sd"),
+        ("claims", "    sd: 0.06\n", "", "missing key criteria.findings.sd"),
         ("claims", "cell_s: 20", "cell_s: 90", "cell_s must be at most 60 seconds"),
         ("claims", "metric: error, ", "", "missing key criteria.error.metric"),
         ("claims", "[trainer.max_epochs=2]", "2", "criteria.findings.overrides must be a list"),

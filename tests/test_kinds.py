@@ -2,18 +2,18 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from authoring_labs import KINDS, REPO, make_root, write_kind
+from authoring_labs import KINDS, REPO, dllab_forked, make_root, write_kind
 from safetensors.torch import save_file
 from sheets import fill_in
 
 from dllab.authoring.release import choose_labs, release
-from dllab.authoring.trial import run_dllab
 from dllab.cli import main
 from dllab.errors import InfraError
 from dllab.grading.grade import grade_run
@@ -21,12 +21,19 @@ from dllab.grading.items import PublicTest
 from dllab.lab.find import Lab
 from dllab.lab.scoring import scored_sets
 from dllab.rundir.run import RunFolder
-from dllab.sandbox.backends import Backend
+from dllab.sandbox.backends import BACKENDS, Backend
 
 
 @pytest.fixture
-def root(tmp_path: Path, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with what a release needs, and one warm backend for all commands."""
+def root(tmp_path: Path, warm: Backend, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with what a release needs, and one warm backend for all commands.
+
+    Everything runs in this process or its forks, and what runs without a wall, behind that one:
+    each interpreter that does not start saves the seconds in which it would import torch.
+    """
+    monkeypatch.setattr("dllab.authoring.trial.run_dllab", dllab_forked)
+    monkeypatch.setattr("dllab.sandbox.warm.Warm", lambda _lab: nullcontext(warm))
+    monkeypatch.setitem(BACKENDS, "none", lambda: warm)
     made = make_root(tmp_path / "project")
     for name in ("src", "Makefile"):
         (made / name).symlink_to(REPO / name)
@@ -36,6 +43,7 @@ def root(tmp_path: Path, one_wall: None, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The number of training batches")  # Lightning's, of tiny sets
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_lab_goes_the_whole_way(
     root: Path, kind: str, warm: Backend, capsys: pytest.CaptureFixture[str]
@@ -68,15 +76,14 @@ def test_a_lab_goes_the_whole_way(
     lab.code.write_bytes(starter)
     out = root.parent / "copy"
     release(root, choose_labs(root, "90"), out)
-    assert run_dllab(out, "train", "90").returncode == 1
+    assert dllab_forked(out, "train", "90").returncode == 1
     assert not list(out.rglob("_author"))
     if lab.spec.formats:
         assert not [name for name in lab.spec.sheets if list(out.rglob(name))]
-        assert run_dllab(out, "draw", "90").returncode == (0 if lab.spec.sheets else 2)
-        shown = run_dllab(out, "watch", "90", "--once")
-        assert shown.returncode == 1
+        assert dllab_forked(out, "draw", "90").returncode == (0 if lab.spec.sheets else 2)
+        assert dllab_forked(out, "watch", "90", "--once").returncode == 1
         [criterion] = lab.spec.formats.values()
-        assert criterion.title in shown.stdout, shown
+        assert criterion.title in dllab_forked(out, "show", "90").stdout
 
 
 def status_of_formats(path: str) -> set[str]:

@@ -104,7 +104,7 @@ class Claims(Checked):
     pairs: Mapping[str, tuple[tuple[str, str], ...]]
     """By claim: pairs of overrides, of which one is drawn for a learner."""
     sd: float
-    """The standard deviation of one run's metric over seeds, from runs of the reference."""
+    """The standard deviation of a run's metric over seeds, in the arm where it is largest."""
     overrides: tuple[str, ...] = ()
     """What both arms share, so that a run is short."""
     seeds: int = 5

@@ -44,7 +44,7 @@ def recall(player, rng):
     for episodes in (200, 100):
         player.reset()
         cue = 2.0 * torch.randint(2, (episodes,), generator=rng) - 1
-        action = player.act(cue)
+        action = player.act(cue + torch.randn(episodes, generator=rng) / 2)
         for _ in range(5):
             action = player.act(torch.randn(episodes, generator=rng) / 2)
         right.append(action.sign() == cue)

@@ -56,7 +56,7 @@ def _claims(lab: Lab, criterion: Claims, id: str) -> list[str]:
     measure = lab.spec.measured[criterion.measure].title
     lines = [
         f"# A run of an arm: dllab train {lab.number} ARM seed=N{shared}",
-        f"# Compare “{measure}”: the mean of the second arm minus that of the first.",
+        f"# Compare “{measure}”: seed by seed, the second arm minus the first; then the mean.",
         "claims:",
     ]
     for name, (first, second) in draw_claims(lab, criterion, id).items():
@@ -65,7 +65,7 @@ def _claims(lab: Lab, criterion: Claims, id: str) -> list[str]:
             f'    arms: ["{first}", "{second}"]',
             f"    seeds: # at least {criterion.seeds}, such as [0, 1, 2, 3, 4]",
             "    difference:",
-            "    interval: # [low, high], of 95 %",
+            "    interval: # [low, high], of 95 %, from the t distribution of these differences",
             "    verdict: # better, worse or undecided: the second arm against the first",
         ]
     return lines

@@ -21,19 +21,14 @@ from dllab.grading.seeds import generator
 from dllab.lab.find import Lab
 from dllab.lab.formats import Claims
 
-CHANCE = 0.001  # how often chance alone may refute what is true
-ALLOWANCE = 1.5  # how far a learner's spread may be from the reference's, beyond chance
+LEVEL = 0.95  # of a claim's interval
+WIDE_BY_CHANCE = 0.001  # how often an honest interval comes out wider than is believed
+REFUTED_BY_CHANCE = 0.008  # how often two new runs refute a claim that is true
+ALLOWANCE = 1.5  # how much more than the reference's a learner's runs may spread
+OFF_CENTRE = 0.25  # of half an interval: what rounding and a bootstrap leave
 
 ArmPair = tuple[str, str]
 RunCell = Callable[[str, int], float]
-
-
-@dataclass(frozen=True)
-class HalfWidths:
-    """Half widths of a 95 % interval that `n` seeds of each arm can give."""
-
-    least: float
-    most: float
 
 
 def draw_claims(lab: Lab, criterion: Claims, id: str) -> dict[str, ArmPair]:
@@ -120,11 +115,20 @@ def check_claim(claim: Claim, pair: ArmPair, criterion: Claims, *, more_is_bette
     if len(set(claim.seeds)) != len(claim.seeds) or len(claim.seeds) < criterion.seeds:
         raise SheetError(f"asked are {criterion.seeds} different seeds, not {list(claim.seeds)}")
     low, high = claim.interval
-    if not low <= claim.difference <= high:
-        raise SheetError(f"the difference {claim.difference:g} is outside its own interval")
+    half = (high - low) / 2
+    if not abs(claim.difference - (low + high) / 2) <= OFF_CENTRE * half:
+        raise SheetError(
+            f"the difference {claim.difference:g} is not in the middle of its own interval, "
+            f"from {low:g} to {high:g}: give all three with the same digits"
+        )
     if claim.verdict != (right := verdict_of(low, high, more_is_better=more_is_better)):
         raise SheetError(f"an interval from {low:g} to {high:g} means {right}, not {claim.verdict}")
-    _check_width((high - low) / 2, len(claim.seeds), criterion.sd)
+    most = widest_half(len(claim.seeds), criterion.sd)
+    if half > most:
+        raise SheetError(
+            f"± {half:.2g} is wider than a 95 % interval of {len(claim.seeds)} seeds comes out "
+            f"here (± {most:.2g} at most)"
+        )
 
 
 def verdict_of(low: float, high: float, *, more_is_better: bool) -> ClaimVerdict:
@@ -135,23 +139,12 @@ def verdict_of(low: float, high: float, *, more_is_better: bool) -> ClaimVerdict
 
 
 def audit(claim: Claim, pair: ArmPair, sd: float, run_cell: RunCell, seed: int) -> Outcome:
-    """Train both arms with one new seed and compare. `claim` has passed `check_claim`.
-
-    The new difference d' of one seed is spread around the claimed d of n seeds by s·√(1 + 1/n),
-    where s is the deviation of one difference: √2 times that of a cell, or what the claim's own
-    interval implies where that is more, up to the allowance. An honest claim is refuted by chance
-    once in 1,000 grades.
-    """
-    from scipy.stats import norm, t
-
+    """Train both arms with one new seed and compare. `claim` has passed `check_claim`."""
     assert claim.seeds is not None
     assert claim.difference is not None
     assert claim.interval is not None
-    n, half = len(claim.seeds), (claim.interval[1] - claim.interval[0]) / 2
-    implied = half * math.sqrt(n) / float(t.ppf(0.975, n - 1))
-    usual = math.sqrt(2) * sd
-    spread = max(usual, min(implied, ALLOWANCE * usual)) * math.sqrt(1 + 1 / n)
-    allowed = float(norm.ppf(1 - CHANCE / 2)) * spread
+    half = (claim.interval[1] - claim.interval[0]) / 2
+    allowed = allowed_distance(len(claim.seeds), half, sd)
     found = run_cell(pair[1], seed) - run_cell(pair[0], seed)
     told = (
         f"claimed {claim.difference:.4g}, a new seed gives {found:.4g} (± {allowed:.2g} is chance)"
@@ -159,17 +152,35 @@ def audit(claim: Claim, pair: ArmPair, sd: float, run_cell: RunCell, seed: int) 
     return Outcome(float(abs(found - claim.difference) <= allowed), told)
 
 
-def half_width_bounds(n: int, sd: float) -> HalfWidths:
-    """What half a 95 % interval, t · s / √n, can be for `n` seeds.
+def allowed_distance(n: int, half: float, sd: float) -> float:
+    """How far the difference of one new seed may lie from the mean of `n`, by chance.
 
-    s is the sample deviation of the differences, whose own is √2 `sd`, give or take the allowance
-    for code that spreads otherwise than the reference.
+    Half the interval of that mean is t · s / √n, which gives s, the deviation of one difference:
+    it may be far below √2 `sd` where arms share their seeds, and no lower bound of it is known.
+    The new difference lies around the mean by s · √(1 + 1/n), in units of which its distance has a
+    t distribution with n - 1 degrees of freedom. A wide interval buys no more than runs that
+    spread by the allowance would show, and a distance below `sd` is not held against a claim, since
+    a metric that counts items moves in steps.
     """
-    from scipy.stats import t
+    from scipy.special import ndtri, stdtrit
 
-    usual = float(t.ppf(0.975, n - 1)) * math.sqrt(2 / n) * sd
-    low, high = deviation_bounds(n - 1, CHANCE)
-    return HalfWidths(usual * low / ALLOWANCE, usual * high * ALLOWANCE)
+    s = half * math.sqrt(n) / float(stdtrit(n - 1, (1 + LEVEL) / 2))
+    by_claim = float(stdtrit(n - 1, 1 - REFUTED_BY_CHANCE / 4)) * s
+    at_most = float(ndtri(1 - REFUTED_BY_CHANCE / 4)) * ALLOWANCE * math.sqrt(2) * sd
+    return max(sd, min(by_claim, at_most) * math.sqrt(1 + 1 / n))
+
+
+def widest_half(n: int, sd: float) -> float:
+    """Half the widest interval, t · s / √n, that `n` honest seeds give, but for chance.
+
+    s is the sample deviation of the differences, whose own is at most √2 `sd`, reached by arms
+    that share nothing, give or take the allowance for code that spreads more than the reference.
+    """
+    from scipy.special import stdtrit
+
+    usual = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(2 / n) * sd
+    _, most = deviation_bounds(n - 1, 2 * WIDE_BY_CHANCE)
+    return usual * most * ALLOWANCE
 
 
 def deviation_bounds(freedom: int, chance: float) -> tuple[float, float]:
@@ -177,21 +188,11 @@ def deviation_bounds(freedom: int, chance: float) -> tuple[float, float]:
 
     f · s² / σ² is chi-square distributed with f degrees of freedom.
     """
-    from scipy.stats import chi2
+    from scipy.special import chdtri
 
-    quantiles = (float(chi2.ppf(p, freedom)) for p in (chance / 2, 1 - chance / 2))
+    quantiles = (float(chdtri(freedom, p)) for p in (1 - chance / 2, chance / 2))
     low, high = (math.sqrt(quantile / freedom) for quantile in quantiles)
     return low, high
-
-
-def _check_width(half: float, n: int, sd: float) -> None:
-    bounds = half_width_bounds(n, sd)
-    if not bounds.least <= half <= bounds.most:
-        much = "wider" if half > bounds.most else "narrower"
-        raise SheetError(
-            f"± {half:.2g} is {much} than a 95 % interval of {n} seeds comes out here "
-            f"(± {bounds.least:.2g} to ± {bounds.most:.2g})"
-        )
 
 
 def _check_arms(arms: ArmPair, pair: ArmPair, criterion: Claims) -> None:

@@ -17,10 +17,12 @@ class Data(SplitData):
 class Model(LightningModule):
     """A convolution that sees a whole square at once."""
 
-    def __init__(self, *, lr=0.02):
+    def __init__(self, *, lr=0.03):
         super().__init__()
         self.lr = lr
-        self.net = nn.Sequential(nn.Conv2d(1, 12, 5, padding=1), nn.ReLU(), nn.Conv2d(12, 2, 1))
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 12, 5, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(12, 2, 1)
+        )
 
     def heat(self, image):
         return self.net(image / 255 - 0.3)

@@ -7,7 +7,7 @@ MUTANTS = [
         why="Each observation begins a new episode.",
         edits=[("observations[:, None], self.state)", "observations[:, None], None)")]),
 
-    Mutant("uphill", catches="recall",
-        why="The optimiser climbs.",
-        edits=[("lr=self.lr)", "lr=self.lr, maximize=True)")]),
+    Mutant("last", catches="recall",
+        why="What is learned is to repeat the last observation.",
+        edits=[('actions - batch["cue"]', 'actions - batch["seen"][:, -1]')]),
 ]

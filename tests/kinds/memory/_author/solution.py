@@ -10,20 +10,24 @@ STEPS = 6
 
 
 class Data(LightningDataModule):
-    """Cues of -1 or 1, with noise behind them."""
+    """Cues of -1 or 1, seen through noise, with nothing but noise behind them."""
 
     def __init__(self, *, items, batch_size):
         super().__init__()
         rng = torch.Generator().manual_seed(0)
         self.seen = torch.randn(items, STEPS, generator=rng) / 2
-        self.seen[:, 0] = 2.0 * torch.randint(2, (items,), generator=rng) - 1
+        self.cue = 2.0 * torch.randint(2, (items,), generator=rng) - 1
+        self.seen[:, 0] += self.cue
         self.batch_size = batch_size
 
     def train_dataloader(self):
-        return BatchLoader({"seen": self.seen}, self.batch_size, shuffle=True, seed=0)
+        return BatchLoader(self.episodes(), self.batch_size, shuffle=True, seed=0)
 
     def val_dataloader(self):
-        return BatchLoader({"seen": self.seen}, self.batch_size)
+        return BatchLoader(self.episodes(), self.batch_size)
+
+    def episodes(self):
+        return {"seen": self.seen, "cue": self.cue}
 
 
 class Model(LightningModule):
@@ -49,7 +53,7 @@ class Model(LightningModule):
         for observations in batch["seen"].T:
             actions = self.act(observations)
         self.reset()
-        return (actions - batch["seen"][:, 0]).square().mean()
+        return (actions - batch["cue"]).square().mean()
 
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=self.lr)

@@ -12,7 +12,7 @@ CORNERS = [(0, 0), (5, 1), (1, 5), (6, 6)]  # apart, wherever they are moved by 
 
 def read(_: Path) -> Rows:
     rng = np.random.default_rng(0)
-    images, boxes, classes = rng.integers(0, 80, (600, 1, 10, 10)), [], []
+    images, boxes, classes = rng.integers(0, 136, (600, 1, 10, 10)), [], []
     for image in images:
         count, kinds, moved = rng.integers(0, 4), rng.integers(0, 2, 3), rng.integers(0, 2, (3, 2))
         places = np.array(CORNERS)[rng.permutation(4)[:count]] + moved[:count]
