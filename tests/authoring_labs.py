@@ -19,7 +19,20 @@ from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
-KINDS = ("code_only", "given", "generative", "control", "break_it", "forecast", "claims")
+# Not yet the whole way: dense and regression (each lets one generated mutant live), memory,
+# detection, image_text, forecasting, conditional, and artifact (its check lets a wrong merge pass).
+KINDS = (
+    "code_only",
+    "given",
+    "generative",
+    "control",
+    "break_it",
+    "forecast",
+    "claims",
+    "graph",
+    "timing",
+    "ranks",
+)
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 
 
