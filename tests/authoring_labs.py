@@ -19,7 +19,7 @@ from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
-# Not yet the whole way: dense and regression (each lets one generated mutant live), memory,
+# Not yet the whole way: dense and regression (each lets one generated mutant live),
 # detection, image_text, forecasting, conditional, and artifact (its check lets a wrong merge pass).
 KINDS = (
     "code_only",
@@ -32,6 +32,7 @@ KINDS = (
     "graph",
     "timing",
     "ranks",
+    "memory",
 )
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 
