@@ -5,6 +5,8 @@ is its lab's: wherever the process stands.
 """
 
 import os
+import sys
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,17 +57,21 @@ def lab_roots(root: Path) -> list[Path]:
             raise LabError(
                 f"DLLAB_LABS names {folder}, which is not a folder", "correct or unset it"
             )
-    found = [root / "labs", *(folder.resolve() for folder in (*private, *_installed()))]
+    found = [
+        root / "labs",
+        *(folder.resolve() for folder in (*private, *_installed(tuple(sys.path)))),
+    ]
     return list(dict.fromkeys(found))
 
 
-def _installed() -> list[Path]:
+@cache  # by what can be imported: the answer is asked for dozens of times a run
+def _installed(_path: tuple[str, ...]) -> list[Path]:
     """Folders of installed packages that offer labs.
 
     A package offers its labs by an entry point of the group `dllab.labs` whose value is the
     module (a package) in whose folder they lie. It is found, not imported.
     """
-    folders = []
+    folders: list[Path] = []
     for point in entry_points(group="dllab.labs"):
         try:
             spec = find_spec(point.module)
