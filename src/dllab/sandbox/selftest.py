@@ -97,6 +97,7 @@ class Burglary:
         root = Path(self._folder.name).resolve()
         root.chmod(0o755)
         self._lab = _make_lab(root)
+        self._lab.spec  # noqa: B018 - read now: a project keeps what it has read, as a new file
         self._code = Path(shutil.copy(attacks.__file__, root / "mine.py"))
         self._answers = root / "labels.safetensors"
         self._answers.write_text(self._secret)
