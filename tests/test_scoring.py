@@ -248,8 +248,8 @@ def test_a_run_without_its_artifact_is_told_so(books: tuple[Lab, RunFolder], war
     [
         ("artifacts/book.json", b"x" * 2001, "the cap is 2000"),
         ("artifacts/other.json", b"{}", "is not an artifact of"),
-        ("artifacts/../lab.py", b"{}", "no file of a submission"),
-        ("artifacts/.hidden", b"{}", "no file of a submission"),
+        ("artifacts/../lab.py", b"{}", "not a file of a submission"),
+        ("artifacts/.hidden", b"{}", "not a file of a submission"),
     ],
 )
 def test_no_other_artifact_is_taken_in(
