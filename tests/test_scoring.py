@@ -222,7 +222,7 @@ def test_an_artifact_travels_and_is_read_in_the_sandbox(
     [
         ("{", "JSONDecodeError"),
         (json.dumps({"a": "1"}), "KeyError"),
-        (json.dumps({**BOOK, "a": "0" * 9, "b": "1" * 9}), "expected ≤ 2.2"),
+        (json.dumps({**BOOK, "a": "0" * 9, "b": "1" * 9}), "expected ≤ 1.98"),
     ],
 )
 def test_an_artifact_that_is_wrong_is_the_learners_fault(
