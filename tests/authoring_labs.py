@@ -32,6 +32,8 @@ KINDS = (
     "graph",
     "timing",
     "ranks",
+    "regression",
+    "dense",
     "memory",
 )
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()

@@ -6,6 +6,7 @@ from dllab.checks import check
 def table(rng):
     features = 100 * torch.randn(7, 4, generator=rng) + 30
     features[:, 2] = 5.0
+    features[:, 3] /= 1000  # a deviation below 1
     return {"features": features}
 
 
