@@ -120,6 +120,16 @@ def test_a_broken_rule_is_named(root, rule):
     assert rule in found, found
 
 
+def test_a_probe_that_the_sandbox_cannot_find_is_named(root):
+    lab = write_kind(root, "control")
+    edit(
+        lab.folder / "checks.py",
+        "probe=act_probe",
+        "probe=lambda lab, given: act_probe(lab, given)",
+    )
+    assert "the probe of act is <lambda>, not a function of a module" in faults(lab)["apart"]
+
+
 def test_an_order_other_than_that_of_the_tasks_is_named(root):
     lab = write_kind(root, "generative")
     text = (lab.folder / "checks.py").read_text()

@@ -166,8 +166,11 @@ def requires(case: LabCase) -> Iterator[str]:
 
 @rule("apart", "move the hidden probes to _author/probes.py, which must not import the judges")
 def apart(case: LabCase) -> Iterator[str]:
-    """Hidden probes enter the sandbox without their judges."""
+    """Probes are found in the sandbox by their names, and hidden ones without their judges."""
     package = case.lab.package
+    for id, check in case.checks.items():
+        if not check.probe.__qualname__.isidentifier():
+            yield f"the probe of {id} is {check.probe.__qualname__}, not a function of a module"
     shown = {c.probe for id, c in case.checks.items() if id not in case.lab.spec.hidden}
     for id in case.lab.spec.hidden:
         check = case.checks.get(id)
