@@ -327,7 +327,8 @@ def twice(given, function) -> Arrays:
     return {name: function(given.image.clone()) for name in ("image", "again")}
 
 
-def shift_twice(lab, given):
+def shift_twice(lab, given) -> Arrays:
+    """By at most two pixels."""
     return twice(given, lambda image: lab.shift(image, 2))
 
 
@@ -355,7 +356,8 @@ def shift(given, got):
     )
 
 
-def mirror_twice(lab, given):
+def mirror_twice(lab, given) -> Arrays:
+    """Left and right."""
     return twice(given, lab.mirror)
 
 

@@ -483,7 +483,8 @@ def _one_batch(step: str, batch: list[int], parts: list[list[int]]) -> Outcome:
     )
 
 
-def deal_one_epoch(lab, given):
+def deal_one_epoch(lab, given) -> Arrays:
+    """Three ranks divide 25 items in batches of 8."""
     return dealt(lab, given.order, 8, 3)
 
 
