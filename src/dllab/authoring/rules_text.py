@@ -168,9 +168,9 @@ def requires(case: LabCase) -> Iterator[str]:
 def apart(case: LabCase) -> Iterator[str]:
     """Probes are found in the sandbox by their names, and hidden ones without their judges."""
     package = case.lab.package
-    for id, check in case.checks.items():
-        if not check.probe.__qualname__.isidentifier():
-            yield f"the probe of {id} is {check.probe.__qualname__}, not a function of a module"
+    for id, one in case.checks.items():
+        if not one.probe.__qualname__.isidentifier():
+            yield f"the probe of {id} is {one.probe.__qualname__}, not a function of a module"
     shown = {c.probe for id, c in case.checks.items() if id not in case.lab.spec.hidden}
     for id in case.lab.spec.hidden:
         check = case.checks.get(id)
