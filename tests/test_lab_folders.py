@@ -142,10 +142,11 @@ def test_unknown_and_missing_keys_are_named(root):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_what_was_checked_before_is_read_as_it_was_checked(folder, tmp_path):
     checked = load_spec(folder, tmp_path)
-    assert load_spec(folder, tmp_path) == checked == load_spec(folder)
+    # as texts: a mutant that gave no value has nan on record, which equals nothing
+    assert repr(load_spec(folder, tmp_path)) == repr(checked) == repr(load_spec(folder))
     (kept,) = tmp_path.iterdir()
     kept.write_text('{"key": 3')
-    assert load_spec(folder, tmp_path) == checked
+    assert repr(load_spec(folder, tmp_path)) == repr(checked)
 
 
 def test_an_edit_of_lab_yaml_is_checked_and_seen(root, tmp_path):

@@ -116,7 +116,7 @@ def test_other_data_asks_for_a_training(monkeypatch):
     lab = find_lab(REPO, "01")
     before = {part: content_of(lab, part) for part in PARTS}
     of_another = find("mnist")
-    monkeypatch.setattr(content, "find", lambda _name: of_another)
+    monkeypatch.setattr(content, "find", lambda _name, _root: of_another)
     assert [part for part in PARTS if content_of(lab, part) != before[part]] == ["training"]
 
 
