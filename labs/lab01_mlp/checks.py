@@ -73,7 +73,7 @@ def toy_logits(given: Given) -> Tensor:
         "being parameters (weight, bias)": [True, True],
     },
     mistakes={
-        "a tensor that is no nn.Parameter is seen by no optimiser and kept in no checkpoint": {
+        "a plain tensor, not an nn.Parameter: no optimiser sees it, no checkpoint keeps it": {
             "being parameters (weight, bias)": [True, False]
         },
         "2 / fan_out is for the way back: the variance is 2 / fan_in": {

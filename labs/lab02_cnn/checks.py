@@ -347,7 +347,7 @@ def shift(given, got):
         if lost and bool((places(given.image, got["image"], 2, border) >= 0).all()):
             return Outcome(0.0, f"{name} at the border: black must move in")
     return every(
-        holds(not lost, f"{lost} of 400 images are no shift of their own by at most 2 pixels"),
+        holds(not lost, f"{lost} of 400 images are not shifted by at most 2 pixels"),
         holds(kinds > 1, "all images move alike: each draws its own offsets"),
         holds((place[:, 0] != place[:, 1]).any(), "one offset serves rows and columns: draw two"),
         holds(place.max() == 4, "none moves by `most` up or left: randint leaves out its end"),
@@ -470,7 +470,7 @@ def train_loader(given, got):
     fixed = torch.equal(image[label.argsort()], got["image again"][again.argsort()])
     return every(
         holds(changed >= 10, f"only {changed} of 20 training images were augmented: transform="),
-        holds(own.all(), "these are no shifts and mirror images of what self.train holds"),
+        holds(own.all(), "these are not shifted or mirrored images of self.train"),
         holds(not fixed, "augmented once and for all: each epoch draws anew"),
         holds(not torch.equal(label, again), "two epochs came in the same order"),
         holds(not torch.equal(label, got["other"]), "self.seed is not handed on"),
@@ -551,7 +551,7 @@ def rates(g, a_step: float = 1) -> Tensor:
     expect=rates,
     mistakes={
         "the rate stood still within an epoch: what is the interval?": lambda g: rates(g, 1 / 4),
-        "there is no schedule: the rate stays": lambda g: g.lr.expand(8),
+        "the rate never changes: the schedule is missing": lambda g: g.lr.expand(8),
         "the schedule is not handed over": lambda g: g.lr.expand(8) / 25,
         "LambdaLR multiplies by the rate itself: return the factor": lambda g: g.lr * rates(g),
     },

@@ -239,7 +239,9 @@ def padded_series(rng: torch.Generator) -> Arrays:
     expect=lambda g: statistics(g.x[valid(g)]),
     mistakes={
         "the zeros that pad a series were taken for data": lambda g: statistics(g.x.flatten(0, 1)),
-        "a datum of 0 is no padding: use the lengths": lambda g: statistics(g.x[g.x[:, :, 0] != 0]),
+        "a valid 0 was taken for padding: use the lengths": lambda g: statistics(
+            g.x[g.x[:, :, 0] != 0]
+        ),
         "this is the variance: take its root": lambda g: {"std": g.x[valid(g)].var(0)},
         "every series counts alike: it is every step": lambda g: {
             "mean": (summed(g | {"y": g.x}) / g.lengths[:, None]).mean(0)
@@ -250,7 +252,7 @@ def padded_series(rng: torch.Generator) -> Arrays:
     depends_on=("mask",),
 )
 def series_statistics(lab, given):
-    """series_statistics are those of the valid steps: the zeros that pad a series are no data."""
+    """series_statistics are those of the valid steps: the zeros that pad a series do not count."""
     mean, std = lab.series_statistics(given.x, given.lengths)
     return {"mean": mean, "std": std}
 

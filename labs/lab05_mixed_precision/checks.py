@@ -21,7 +21,7 @@ Answer = Callable[[Given], Arrays]
 
 
 def fraction_bits(dtype: torch.dtype | None) -> int:
-    """The bits behind the point, of which there are none where there is no dtype."""
+    """The bits behind the point; 0 where there is no dtype."""
     return 0 if dtype is None else round(-math.log2(torch.finfo(dtype).eps))
 
 
@@ -73,7 +73,7 @@ def listed(
         "what is on neither list gets None": listed(low=OTHERS),
         "the losses are missing from the keep-list": listed(none=OTHERS + LOSSES),
         "the norms are missing from the keep-list": listed(none=OTHERS + NORMS),
-        "there is no keep-list": listed(none=OTHERS + SUMS + NORMS + LOSSES),
+        "nothing is kept in float32": listed(none=OTHERS + SUMS + NORMS + LOSSES),
         "None is missing: what is on neither list takes what it gets": listed(none=()),
     },
 )

@@ -71,7 +71,7 @@ MUTANTS = [
                  "            self.remember(mean_C, var_C, x_BCHW",
                 "            self.remember(*self.batch_statistics(x_BCHW), x_BCHW")]),
     Mutant("count_of_images", catches="batch-norm", says="it got B",
-        why="The number of images is no number of values: the variance grows by a third.",
+        why="It counts images, not values: the variance grows by a third.",
         edits=[("x_BCHW.numel() // len(mean_C)", "len(x_BCHW)")]),
     Mutant("eps_outside", catches="batch-norm", says="eps goes under the root",
         why="eps is added to the deviation.",

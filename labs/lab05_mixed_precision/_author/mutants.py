@@ -25,7 +25,7 @@ MUTANTS = [
     Mutant("stays_float32", catches="keep-list", says="nothing is gained",
         why="Matrix products are kept in float32: mixed precision by name only.",
         edits=[("        return low\n", "        return torch.float32\n")]),
-    Mutant("no_keep_list", catches="keep-list", says="there is no keep-list",
+    Mutant("no_keep_list", catches="keep-list", says="nothing is kept in float32",
         why="Only products have a precision: losses compute in what they get.",
         edits=[('return torch.float32 if operation in kept | {"cross_entropy", "nll_loss", "mse_loss"} else None',
                 "return None")]),

@@ -60,10 +60,8 @@ def train_arm(
     folder.path.mkdir(parents=True, exist_ok=True)
     stopped = None
     flops = CountFlops()
-    _let_it_resume(data, config.seed)
     try:
-        if checkpoint:
-            _take_up_place(data, checkpoint)
+        _let_it_resume(data, config.seed, checkpoint)
         trainer = _trainer(folder, config, flops, watchers)
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
     except Interrupted as error:
@@ -87,37 +85,31 @@ def train_arm(
     return {**_summary(trainer, model), "flops": flops.total(trainer)}
 
 
-def _let_it_resume(data: L.LightningDataModule, seed: int) -> None:
-    """Give a training loader that has no place in its epoch one that is saved and restored."""
-    make = data.train_dataloader
+def _let_it_resume(data: L.LightningDataModule, seed: int, checkpoint: Path | None) -> None:
+    """Give the training loader a place in its epoch, and the one that a checkpoint saved.
 
-    def train_dataloader() -> Any:
-        loader = make()
-        has_none = hasattr(loader, "__len__") and not hasattr(loader, "state_dict")
-        several = isinstance(loader, list | tuple | dict)
-        return Resumable(loader, seed) if has_none and not several else loader
-
-    data.train_dataloader = train_dataloader  # type: ignore[method-assign]
-
-
-def _take_up_place(data: L.LightningDataModule, checkpoint: Path) -> None:
-    """Let the training loader begin where the checkpoint left it.
-
-    Lightning sees to that itself, but not where configure_optimizers asks the trainer for
+    Lightning sees to the latter itself, but not where configure_optimizers asks the trainer for
     `estimated_stepping_batches`, as one-cycle schedules do: the loader is then built before the
     saved place is read, and Lightning 2.6 would begin the epoch anew.
     """
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
-    places = saved["loops"]["fit_loop"]["state_dict"].get("combined_loader")
-    make = data.train_dataloader
+    make, place = data.train_dataloader, _saved_place(checkpoint) if checkpoint else None
 
     def train_dataloader() -> Any:
         loader = make()
-        if places:
-            loader.load_state_dict(places[0])
+        several = isinstance(loader, list | tuple | dict)
+        if hasattr(loader, "__len__") and not hasattr(loader, "state_dict") and not several:
+            loader = Resumable(loader, seed)
+        if place:
+            loader.load_state_dict(place)
         return loader
 
     data.train_dataloader = train_dataloader  # type: ignore[method-assign]
+
+
+def _saved_place(checkpoint: Path) -> dict[str, int] | None:
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
+    places = saved["loops"]["fit_loop"]["state_dict"].get("combined_loader")
+    return places[0] if places else None
 
 
 def _chosen_weights(trainer: L.Trainer, folder: ArmFolder) -> dict[str, torch.Tensor]:
