@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import report_runs
 from dllab.cli import main
 from dllab.rundir.compare import differences
 from dllab.rundir.listing import list_runs, previous_run
-from dllab.rundir.run import RunFolder, write_json, write_text
+from dllab.rundir.run import RunFolder, new_run_id, write_json, write_text
 
 RUNS = "runs/lab90_report"
 
@@ -35,6 +36,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_json(root / RUNS / "20261120T101500Z-aaaaaa/result.json", {**result, "metrics": [metric]})
     monkeypatch.chdir(root)
     return root
+
+
+def test_run_ids_sort_by_time_within_a_second() -> None:
+    made = []
+    for _ in range(20):
+        made.append(new_run_id())
+        time.sleep(0.001)
+    assert sorted(made) == made
 
 
 def test_the_newest_run_comes_first_with_what_came_out(

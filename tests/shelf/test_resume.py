@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch.distributed as dist
 from sample import labs_of_this_run
 from training_lab import Here, curve, same_results, stopped_at
 
@@ -33,6 +34,7 @@ def test_a_run_that_stops_inside_an_epoch_goes_on_to_the_same_bits(
     words = ["train", lab.number, *SHORT, f"arm={arm}"]
     assert main(words) == 0
     assert stopped_at(EPOCH + 3, dllab, words, monkeypatch)[0] == 130
+    assert not dist.is_initialized(), "a stopped arm leaves no process group behind"
     whole, stopped = sorted((clone / "runs" / lab.id).glob("2*"))
     assert main(["train", lab.number, "--resume", str(stopped), "--no-grade"]) == 0
     assert list(curve(stopped, arm)) == list(curve(whole, arm))

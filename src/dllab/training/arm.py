@@ -1,11 +1,13 @@
 """One arm: build Data and Model from the config's numbers, fit, keep the chosen weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from safetensors.torch import save_file
 
@@ -29,6 +31,20 @@ from dllab.training.machine import quiet_libraries, seed_and_threads
 from dllab.training.strategy import make_strategy, prepare
 
 
+@contextmanager
+def _leaving_no_world_of_one() -> Iterator[None]:
+    """End the process group that a lab made for itself alone, however its training ended.
+
+    What comes after it in this process, or in a fork of it, could join no other.
+    """
+    try:
+        yield
+    finally:
+        if dist.is_available() and dist.is_initialized() and dist.get_world_size() == 1:
+            dist.destroy_process_group()
+
+
+@_leaving_no_world_of_one()
 def train_arm(
     folder: ArmFolder,
     lab: Lab,
