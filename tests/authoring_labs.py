@@ -19,8 +19,7 @@ from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
-# Not yet the whole way: dense and regression (each lets one generated mutant live),
-# detection, image_text, forecasting, conditional, and artifact (its check lets a wrong merge pass).
+# Not yet the whole way: detection, and artifact (its check lets a wrong merge pass).
 KINDS = (
     "code_only",
     "given",
@@ -35,6 +34,9 @@ KINDS = (
     "regression",
     "dense",
     "memory",
+    "image_text",
+    "forecasting",
+    "conditional",
 )
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 
