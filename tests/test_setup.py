@@ -160,6 +160,27 @@ def test_the_first_call_builds_and_the_second_is_free(first_call: tuple[Path, Do
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
 
 
+def test_every_python_of_the_environment_finds_the_project(first_call: tuple[Path, Done]) -> None:
+    project, _ = first_call
+    words = [project / ".venv/bin/python", "-c", "import sys; print(*sys.path, sep='\\n')"]
+    done = subprocess.run(words, cwd="/", capture_output=True, text=True, check=True)
+    assert str(project) in done.stdout.splitlines()
+    assert done.stderr == "", "quiet, although this environment has no dllab"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-c", "import lightning, labs.lab06_ddp.lab, dllab"],
+        [REPO / "labs/lab04_transfer/lab.py"],
+    ],
+)
+def test_a14_any_import_works_first(words: list[str | Path]) -> None:
+    """In an environment that `make` builds: lightning before dllab, a lab from anywhere."""
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 STEP = """
 import sys
 from pathlib import Path

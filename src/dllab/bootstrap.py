@@ -26,6 +26,7 @@ VERSIONS = ("3.11", "3.12", "3.13")  # 3.11 first: the one that all tests are ru
 TABLES = ("build-system", "project", "tool.setuptools")  # of pyproject.toml
 STAMP = "dllab-stamp"
 LOG = ".cache/setup.log"
+HOOK = "src/dllab/torchvision_hook.py"  # what each Python of the environment imports as it starts
 NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
 PIP_TO_UV = {
     "find-links": "UV_FIND_LINKS",
@@ -50,7 +51,7 @@ def requirements(root: Path) -> str:
     """What an environment can be brought up to date with: the packages and their versions."""
     tables = f"\n{_text(root / 'pyproject.toml')}".split("\n[")
     relevant = [table.strip() for table in tables if table.startswith(TABLES)]  # a lint rule is not
-    return _hash("\n".join(relevant), _text(root / "constraints.txt"))
+    return _hash("\n".join(relevant), _text(root / "constraints.txt"), _text(root / HOOK))
 
 
 def _text(path: Path) -> str:
@@ -139,7 +140,18 @@ def build(root: Path, venv: Path, python: str) -> None:
     _run([*install, "setuptools"], root, "install setuptools")
     dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
     _run([*install, *dllab], root, "install the packages", "Installing PyTorch and friends")
+    for packages in venv.glob("lib/python3*/site-packages"):
+        _write_hook(root, packages)
     stamp.write_text(f"{foundation(venv)}\n{requirements(root)}\n")
+
+
+def _write_hook(root: Path, packages: Path) -> None:
+    """Let `labs` be imported from anywhere, by an editor too, and torchvision before dllab."""
+    lines = [str(root)]
+    if (root / HOOK).exists():
+        (packages / "dllab_torchvision_hook.py").write_text(_text(root / HOOK), encoding="utf-8")
+        lines.append("import dllab_torchvision_hook")
+    (packages / "dllab.pth").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 def _installer(root: Path, venv: Path) -> list[str]:
