@@ -187,7 +187,7 @@ def make_run(
     """Train the arms named and write the run folder, ungraded."""
     run = RunFolder(root / "runs" / LAB / name)
     configs = {arm: {"seed": 0, "model": {"lr": lr}, "trainer": {"max_epochs": 8}} for arm in arms}
-    content = {"lab": LAB, "impl": "mine", "overrides": [f"model.lr={lr}"], "arms": configs}
+    content = {"lab": LAB, "impl": "mine", "overrides": [], "arms": configs}
     write_text(run.config, yaml.safe_dump(content, sort_keys=False))
     write_text(run.code, f"LR = {lr}\n")
     for arm in arms:

@@ -21,8 +21,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="grade a run, a submission, or a folder of submissions",
         description="Without --official: visible checks, and the criteria on the public test "
         "split. With it: every check, in a sandbox, on hidden items.",
-        epilog="exit code: 0 passed, 1 not passed, 2 wrong use, 3 ungradable, 4 our fault, 5 needs "
-        "review; for a folder 0 when every archive got a result",
+        epilog="exit code: 0 passed or an experiment, 1 not passed, 2 wrong use, 3 ungradable, "
+        "4 our fault, 5 needs review; for a folder 0 when every archive got a result",
     )
     parser.add_argument(
         "subject",
@@ -86,6 +86,7 @@ def grade_and_report(
     from dllab.lab.find import find_lab
     from dllab.report.advice import steps_after
     from dllab.report.html import write_report
+    from dllab.report.standing import read_trial
     from dllab.report.terminal import print_rubric, print_steps
 
     result = grade(root, folder, whole=whole).result
@@ -95,9 +96,11 @@ def grade_and_report(
         progress.save()
     if not _hand_out(result, json_file):
         lab = find_lab(root, folder.lab_id)
-        print_rubric(result, lab, report=report)
+        trial = read_trial(root, lab, folder, result)
+        print_rubric(result, lab, report=report, trial=trial)
         print_steps(steps_after(lab, folder))
-    return exit_code(result)
+    experiment = folder.tried and result.verdict == "graded"
+    return 0 if experiment else exit_code(result)
 
 
 def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:

@@ -79,6 +79,7 @@ def show_one(args: argparse.Namespace) -> int:
         return 0
     from dllab.lab.find import find_lab
     from dllab.report.cost import cost_facts
+    from dllab.report.standing import read_trial
     from dllab.report.table import columns
     from dllab.report.terminal import print_rubric
 
@@ -89,7 +90,8 @@ def show_one(args: argparse.Namespace) -> int:
     print(columns(facts))
     if result:
         report = run.report if run.report.is_file() else None
-        print_rubric(result, find_lab(root, run.lab_id), report=report)
+        lab = find_lab(root, run.lab_id)
+        print_rubric(result, lab, report=report, trial=read_trial(root, lab, run, result))
     else:
         print(f"\nnot graded yet: dllab grade {run.id}")
     return 0
@@ -157,7 +159,9 @@ def _table(rows: "list[RunRow]") -> str:
 def _status(row: "RunRow") -> str:
     if row.passed is None or row.status != "graded":
         return row.status.replace("_", " ")
-    return "passed" if row.passed else "not passed"
+    if row.passed:
+        return "passed"
+    return "experiment" if row.tried else "not passed"
 
 
 def _print_comparison(comparison: "Comparison", ids: tuple[str, str]) -> None:

@@ -28,7 +28,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code: 0 passed, 1 not passed, 2 wrong use, 130 stopped by Ctrl-C."""
+    """Exit code: 0 passed or an experiment, 1 not passed, 2 wrong use, 130 stopped by Ctrl-C."""
     from dllab.lab.find import find_lab
     from dllab.lab.project import find_root
 

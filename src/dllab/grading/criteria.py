@@ -61,8 +61,13 @@ def _of_predictions(
     """What a metric says of an arm's scores, or why there are none to ask it about."""
     if prediction.scores is None or prediction.leak:
         secret = source.kind == "hidden"
-        absent = prediction.absent or prediction.leak
-        return Found(None, absent, prediction.failure, prediction.log, secret)
+        return Found(
+            absent=prediction.leak,
+            untrained=prediction.absent,
+            failure=prediction.failure,
+            log=prediction.log,
+            secret=secret,
+        )
     metric = find_metric(lab, criterion.id, criterion.metric)
     name = lab.spec.arms[criterion.arm].data
     layout, labels = source.layout(name), source.labels(name)
@@ -84,10 +89,10 @@ def _row(lab: Lab, criterion: Criterion, found: Found) -> CheckRow:
         id=criterion.id,
         title=criterion.title,
         kind="metric",
-        status="fail",
+        status="skip" if found.untrained else "fail",
         points=0.0,
         max_points=criterion.points,
-        message=found.absent,
+        message=found.untrained or found.absent,
         visibility="hidden" if criterion.id in lab.spec.hidden else "visible",
         evidence={"arm": criterion.arm, "metric": criterion.metric},
         required=criterion.required,

@@ -23,13 +23,13 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
     play = find_named(lab, criterion.id, criterion.metric, Play)
     missing = [name for name in lab.spec.artifacts if not sitting.run.artifact(name).is_file()]
     if missing:
-        return Found(absent=f"this run has no {missing[0]}: train all arms, without arm=…")
+        return Found(untrained=f"this run has no {missing[0]}: train all arms, without arm=…")
     if session.official:  # what the code remembers of other requests is not part of the model
         session.renew()
     if lab.spec.arms:
         weights, model, absent = weights_of(sitting.run, criterion.arm)
         if absent:
-            return Found(absent=absent)
+            return Found(untrained=absent)
         loaded = session.load(weights, model, seed=derive(seed, "load"), device=session.device)
         if loaded.failure:
             return Found(failure=loaded.failure, log=loaded.log)

@@ -77,9 +77,12 @@ class Scorer:
 def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]:
     """An arm's weights and the numbers of its model, or why there are none."""
     trained, weights = run.read_config().get("arms", {}), run.arm(arm).weights
-    if arm not in trained or not weights.is_file():
+    if arm not in trained:
         missing = f"the arm {arm} was not trained in this run: leave arm=… out to train all"
         return b"", {}, missing
+    if not weights.is_file():
+        resume = f"dllab train {run.lab_number} --resume {run.id}"
+        return b"", {}, f"this run stopped before its arm {arm}: {resume} goes on with it"
     return weights.read_bytes(), trained[arm].get("model") or {}, ""
 
 

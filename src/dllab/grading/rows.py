@@ -22,12 +22,13 @@ WITHHELD = {
 class Found:
     """What was measured for a criterion, or why nothing was.
 
-    `absent`: there is nothing to measure, or it does not count. `failure`: the code failed;
-    `secret` if it had hidden values in its hands.
+    `untrained`: the run has no model to measure. `absent`: what there is cannot be measured, or
+    does not count. `failure`: the code failed; `secret` if it had hidden values in its hands.
     """
 
     measured: Measured | None = None
     absent: str = ""
+    untrained: str = ""
     failure: Failure | None = None
     log: str = ""
     secret: bool = False

@@ -25,7 +25,7 @@ class Step:
 def steps_after(lab: Lab, run: RunFolder) -> list[Step]:
     """The same steps for a run folder as it lies there, whatever it holds."""
     result = run.read_result()
-    rubric = read_rubric(result, lab) if result else None
+    rubric = read_rubric(result, lab, run.tried) if result else None
     return next_steps(lab, run, result, rubric, run_findings(lab, run))
 
 
@@ -54,12 +54,14 @@ def _steps(
         yield Step("See each check turn green as you save.", f"make watch-{lab.number}")
         yield Step("Then train and grade your own.", f"make lab-{lab.number}")
         return
-    if result is None or rubric is None:
+    if result is None or card.get("status", "finished") != "finished":
         yield from _unfinished(run, card)
     yield from _from_findings(findings)
     if rubric is not None and result is not None:
         yield from _from_rubric(rubric)
         yield from _beyond(lab, run, result, rubric)
+        if rubric.experiment:
+            yield Step("What is handed in is a full run.", f"make lab-{lab.number}")
 
 
 def _unfinished(run: RunFolder, card: Mapping[str, Any]) -> Iterator[Step]:
@@ -83,7 +85,7 @@ def _from_findings(findings: Mapping[str, Sequence[Finding]]) -> Iterator[Step]:
 def _from_rubric(rubric: Rubric) -> Iterator[Step]:
     """Checks of code first: what they test is what the criteria stand on."""
     for row in sorted(rubric.rows, key=lambda row: row.kind != "code"):
-        if row.status in ("fail", "partial"):
+        if row.status in ("fail", "partial") and (row.kind == "code" or not rubric.experiment):
             verb = "Mend" if row.kind == "code" else "Raise"
             yield Step(f"{verb} “{row.title}”.", row.hint)
 

@@ -27,7 +27,7 @@ from dllab.report.mistakes import Mistakes, read_mistakes
 from dllab.report.rubric import number, points, read_rubric
 from dllab.report.standing import read_standings
 from dllab.rundir.compare import Difference, differences
-from dllab.rundir.listing import previous_run
+from dllab.rundir.listing import full_run_before, previous_run
 from dllab.rundir.run import ArmFolder, RunFolder, write_text
 
 _HERE = Path(__file__).parent
@@ -65,9 +65,9 @@ def write_report(root: Path, run: RunFolder) -> Path:
 
 def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
     result, card, config = run.read_result(), run.read_card(), run.read_config()
-    before = previous_run(root, run)
     arms = [_arm_view(lab, arm) for arm in run.arms()]
-    rubric = read_rubric(result, lab) if result else None
+    rubric = read_rubric(result, lab, run.tried) if result else None
+    before = full_run_before(root, run) if run.tried else previous_run(root, run)
     findings = {arm.name: arm.findings for arm in arms}
     return {
         "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
@@ -85,6 +85,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
         if result
         else [],
         "before": before,
+        "before_name": "the last full run" if run.tried else "the run before",
         "changes": _changes(before, run) if before else [],
         "costs": cost_facts(card),
     }

@@ -25,8 +25,8 @@ class RubricRow:
 
     @property
     def open(self) -> bool:
-        """Whether points are left to earn here."""
-        return self.status != "pass"
+        """Whether something is left to do here; a worthless row without a model has nothing."""
+        return self.status != "pass" and (self.max_points > 0 or self.status != "skip")
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,29 @@ class Rubric:
     mode: Mode
     impl: Impl
     why_not: str = ""
+    tried: tuple[str, ...] = ()
+    """The overrides that make the run an experiment."""
+
+    @property
+    def experiment(self) -> bool:
+        """Whether the run only tried something: no pass is asked of it."""
+        return bool(self.tried) and self.verdict == "graded" and not self.passed
 
     @property
     def headline(self) -> str:
         """The verdict in one or two words."""
         if self.verdict != "graded":
             return self.verdict.replace("_", " ")
+        if self.experiment:
+            return "experiment"
         return "passed" if self.passed else "not passed"
 
 
-def read_rubric(result: Result, lab: Lab) -> Rubric:
-    """The rubric of a result as rows in the order in which they were graded."""
+def read_rubric(result: Result, lab: Lab, tried: tuple[str, ...] = ()) -> Rubric:
+    """The rubric of a result as rows in the order in which they were graded.
+
+    `tried` are the overrides that make its run an experiment.
+    """
     needed = lab.spec.pass_score * result.max_score
     return Rubric(
         rows=tuple(_row(check, result, lab) for check in result.checks),
@@ -63,7 +75,8 @@ def read_rubric(result: Result, lab: Lab) -> Rubric:
         verdict=result.verdict,
         mode=result.mode,
         impl=result.impl,
-        why_not=_why_not(result, needed),
+        why_not=_why_not(result, needed, tried),
+        tried=tried,
     )
 
 
@@ -119,11 +132,11 @@ def _hint(check: CheckRow, lab: Lab) -> str:
     return f"dllab hint {lab.number} {task}" if lab.spec.hints.get(task) else ""
 
 
-def _why_not(result: Result, needed: float) -> str:
+def _why_not(result: Result, needed: float, tried: tuple[str, ...]) -> str:
     """What stood between a result and a pass."""
     if result.verdict != "graded":
         return result.reason
-    if result.passed:
+    if result.passed or tried:
         return ""
     if result.score < needed:
         return f"a pass needs {points(needed)} points"

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from dllab.lab.find import Lab
 from dllab.lab.spec import Calibration, Criterion
 from dllab.report.rubric import number
 from dllab.result import MetricRow, Result
+from dllab.rundir.listing import full_run_before
+from dllab.rundir.run import RunFolder
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,23 @@ class CriterionStrip:
     reference: str
     previous: str
     better: bool | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an experiment reached: each criterion's strip, beside the last full run's value."""
+
+    overrides: tuple[str, ...]
+    full: RunFolder | None
+    strips: list[CriterionStrip]
+
+
+def read_trial(root: Path, lab: Lab, run: RunFolder, result: Result) -> Trial | None:
+    """A run beside the last full one; None for a run that is full itself."""
+    if not (tried := run.tried):
+        return None
+    full = full_run_before(root, run)
+    return Trial(tried, full, read_standings(result, lab, full.read_result() if full else None))
 
 
 def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[CriterionStrip]:

@@ -15,6 +15,7 @@ from rich.text import Text
 from dllab.lab.find import Lab
 from dllab.report.advice import Step
 from dllab.report.rubric import Rubric, RubricRow, points, read_rubric
+from dllab.report.standing import Trial
 from dllab.result import Result
 
 # status → (mark, what stands in for it without Unicode, style)
@@ -29,14 +30,19 @@ _MARKS = {
 
 
 def print_rubric(
-    result: Result, lab: Lab, file: TextIO | None = None, report: Path | None = None
+    result: Result,
+    lab: Lab,
+    file: TextIO | None = None,
+    report: Path | None = None,
+    trial: Trial | None = None,
 ) -> None:
     """Print a result: the table, what is still open and the hint for it, the verdict, the report.
 
-    Colour and cursor codes are used only on a terminal; elsewhere lines are at most 80 wide.
+    An experiment (`trial`) is told beside the last full run. Colour and cursor codes are used only
+    on a terminal; elsewhere lines are at most 80 wide.
     """
     console = _console(file or sys.stdout)
-    rubric = read_rubric(result, lab)
+    rubric = read_rubric(result, lab, trial.overrides if trial else ())
     console.print()
     if rubric.impl == "reference":
         note = "This is the reference solution's run, not yours: it cannot be submitted."
@@ -47,6 +53,8 @@ def print_rubric(
             console.print()
             _print_open(row, console)
     _print_verdict(rubric, console)
+    if trial is not None:
+        _print_trial(trial, lab, console)
     if report is not None:
         # A path must survive copy and paste: it is never wrapped.
         console.print(f"report   {report}", soft_wrap=True, style="dim")
@@ -115,8 +123,8 @@ def _print_open(row: RubricRow, console: Console) -> None:
 
 
 def _print_verdict(rubric: Rubric, console: Console) -> None:
-    style = "bold green" if rubric.passed else "bold red"
-    verdict = Text(rubric.headline, style=style)
+    style = "cyan" if rubric.experiment else "green" if rubric.passed else "red"
+    verdict = Text(rubric.headline, style=f"bold {style}")
     verdict.append(
         f"  {points(rubric.score)} of {points(rubric.max_score)} points", style="not bold"
     )
@@ -124,6 +132,20 @@ def _print_verdict(rubric: Rubric, console: Console) -> None:
         verdict.append(f"; {rubric.why_not}", style="not bold")
     console.print()
     console.print(verdict)
+
+
+def _print_trial(trial: Trial, lab: Lab, console: Console) -> None:
+    """What was tried, and each criterion beside the last full run."""
+    tried = " ".join(trial.overrides)
+    if trial.full is None:
+        told = [f"no full run is graded yet: make lab-{lab.number}"] if trial.strips else []
+    else:
+        told = [f"the last full run, {trial.full.id}"]
+    told += [f"{s.title} {s.value}; {s.previous or 'not measured there'}" for s in trial.strips]
+    console.print(_safe(f"tried    {tried}", console), soft_wrap=True, style="dim")
+    for number, line in enumerate(told):
+        console.print("beside   " if number == 0 else "         ", end="", style="dim")
+        console.print(Text(_safe(line, console)), soft_wrap=True)
 
 
 def _mark(status: str, console: Console) -> Text:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dllab.result import glance
-from dllab.rundir.run import RunFolder
+from dllab.rundir.run import RunFolder, changes
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ class RunRow:
     metric: str = ""
     value: float | None = None
     seconds: float | None = None
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """What makes this run an experiment; empty for a full one."""
+        return changes(self.overrides)
 
 
 def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
@@ -45,6 +51,15 @@ def previous_run(root: Path, run: RunFolder) -> RunFolder | None:
     earlier = (f for f in folders if f.name < run.id and (f / "result.json").is_file())
     newest = max(earlier, key=lambda folder: folder.name, default=None)
     return RunFolder(newest) if newest else None
+
+
+def full_run_before(root: Path, run: RunFolder) -> RunFolder | None:
+    """The newest graded run before this one that was no experiment, of the same code's kind."""
+    impl = run.read_card().get("impl", "mine")
+    for row in list_runs(root, run.lab_id):
+        if row.id < run.id and row.score is not None and row.impl == impl and not row.tried:
+            return RunFolder(Path(row.path))
+    return None
 
 
 def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
@@ -75,6 +90,7 @@ def _row(folder: str, lab: str) -> RunRow:
         metric=metric.name if metric else "",
         value=metric.value if metric else None,
         seconds=(card.get("cost") or {}).get("wall_s"),
+        overrides=tuple(map(str, card.get("overrides") or ())),
     )
 
 

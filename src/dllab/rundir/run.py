@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,6 +144,11 @@ class RunFolder:
             if (lab.folder / name).is_file():
                 shutil.copyfile(lab.folder / name, self.path / name)
 
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """What makes this run an experiment; empty for a full one. See `changes`."""
+        return changes(self.read_config().get("overrides") or ())
+
     def arm(self, name: str) -> ArmFolder:
         """The folder of one arm, whether or not it exists yet."""
         return ArmFolder(self.path / "arms" / name)
@@ -164,6 +170,20 @@ class RunFolder:
         if not self.config.is_file():
             return {}
         return dict(load_yaml(self.config) or {})
+
+
+# Overrides that change where and how a run goes on, and nothing of what it learns.
+_CIRCUMSTANCES = ("impl", "hardware", "logger", "wandb", "trainer.threads", "trainer.profile")
+
+
+def changes(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Those of a run's overrides that make it an experiment: other arms, another recipe."""
+    keys = ((str(text), str(text).partition("=")[0].lstrip("+~")) for text in overrides)
+    return tuple(
+        text
+        for text, key in keys
+        if not any(f"{key}.".startswith(f"{one}.") for one in _CIRCUMSTANCES)
+    )
 
 
 def new_run_id() -> str:

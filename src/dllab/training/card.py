@@ -49,6 +49,7 @@ class RunCard:
             "lab": lab.id,
             "lab_version": lab.spec.version,
             "impl": impl.kind,
+            "overrides": list(run.read_config().get("overrides") or ()),
             "status": "running",
             "started": earlier.get("started", _now()),
             "code_sha256": hashlib.sha256(impl.path.read_bytes()).hexdigest(),

@@ -1,0 +1,113 @@
+"""What a learner meets between two trainings; tests are named after the trials' faults."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_runs
+import yaml
+
+from dllab.cli import main
+from dllab.rundir.run import RunFolder, changes, write_json, write_text
+
+LAB = report_runs.LAB
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = report_runs.make_project(tmp_path)
+    monkeypatch.chdir(made)
+    return made
+
+
+def write_run(
+    root: Path,
+    day: int,
+    *overrides: str,
+    accuracy: float | None = 0.8,
+    passed: bool = False,
+    **card: Any,
+) -> RunFolder:
+    """A run of November 2026 as training and grading leave it; ungraded without an accuracy."""
+    run = RunFolder(root / "runs" / LAB / f"202611{day:02}T101500Z-{day:06x}")
+    arms = {"clothes": {"seed": 0, "model": {"lr": 0.1}}}
+    content = {"lab": LAB, "impl": "mine", "overrides": list(overrides), "arms": arms}
+    write_text(run.config, yaml.safe_dump(content, sort_keys=False))
+    write_text(run.code, (root / "labs" / LAB / "lab.py").read_text())
+    facts = {"run": run.id, "overrides": list(overrides), **card}
+    write_json(run.card, report_runs.CARD | facts)
+    if accuracy is not None:
+        row = {"id": "accuracy", "title": "Accuracy on clothes", "kind": "metric"}
+        row |= {"status": "partial", "points": 15, "max_points": 30}
+        metric = {"name": "accuracy", "value": accuracy, "threshold": 0.79, "floor": 0.6}
+        result = {"schema": "dllab.result/1", "submission": {"lab": LAB}, "verdict": "graded"}
+        result |= {"run": run.id, "passed": passed, "score": 20, "max_score": 45}
+        write_json(run.result, {**result, "checks": [row], "metrics": [metric]})
+    return run
+
+
+def test_a11_an_experiment_is_told_beside_the_last_full_run(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = write_run(root, 20, accuracy=0.8, passed=True)
+    write_run(root, 21, "model.lr=1", accuracy=0.4)
+    run = write_run(root, 22, "arm=clothes", "model.lr=0.3", accuracy=0.75)
+    assert main(["runs", "show", run.id]) == 0
+    told = capsys.readouterr().out
+    assert "experiment  20 of 45 points" in told
+    assert "tried    arm=clothes model.lr=0.3" in told
+    assert f"the last full run, {full.id}" in told
+    assert "Accuracy on clothes 0.750; 0.800, now -0.05" in told
+    assert "not passed" not in told
+    assert "a pass needs" not in told
+
+
+def test_a11_an_experiment_of_a_first_day_is_told_to_have_no_full_run(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(root, 22, "model.lr=0.3")
+    assert main(["runs", "show", run.id]) == 0
+    assert "no full run is graded yet: make lab-90" in capsys.readouterr().out
+
+
+def test_a11_only_what_changes_the_learning_makes_an_experiment() -> None:
+    assert changes(["hardware=gpu", "logger=wandb", "wandb.project=x", "trainer.threads=1"]) == ()
+    assert changes(["impl=mine", "+model.width=3", "arm=a"]) == ("+model.width=3", "arm=a")
+
+
+def test_a11_grading_an_experiment_ends_well(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = root / "labs" / LAB
+    (folder / "lab.yaml").write_text(CODE_LAB)
+    (folder / "checks.py").write_text(CHECKS)
+    full, tried = write_run(root, 20), write_run(root, 21, "seed=3")
+    assert main(["grade", full.id]) == 1
+    assert "not passed  0 of 5 points" in capsys.readouterr().out
+    assert main(["grade", tried.id]) == 0
+    told = capsys.readouterr().out
+    assert "experiment  0 of 5 points" in told
+    assert "make lab-90" in told
+    assert json.loads(tried.result.read_text())["passed"] is False
+    assert '<span class="chip skip">experiment</span>' in tried.report.read_text()
+
+
+CODE_LAB = """
+title: One
+summary: A lab of code alone.
+level: beginner
+checks: {one: 5}
+exports: [x]
+pass_score: 0.7
+"""
+
+CHECKS = '''
+from dllab.checks import check
+
+
+@check("one", "One", expect=lambda given: 1.0)
+def one(lab, given):
+    """x is one."""
+    return lab.x + 1.0
+'''
