@@ -176,7 +176,7 @@ def test_damaged_and_absent_weights_are_said_so(desk):
     run.arm("main").weights.write_bytes(b"\x80\x04K*.")
     assert "damaged" in rows_of(desk.grade(run).result)["accuracy"].message
     run.arm("main").weights.unlink()
-    assert "was not trained" in rows_of(desk.grade(run).result)["accuracy"].message
+    assert "stopped before its arm main" in rows_of(desk.grade(run).result)["accuracy"].message
 
 
 def test_code_that_hangs_is_ungradable_and_says_so(desk):

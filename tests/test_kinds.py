@@ -162,7 +162,7 @@ def test_weights_that_do_not_fit_or_are_not_there_are_told(root: Path, warm: Bac
     lab, run = trained(root, "generative", {"shift": torch.zeros(1)})
     assert "critic.weight is missing" in row_of(lab, run, warm, "distance").message
     run.arm("main").weights.unlink()
-    assert "was not trained" in row_of(lab, run, warm, "distance").message
+    assert "stopped before its arm main" in row_of(lab, run, warm, "distance").message
 
 
 @pytest.mark.parametrize(

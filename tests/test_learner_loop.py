@@ -72,7 +72,10 @@ def test_a11_an_experiment_of_a_first_day_is_told_to_have_no_full_run(
 
 
 def test_a11_only_what_changes_the_learning_makes_an_experiment() -> None:
-    assert changes(["hardware=gpu", "logger=wandb", "wandb.project=x", "trainer.threads=1"]) == ()
+    assert (
+        changes(["hardware=gpu", "logger=wandb", "wandb.project=x", "trainer.threads=1", "seed=1"])
+        == ()
+    )
     assert changes(["impl=mine", "+model.width=3", "arm=a"]) == ("+model.width=3", "arm=a")
 
 
@@ -82,7 +85,7 @@ def test_a11_grading_an_experiment_ends_well(
     folder = root / "labs" / LAB
     (folder / "lab.yaml").write_text(CODE_LAB)
     (folder / "checks.py").write_text(CHECKS)
-    full, tried = write_run(root, 20), write_run(root, 21, "seed=3")
+    full, tried = write_run(root, 20), write_run(root, 21, "trainer.max_epochs=3")
     assert main(["grade", full.id]) == 1
     assert "not passed  0 of 5 points" in capsys.readouterr().out
     assert main(["grade", tried.id]) == 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import dllab
+from dllab.grading.result import exit_code
 from dllab.lab.find import Lab
 from dllab.result import MetricRow, Result, read_result
 from dllab.rundir.run import RunFolder
@@ -150,7 +151,7 @@ def _read(root: Path, seed: int, done: "subprocess.CompletedProcess[str]") -> Tr
     cost = card.get("cost", {})
     return Trial(
         seed,
-        done.returncode,
+        exit_code(result),  # the command's own is 0 after any experiment
         result.score,
         result.max_score,
         {metric.name: metric for metric in result.metrics},

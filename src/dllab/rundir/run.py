@@ -172,8 +172,16 @@ class RunFolder:
         return dict(load_yaml(self.config) or {})
 
 
-# Overrides that change where and how a run goes on, and nothing of what it learns.
-_CIRCUMSTANCES = ("impl", "hardware", "logger", "wandb", "trainer.threads", "trainer.profile")
+# Overrides that change where and how a run goes on, and nothing of its recipe.
+_CIRCUMSTANCES = (
+    "impl",
+    "seed",
+    "hardware",
+    "logger",
+    "wandb",
+    "trainer.threads",
+    "trainer.profile",
+)
 
 
 def changes(overrides: Iterable[str]) -> tuple[str, ...]:
