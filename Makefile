@@ -19,10 +19,10 @@ DLLAB  ?= $(VENV) -m dllab
 lab-%: setup  ## train lab 01, 02, …, grade the run, say what to do next
 	@$(DLLAB) train $* $(_arguments)
 
-grade-%: setup  ## grade the newest run of a lab again
+grade-%: setup  ## grade the newest full run of a lab's code again
 	@$(DLLAB) grade $* $(_arguments)
 
-submit-%: setup  ## pack the newest run of a lab into a submission
+submit-%: setup  ## pack the newest full run of a lab's code to hand it in
 	@$(DLLAB) submit $* $(_arguments)
 
 watch-%: setup  ## run a lab's visible checks each time you save lab.py

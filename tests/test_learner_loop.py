@@ -9,6 +9,9 @@ import report_runs
 import yaml
 
 from dllab.cli import main
+from dllab.lab.find import find_lab
+from dllab.report.advice import steps_after
+from dllab.rundir.choice import choose_run
 from dllab.rundir.run import RunFolder, changes, write_json, write_text
 
 LAB = report_runs.LAB
@@ -94,6 +97,75 @@ def test_a11_grading_an_experiment_ends_well(
     assert "make lab-90" in told
     assert json.loads(tried.result.read_text())["passed"] is False
     assert '<span class="chip skip">experiment</span>' in tried.report.read_text()
+
+
+def stopped(root: Path, day: int) -> RunFolder:
+    return write_run(root, day, accuracy=None, status="interrupted")
+
+
+def test_a10_the_run_that_is_meant_is_whole_and_of_this_code(root: Path) -> None:
+    old = write_run(root, 20)
+    assert choose_run(root, "90").run == old
+    (root / "labs" / LAB / "lab.py").write_text("x = 2\n")
+    assert "has changed since" in choose_run(root, "90").why
+    resumable = stopped(root, 21)
+    assert f"--resume {resumable.id}" in choose_run(root, "90").why
+    write_run(root, 22, "arm=clothes")
+    experiment = write_run(root, 23, "model.lr=1")
+    write_run(root, 24, "arm=clothes")
+    assert choose_run(root, "90").run == experiment
+    assert "an experiment" in choose_run(root, "90").why
+    full = write_run(root, 25)
+    stopped(root, 26)
+    write_run(root, 27, "model.lr=1")
+    chosen = choose_run(root, "90")
+    assert (chosen.run, chosen.why) == (full, "the newest full run of this lab.py")
+    assert not chosen.plain  # others are newer: it is told which one it is
+    assert choose_run(root, old.id[-6:]).run == old
+    assert choose_run(root, str(resumable.path)).run == resumable
+
+
+def test_a10_submit_says_which_run_where_it_went_and_what_did_better(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = root / "labs" / LAB / "lab.yaml"
+    spec.write_text(CODE_LAB)
+    (root / "labs" / LAB / "starter.py").write_text("x = 0\n")
+    better = write_run(root, 20, "model.lr=1", passed=True)
+    full = write_run(root, 21)
+    write_run(root, 22, "arm=clothes", passed=True)
+    stopped(root, 23)
+    for run in (better, full):
+        write_text(run.config, f"lab: {LAB}\nimpl: mine\n")
+    assert main(["submit", "90"]) == 0
+    told = capsys.readouterr()
+    assert f"run   {full.id}  the newest full run of this lab.py" in told.out
+    assert f"file  {full.path / 'submission.zip'}  0.0 MB" in told.out
+    assert "has not passed" in told.err
+    assert f"dllab submit {better.id}" in told.err
+
+
+def test_a10_a_passed_run_of_older_code_or_one_that_stopped_is_not_offered(root: Path) -> None:
+    lab, run = find_lab(root, "90"), write_run(root, 20, passed=True)
+    assert f"dllab submit {run.id}" in [step.command for step in steps_after(lab, run)]
+    write_json(run.card, run.read_card() | {"status": "interrupted"})
+    commands = [step.command for step in steps_after(lab, run)]
+    assert commands[0] == f"dllab train 90 --resume {run.id}"
+    assert f"dllab submit {run.id}" not in commands
+    write_json(run.card, run.read_card() | {"status": "finished"})
+    lab.code.write_text("x = 2\n")
+    commands = [step.command for step in steps_after(lab, run)]
+    assert f"dllab submit {run.id}" not in commands
+    assert "make lab-90" in commands
+
+
+def test_a13_a_run_that_is_not_there_is_not_called_a_lab(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "90", "--resume", "WRONGID"]) == 2
+    told = capsys.readouterr().err
+    assert "there is no run 'WRONGID', and no lab" in told
+    assert "dllab runs" in told
 
 
 CODE_LAB = """

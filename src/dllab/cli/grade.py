@@ -1,6 +1,7 @@
 """`dllab grade RUN|ZIP|FOLDER`: the practice grade of a run, or the official one of submissions."""
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "subject",
         metavar="RUN|ZIP|FOLDER",
-        help="a run's path or id, NN for its "
-        "newest run, a submission.zip, or a folder of such archives",
+        help="a run's path or id, NN for the "
+        "newest full run of its lab.py, a submission.zip, or a folder of such archives",
     )
     parser.add_argument("--official", action="store_true", help="grade as the instructor does")
     parser.add_argument(
@@ -60,7 +61,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     """Find what is to be graded, grade it, show it."""
     from dllab.lab.project import find_root
-    from dllab.rundir.run import find_run
+    from dllab.rundir.choice import choose_run
 
     root = find_root()
     subject = Path(args.subject).expanduser()
@@ -68,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
         return _grade_archive(root, subject, args)
     if subject.is_dir() and not (subject / "config.yaml").is_file():
         return _grade_folder(root, subject, args)
-    folder = find_run(root, args.subject)
+    chosen = choose_run(root, args.subject)
+    folder = chosen.run
+    if not chosen.plain:
+        print(f"run {folder.id}: {chosen.why}", file=sys.stderr)
     if args.official:
         return _grade_packed(root, folder, args)
     if args.hidden:

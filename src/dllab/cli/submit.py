@@ -14,9 +14,12 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = subparsers.add_parser(
         "submit",
         help="pack a run to hand it in",
-        description="Pack your run of a lab into one archive. The same run gives the same bytes.",
+        description="Pack your run of a lab into one archive. The same run gives the same bytes. "
+        "Of a lab it takes the newest full run of lab.py as it is now, and says which.",
     )
-    parser.add_argument("run_name", metavar="RUN", help="a path, an id, or NN (its newest run)")
+    parser.add_argument(
+        "run_name", metavar="RUN", help="a path, an id, or NN (its newest full run)"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -33,26 +36,28 @@ def run(args: argparse.Namespace) -> int:
 
     from dllab.lab.find import find_lab
     from dllab.lab.project import find_root
-    from dllab.rundir.run import find_run
+    from dllab.rundir.choice import choose_run
     from dllab.submission.pack import pack
 
     root = find_root()
-    folder = find_run(root, args.run_name)
+    chosen = choose_run(root, args.run_name)
+    folder = chosen.run
     lab = find_lab(root, folder.read_config()["lab"])
     out = pack(lab, folder, args.output or folder.path / "submission.zip")
-    print(f"{out}  {out.stat().st_size / 1e6:.1f} MB")
-    print(f"id {hashlib.sha256(out.read_bytes()).hexdigest()}")
+    print(f"run   {folder.id}  {chosen.why}".rstrip())
+    print(f"file  {out}  {out.stat().st_size / 1e6:.1f} MB")
+    print(f"id    {hashlib.sha256(out.read_bytes()).hexdigest()}")
     _mention_failure(root, folder)
     return 0
 
 
 def _mention_failure(root: Path, run: "RunFolder") -> None:
-    """The newest run may be an experiment that went wrong, and an older one what was meant."""
-    from dllab.rundir.listing import list_runs
+    """Another run, an experiment perhaps, may have done better than the one that was packed."""
+    from dllab.rundir.choice import better_run
 
-    rows = list_runs(root, run.lab_id)
-    if any(row.id == run.id and row.passed is False for row in rows):
+    result = run.read_result()
+    if result and not result.passed:
         print("note: this run has not passed its practice grade", file=sys.stderr)
-        better = next((row.id for row in rows if row.passed and row.impl == "mine"), "")
-        if better:
-            print(f"  one that has: dllab submit {better}", file=sys.stderr)
+    if better := better_run(root, run):
+        score = f"{better.score:g} points" if better.score else "a pass"
+        print(f"note: another run has {score}: dllab submit {better.id}", file=sys.stderr)

@@ -13,7 +13,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description="Run the visible checks that a save of lab.py touches, in a warm process, and "
         "show the current TODO and the failing check. It ends with q, and begins where it ended.",
         epilog="keys: h next hint, n next check, d diff against the starter, r run the training, "
-        "g practice grade of the newest run, q quit",
+        "g practice grade of the newest full run, q quit",
     )
     parser.add_argument("lab", metavar="NN", help="the lab: 03, rnn, or folder/03")
     parser.add_argument(

@@ -9,6 +9,7 @@ from dllab.report.curve_rules import Finding
 from dllab.report.findings import run_findings
 from dllab.report.rubric import Rubric, number, read_rubric
 from dllab.result import Result
+from dllab.rundir.choice import is_of_now
 from dllab.rundir.run import RunFolder
 
 AT_MOST = 4
@@ -91,9 +92,14 @@ def _from_rubric(rubric: Rubric) -> Iterator[Step]:
 
 
 def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterator[Step]:
-    if not rubric.passed:
+    if not rubric.passed or run.read_card().get("status", "finished") != "finished":
         return
-    yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
+    if is_of_now(run.path, lab):
+        yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
+    else:
+        yield Step(
+            "lab.py has changed since this run: train what you have now.", f"make lab-{lab.number}"
+        )
     for id, criterion in lab.spec.measured.items():
         metric = result.metric(id)
         if metric is None or criterion.strong is None:

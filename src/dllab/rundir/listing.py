@@ -22,6 +22,7 @@ class RunRow:
     when: str
     impl: str
     status: str
+    finished: bool = False
     score: float | None = None
     max_score: float | None = None
     passed: bool | None = None
@@ -84,6 +85,7 @@ def _row(folder: str, lab: str) -> RunRow:
         when=_when(name),
         impl=result.impl or str(card.get("impl") or ""),
         status=result.verdict or str(card.get("status") or "interrupted"),
+        finished=card.get("status") == "finished",
         score=result.score,
         max_score=result.max_score,
         passed=result.passed,

@@ -212,6 +212,25 @@ def all_runs(root: Path, lab_id: str = "*") -> list[RunFolder]:
 
 def find_run(root: Path, name: str) -> RunFolder:
     """RUN on a command line: a path, an id (or its beginning or end), or a lab's newest run."""
+    if run := named_run(root, name):
+        return run
+    try:
+        lab = find_lab(root, name)
+    except LabError:
+        if name.isdecimal() and len(name) < 3:
+            raise
+        raise LabError(
+            f"there is no run {name!r}, and no lab",
+            "dllab runs lists the runs, dllab list the labs",
+        ) from None
+    of_lab = all_runs(root, lab.id)
+    if not of_lab:
+        raise LabError(f"lab {lab.number} has no run yet", f"make one: dllab train {lab.number}")
+    return of_lab[-1]
+
+
+def named_run(root: Path, name: str) -> RunFolder | None:
+    """The run that a path, an id, or the beginning or end of one names, if any does."""
     path = Path(name).expanduser()
     if (path / "config.yaml").is_file():
         return RunFolder(path.resolve())
@@ -224,11 +243,7 @@ def find_run(root: Path, name: str) -> RunFolder:
         raise LabError(
             f"{name} fits {len(found)} runs", "write more of the id; `dllab runs` lists them"
         )
-    lab = find_lab(root, name)
-    of_lab = [run for run in runs if run.lab_id == lab.id]
-    if not of_lab:
-        raise LabError(f"lab {lab.number} has no run yet", f"make one: dllab train {lab.number}")
-    return of_lab[-1]
+    return None
 
 
 def write_text(path: Path, text: str) -> None:
