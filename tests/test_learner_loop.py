@@ -1,6 +1,7 @@
 """What a learner meets between two trainings; tests are named after the trials' faults."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from dllab.cli import main
 from dllab.lab.find import find_lab
 from dllab.report.advice import steps_after
+from dllab.report.board.content import Board
 from dllab.rundir.choice import choose_run
 from dllab.rundir.run import RunFolder, changes, write_json, write_text
 
@@ -97,6 +99,41 @@ def test_a11_grading_an_experiment_ends_well(
     assert "make lab-90" in told
     assert json.loads(tried.result.read_text())["passed"] is False
     assert '<span class="chip skip">experiment</span>' in tried.report.read_text()
+
+
+def test_a12_each_row_says_what_was_changed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(root, 20, passed=True)
+    write_run(root, 21, "arm=clothes", "model.lr=0.3")
+    assert main(["runs"]) == 0
+    _, tried, full = capsys.readouterr().out.splitlines()
+    assert tried.endswith("arm=clothes model.lr=0.3")
+    assert "experiment" in tried
+    assert "passed" in full
+    answer = Board(root).runs()
+    rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
+    assert [row["tried"] for row in rows] == [True, False]
+    assert list(rows[0]["overrides"]) == ["arm=clothes", "model.lr=0.3"]
+
+
+def test_a12_an_arm_that_one_run_lacks_is_one_line_not_eighty(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = write_run(root, 20), write_run(root, 21, "arm=clothes", "model.lr=0.3")
+    config = a.read_config()
+    config["arms"]["vowels"] = {"model": {f"key{i}": i for i in range(80)}}
+    write_text(a.config, yaml.safe_dump(config, sort_keys=False))
+    write_json(a.card, a.read_card() | {"seeds": {"clothes": 0, "vowels": 0}, "threads": 2})
+    assert main(["runs", "compare", a.id, b.id]) == 0
+    told = capsys.readouterr().out
+    assert "unset" not in told
+    assert "key3" not in told
+    assert re.search(r"overrides +none +arm=clothes model.lr=0.3", told)
+    assert re.search(r"trained +clothes, vowels +clothes", told)
+    assert re.search(r"threads +2 +1", told)
+    assert Board(root).compare([a.id, b.id])["config"] == [
+        {"key": "overrides", "values": ["none", "arm=clothes model.lr=0.3"]},
+        {"key": "trained", "values": ["clothes, vowels", "clothes"]},
+    ]
 
 
 def stopped(root: Path, day: int) -> RunFolder:

@@ -149,10 +149,11 @@ def _table(rows: "list[RunRow]") -> str:
             "" if row.score is None else f"{row.score:.4g}/{row.max_score:.4g}",
             "" if row.value is None else f"{row.metric} {row.value:.4g}",
             "" if row.seconds is None else f"{row.seconds:.0f} s",
+            " ".join(row.overrides),
         )
         for row in rows
     ]
-    header = ("run", "lab", "when", "code", "status", "score", "measured", "took")
+    header = ("run", "lab", "when", "code", "status", "score", "measured", "took", "overrides")
     return columns(cells, header=header, right=(5, 7))
 
 

@@ -1,7 +1,7 @@
 """Two runs side by side: what differed in config, code and machine, and what came of it."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +47,29 @@ class Comparison:
 def compare_runs(a: RunFolder, b: RunFolder) -> Comparison:
     """What differed in config, setting and code, and each number of the outcome."""
     return Comparison(
-        config=tuple(differences(a.read_config(), b.read_config())),
-        setting=tuple(differences(_setting(a), _setting(b))),
+        config=tuple(differences(*comparable([a.read_config(), b.read_config()]))),
+        setting=tuple(d for d in differences(_setting(a), _setting(b)) if None not in (d.a, d.b)),
         code=tuple(_code(a, b)),
         outcome=tuple(_outcome(a, b)),
     )
+
+
+def comparable(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Configs as they are held against each other: the arms that all have, and which they have.
+
+    An arm that only one run trained would else differ in each of its keys.
+    """
+    arms = [dict(config.get("arms") or {}) for config in configs]
+    shared = [name for name in arms[0] if all(name in one for one in arms)] if arms else []
+    return [
+        {
+            **config,
+            "overrides": " ".join(map(str, config.get("overrides") or ())) or "none",
+            "trained": ", ".join(one),
+            "arms": {name: one[name] for name in shared},
+        }
+        for config, one in zip(configs, arms, strict=True)
+    ]
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:

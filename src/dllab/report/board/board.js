@@ -26,7 +26,7 @@ async function load() {
   const answer = await ask("/api/runs");
   labs = answer.labs;
   runs = answer.rows.map((row) => Object.fromEntries(answer.columns.map((name, i) => [name, row[i]])));
-  for (const run of runs) run.words = `${run.id} ${run.lab} ${labs[run.lab] ?? ""} ${run.status} ${run.impl} ${run.metric} ${run.when}`.toLowerCase();
+  for (const run of runs) run.words = `${run.id} ${run.lab} ${labs[run.lab] ?? ""} ${run.status} ${run.impl} ${run.metric} ${run.when} ${run.overrides.join(" ")}`.toLowerCase();
   $("project").textContent = `dllab board · ${answer.project}`;
   const options = [...new Set(runs.map((run) => run.lab))].sort();
   $("lab").replaceChildren(new Option("all labs", ""), ...options.map((lab) => new Option(labName(lab), lab)));
@@ -127,6 +127,11 @@ function labName(lab) {
 function labCell(run) {
   const cell = document.createDocumentFragment();
   cell.append(element("span", "lab", labName(run.lab)), " ", element("span", "id", run.id.split("-").pop()));
+  if (run.overrides.length) {
+    const tried = element("span", "tried", run.overrides.join(" "));
+    tried.title = tried.textContent;
+    cell.append(tried);
+  }
   return cell;
 }
 
@@ -138,12 +143,14 @@ function whenCell(run) {
 }
 
 function verdict(run) {
-  return run.passed === true ? "passed" : run.passed === false ? "failed" : "other";
+  if (run.passed) return "passed";
+  if (run.passed === false) return run.tried ? "experiment" : "failed";
+  return "other";
 }
 
 function verdictCell(run) {
   const cell = element("span", "verdict", "");
-  cell.append(element("i", `dot ${verdict(run)}`, ""), { passed: "passed", failed: "not passed", other: run.status }[verdict(run)]);
+  cell.append(element("i", `dot ${verdict(run)}`, ""), { failed: "not passed", other: run.status }[verdict(run)] ?? verdict(run));
   if (run.impl === "reference") cell.append(element("span", "tag", "reference"));
   return cell;
 }

@@ -9,7 +9,7 @@ from typing import Any
 from dllab.errors import LabError
 from dllab.lab.find import all_labs
 from dllab.report.curves import names, read_series
-from dllab.rundir.compare import flat, outcome_numbers
+from dllab.rundir.compare import comparable, flat, outcome_numbers
 from dllab.rundir.listing import RunRow, list_runs
 from dllab.rundir.run import ArmFolder, RunFolder
 
@@ -36,8 +36,8 @@ class Board:
         return {
             "project": self._root.name,
             "labs": {lab.id: lab.spec.title for lab in all_labs(self._root)},
-            "columns": columns,
-            "rows": [_with_report(list(astuple(row)), path) for row in rows],
+            "columns": [*columns, "tried"],
+            "rows": [_with_report([*astuple(row), bool(row.tried)], path) for row in rows],
         }
 
     def curves(self, ids: Sequence[str]) -> Json:
@@ -48,7 +48,7 @@ class Board:
         """The outcomes of some runs, and the config keys in which they differ; a value per run."""
         runs = self._open(ids)
         outcomes = [outcome_numbers(run) for run in runs]
-        configs = [dict(flat({"arms": {}, **run.read_config()})) for run in runs]
+        configs = [dict(flat(one)) for one in comparable([run.read_config() for run in runs])]
         keys = dict.fromkeys(key for config in configs for key in config)
         return {
             "runs": [run.id for run in runs],
