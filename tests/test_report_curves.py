@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,56 @@ def test_a_curve_without_its_start_is_not_judged_by_it() -> None:
 def test_too_short_a_curve_says_nothing() -> None:
     assert find_curve_issues([]) == []
     assert find_curve_issues(report_runs.train_clothes("exploding")[:3]) == []
+
+
+ODD = (math.nan, math.inf, -math.inf, 0.0, -1.0, 710.0, 1e300, 5e-324, 2.3)
+NAMES = (
+    "train/loss",
+    "val/loss",
+    "val/accuracy",
+    "grad_norm",
+    "grad_norm/a",
+    "grad_norm/b",
+    "still",
+)
+
+
+def odd_values(rng: random.Random, count: int) -> list[float]:
+    """Constant, healthy, exploding, or with numbers that no rule expects."""
+    odd = rng.choice(ODD)
+    return rng.choice(
+        [
+            [odd] * count,
+            [rng.uniform(0, 3) for _ in range(count)],
+            [10 ** min(30.0 * i, 308.0) for i in range(count)],
+            [rng.choice(ODD) for _ in range(count)],
+            [rng.choice([rng.uniform(0, 3), odd]) for _ in range(count)],
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a03_rules_bear_any_numbers(seed: int) -> None:
+    """inf, nan, overflow, empty, short and constant curves: a finding or none, never an error."""
+    rng = random.Random(seed)
+    for _ in range(50):
+        per_epoch = rng.choice([1, 8, 10])
+        points = [
+            {"step": rng.choice([i, i, 0]), "epoch": i // per_epoch, name: value}
+            for name in NAMES
+            for i, value in enumerate(odd_values(rng, rng.choice([0, 1, 2, 7, 8, 12, 30, 60])))
+        ]
+        guess = rng.choice([math.inf, math.nan, 0.0, 2.3, 1e300])
+        found = find_curve_issues(points, guess, rng.choice([math.nan, 0.0, 5.0, 50.0, math.inf]))
+        assert all(finding.message and finding.change for finding in found)
+
+
+def test_a03_a_loss_that_overflows_is_named() -> None:
+    """A loss of thousands, as float16 gives before it ends in inf: its exponential has no float."""
+    losses = [2e4, 3e4, 5e4, 4e4, 6e4, 5e4, 4e4, 7e4, 9e4, 1e5]
+    points = [{"step": 10 * i, "epoch": 0, "train/loss": loss} for i, loss in enumerate(losses)]
+    points += [{"step": 10 * i, "epoch": i, "val/loss": 5e4, "val/accuracy": 0.6} for i in range(3)]
+    assert [finding.rule for finding in find_curve_issues(points, 2.3)] == ["diverged"]
 
 
 def test_panels_pair_training_with_validation_and_leave_places_out() -> None:

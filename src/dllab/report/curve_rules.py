@@ -107,7 +107,7 @@ def rate_too_high(curve: Evidence) -> Finding | None:
 
 def frozen(curve: Evidence) -> Finding | None:
     """Parts of the network that no gradient ever reaches, where others learn."""
-    moving = [n for n, series in curve.gradients.items() if float(np.nanmax(series.values)) > 0]
+    moving = [n for n, series in curve.gradients.items() if not np.all(series.values == 0)]
     still = [n.removeprefix("grad_norm/") for n in curve.gradients if n not in moving]
     if not still or not moving:
         return None
@@ -136,9 +136,11 @@ def left_out(curve: Evidence) -> Finding | None:
 
 def softmax_twice(curve: Evidence) -> Finding | None:
     """A validation loss as high as probabilities in the place of logits make it."""
-    classes = math.exp(curve.untrained)
-    if len(curve.val) < 2 or len(curve.accuracy) != len(curve.val) or classes > 1000:
+    if len(curve.val) < 2 or len(curve.accuracy) != len(curve.val):
         return None
+    if curve.untrained > math.log(1000):
+        return None  # no untrained network scores so badly on as few classes
+    classes = math.exp(curve.untrained)
     loss, accuracy = curve.val.values[-2:], curve.accuracy.values[-2:]
     # Probabilities taken for logits lie in [0, 1]. When they are confident, the loss of C classes
     # is log(e + C - 1), less 1 where the prediction is right; when they are not, a little more.

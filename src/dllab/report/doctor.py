@@ -33,6 +33,7 @@ _FROM_THE_START: tuple[_Rule, ...] = (
 )
 
 
+@np.errstate(all="ignore")  # gradients of nan and inf compare as False, and are no finding
 def find_curve_issues(
     curve: Sequence[Point],
     guess: float = math.inf,

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dllab.report.curves import CurveSeries, Floats, Point, names, read_series
+
+LARGEST = 1e60  # beyond it a number counts as this one: no rule looks closer
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,22 @@ class Evidence:
 def gather(curve: Sequence[Point], guess: float, gain: float) -> Evidence:
     """Sort the points of curve.jsonl into series."""
     return Evidence(
-        train=read_series(curve, "train/loss"),
-        val=read_series(curve, "val/loss"),
-        accuracy=read_series(curve, "val/accuracy"),
-        gradient=read_series(curve, "grad_norm"),
-        gradients={n: read_series(curve, n) for n in names(curve) if n.startswith("grad_norm/")},
-        still=read_series(curve, "still"),
+        train=_read(curve, "train/loss"),
+        val=_read(curve, "val/loss"),
+        accuracy=_read(curve, "val/accuracy"),
+        gradient=_read(curve, "grad_norm"),
+        gradients={n: _read(curve, n) for n in names(curve) if n.startswith("grad_norm/")},
+        still=_read(curve, "still"),
         guess=guess,
         gain=gain,
     )
+
+
+def _read(curve: Sequence[Point], name: str) -> CurveSeries:
+    """A series whose numbers can be squared and summed; nan and inf stay what they are."""
+    read = read_series(curve, name)
+    small = np.clip(read.values, -LARGEST, LARGEST)
+    return replace(read, values=np.where(np.isfinite(read.values), small, read.values))
 
 
 def tail(values: Floats) -> Floats:
@@ -91,7 +100,7 @@ def epochs_on_a_grid(series: CurveSeries, cells: int = 24) -> list[Floats]:
     rows = []
     for epoch in np.unique(series.epochs)[1:]:
         steps, values = (a[series.epochs == epoch] for a in (series.steps, series.values))
-        if len(values) < 8 or not np.ptp(values):
+        if len(values) < 8 or not np.ptp(values) or not values.mean() or steps[-1] <= steps[0]:
             continue
         place = (steps - steps[0]) / (steps[-1] - steps[0])
         trend = np.polyval(np.polyfit(place, values, 1), place)
