@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from sample import taken_in_turns
 from training_lab import Here, Project
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -24,14 +25,30 @@ class Sharing(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if shares(REPO / file) else nodeid
+        return together(nodeid)
+
+
+def together(nodeid: str) -> str:
+    """What a test is best run with: its file, or nothing but itself."""
+    file = nodeid.partition("::")[0]
+    return file if shares(REPO / file) else nodeid
 
 
 @functools.cache
 def shares(file: Path) -> bool:
     text = file.read_text(encoding="utf-8")
     return 'scope="module"' in text or "@functools.cache" in text
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests whose turn it is not, unless somebody names a file or a word."""
+    if config.option.keyword or any(Path(name).resolve() != REPO / "tests" for name in config.args):
+        return
+    marked = [item for item in items if item.get_closest_marker("in_turns")]
+    taken = taken_in_turns(list(dict.fromkeys(together(item.nodeid) for item in marked)))
+    left = [item for item in marked if together(item.nodeid) not in taken]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
 
 
 @pytest.hookimpl(optionalhook=True)  # for those who run without xdist

@@ -1,11 +1,12 @@
 """What a run of the tests takes of what would take it too long: what has changed, some in turns.
 
 The same each time a commit is tested, and everything with DLLAB_TEST_ALL (`make test-all`). That
-the labs which a run leaves out are sound is on record, in labs/proved.json.
+the labs which a run leaves out are sound is on record, in labs/proved.json. Tests that are marked
+`in_turns` try variations of what others try, or take long: each run takes a quarter of them.
 """
 
+import math
 import os
-import re
 import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,16 +16,22 @@ from dllab.lab.find import Lab, finished_labs
 
 T = TypeVar("T")
 REPO = Path(__file__).resolve().parents[1]
-LABS = 4
+LABS = 2
+TURNS = 4
 
 
 def labs_of_this_run(root: Path = REPO) -> list[Lab]:
     """The labs that a run proves whole."""
-    edited = _git(root, "diff", "--name-only", "HEAD~1", "--", "labs")
-    added = _git(root, "ls-files", "--others", "--exclude-standard", "labs")
-    changed = set(re.findall(r"^labs/(\w+)/", f"{edited}\n{added}", re.MULTILINE))
+    changed = {path.split("/")[1] for path in _changed(root, "labs")}
     labs = finished_labs(root)
     return of_this_run(labs, LABS, [lab for lab in labs if lab.id in changed], root)
+
+
+def taken_in_turns(tests: Sequence[str], root: Path = REPO) -> set[str]:
+    """Of tests that take turns (`FILE` or `FILE::NAME`, below the root) those of this run."""
+    changed = _changed(root, "tests")
+    first = [test for test in tests if test.partition("::")[0] in changed]
+    return set(of_this_run(tests, math.ceil(len(tests) / TURNS), first, root))
 
 
 def of_this_run(
@@ -46,6 +53,13 @@ def sample(things: Sequence[T], turn: int, size: int, changed: Collection[T] = (
 def window(things: Sequence[T], turn: int, size: int) -> list[T]:
     """The next `size` things at each turn, round and round."""
     return [things[(turn * size + step) % len(things)] for step in range(min(size, len(things)))]
+
+
+def _changed(root: Path, folder: str) -> set[str]:
+    """Files that the last commit or nobody's commit holds in another form."""
+    edited = _git(root, "diff", "--name-only", "HEAD~1", "--", folder)
+    added = _git(root, "ls-files", "--others", "--exclude-standard", folder)
+    return {*edited.splitlines(), *added.splitlines()}
 
 
 def _git(root: Path, *words: str) -> str:

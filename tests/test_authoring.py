@@ -271,6 +271,7 @@ def test_trials_are_kept_until_they_are_written(scratch, capsys):
 # --- the guide ------------------------------------------------------------------------------------
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # three minutes of CPU, which is long on a busy machine
 def test_the_guide_leads_from_nothing_to_a_release(scratch):

@@ -231,6 +231,7 @@ def test_the_page_lays_chosen_runs_over_each_other(board, clone, browser, tmp_pa
 
 
 @in_chromium
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_ten_thousand_runs_are_listed_a_page_at_a_time(clone, browser):
     for number in range(10_000):

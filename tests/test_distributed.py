@@ -91,6 +91,7 @@ def test_every_validation_item_counts_once(whole: Path) -> None:
     assert card(whole)["arms"]["main"]["steps"] == 40
 
 
+@pytest.mark.in_turns
 def test_metrics_of_a_split_do_not_depend_on_the_number_of_ranks(sequences: Project) -> None:
     """45 series, 999 weighted reviews, one text: each item, weight and token counts once."""
     still = ["model.lr=0", "trainer.max_epochs=1", "trainer.limit_train_batches=1",
@@ -110,11 +111,12 @@ def measured(run: Path, arm: str) -> dict[str, float]:
     return {name: value for name, value in point.items() if name.startswith("val/")}
 
 
+@pytest.mark.in_turns
 def test_a_one_cycle_schedule_goes_on_where_it_stopped(sequences: Project) -> None:
     words = ["train", "03", "arm=vowels", "trainer.threads=1", "--no-grade", *TWO]
     whole, _ = train(sequences, *words)
     process, run = sequences.start_and_wait_for_step(*words)
-    children = psutil.Process(process.pid).children()
+    children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
     psutil.wait_procs(children, timeout=60)
@@ -127,6 +129,7 @@ def test_a_one_cycle_schedule_goes_on_where_it_stopped(sequences: Project) -> No
     assert same_results(run, whole, "vowels")
 
 
+@pytest.mark.in_turns
 def test_a_loader_of_the_labs_own_goes_on_where_it_stopped(by_hand: Project) -> None:
     words = ["train", "06", *SHORT, "--no-grade", *TWO]
     whole, _ = train(by_hand, *words)
@@ -151,7 +154,7 @@ def test_whatever_stops_a_run_nothing_hangs_and_resuming_gives_the_same_bits(
     assert "rank 1 of 2 was killed by SIGKILL" in stderr
     assert "--resume" in stderr
     assert card(run)["status"] == "failed"
-    assert not any(rank.is_running() for rank in ranks)
+    assert psutil.wait_procs(ranks, timeout=60)[1] == []
 
     # Ctrl-C, before they are ready even: all stop behind the same step
     process = project.start("train", "01", "--resume", str(run), "--no-grade")
@@ -180,10 +183,10 @@ def test_whatever_stops_a_run_nothing_hangs_and_resuming_gives_the_same_bits(
 # as those of a linear algebra library are.
 INTERRUPTED = """
 import os, signal, sys, threading, time
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerProcess
 from dllab.cli import main
 
-start, started, when = SpawnProcess.start, [], int(sys.argv[1])
+start, started, when = ForkServerProcess.start, [], int(sys.argv[1])
 
 def start_and_interrupt(process):
     if len(started) == when:
@@ -192,10 +195,28 @@ def start_and_interrupt(process):
     start(process)
     started.append(process)
 
-SpawnProcess.start = start_and_interrupt
+ForkServerProcess.start = start_and_interrupt
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 sys.exit(main(sys.argv[2:]))
 """
+
+
+# What the ranks are forked from imports this. Whoever has asked for a CUDA device cannot be forked.
+IMPORTS = """
+import torch
+
+def asked(*_args):
+    raise AssertionError("a device is asked for")
+
+torch.cuda.is_available = torch.cuda.device_count = torch.cuda._lazy_init = asked
+import dllab.training.arm
+"""
+
+
+@pytest.mark.in_turns
+def test_the_server_of_ranks_asks_for_no_device() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize("started", [0, 1])
@@ -256,10 +277,11 @@ def test_a_learners_exception_in_a_rank_is_told_once(project: Project) -> None:
 
 
 def ranks_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """Both processes that train, rank 0 first; spawn's resource tracker is none of them."""
+    """Both processes that train, rank 0 first: they are forked from the server of that process."""
     while process.poll() is None:
         children = psutil.Process(process.pid).children()
-        found = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        servers = [child for child in children if "forkserver" in " ".join(child.cmdline())]
+        found = [rank for server in servers for rank in server.children()]
         if len(found) == 2:
             return sorted(found, key=lambda child: child.create_time())
         time.sleep(0.05)

@@ -73,8 +73,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def or_in_turns(command: str) -> object:
+    """Each of the many commands that train takes half a minute."""
+    trains = re.match(r"(make lab-|dllab train )\d\d", command) and command != "make lab-01"
+    return pytest.param(command, marks=pytest.mark.in_turns) if trains else command
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", runnable())
+@pytest.mark.parametrize("command", map(or_in_turns, runnable()))
 def test_a_documented_command_runs(project: Path, command: str) -> None:
     done = subprocess.run(
         quick(command),

@@ -43,6 +43,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.in_turns
 def test_a_lab_of_every_kind_is_sound(root):
     labs = [write_kind(root, kind, str(90 + i)) for i, kind in enumerate(KINDS)]
     for diagnosis in diagnose(labs, needs=FAST, jobs=2):
@@ -157,6 +158,7 @@ def test_a_last_hint_that_does_not_work_is_told_with_what_the_check_says(root):
     assert "SyntaxError: invalid syntax" in message
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_every_broken_rule_of_training_is_named(root):
     """All in one lab, which is trained once."""

@@ -90,6 +90,7 @@ def mutant_source(lab: Lab) -> str:
     return plant(uphill, lab.solution.read_text())
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_experiments_are_run_recorded_and_drawn(lab, capsys):
     assert sorted(told(lab)) == [

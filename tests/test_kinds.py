@@ -42,6 +42,7 @@ def root(tmp_path: Path, warm: Backend, one_wall: None, monkeypatch: pytest.Monk
     return made
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The number of training batches")  # Lightning's, of tiny sets
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,7 @@ from authoring_labs import REPO, make_root, write_kind
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.in_turns]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 OPTIONAL = {"cryptography", "datasets", "matplotlib", "optuna", "pytest", "tensorboard", "wandb"}
 LOAD = """

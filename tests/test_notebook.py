@@ -22,6 +22,7 @@ def executed(path: Path) -> str:
     return "\n".join(texts) + kinds
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_finished_lab_runs_from_top_to_bottom(clone, capsys):
     lab = find_lab(clone, "03")
@@ -36,6 +37,7 @@ def test_a_finished_lab_runs_from_top_to_bottom(clone, capsys):
     assert json.loads((folder / "run.json").read_text())["impl"] == "mine"
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_an_unfinished_lab_is_told_its_next_step_and_runs_on(clone):
     lab = find_lab(clone, "01")

@@ -160,6 +160,7 @@ def test_a_damaged_record_is_named_with_the_way_out(lab, text):
     assert "git checkout" in error.value.hint
 
 
+@pytest.mark.in_turns
 def test_the_doctor_records_what_it_proves_and_next_time_runs_what_is_stale(lab, capsys):
     """Of a sound lab alone, and no more than was run."""
     lab = write_kind(lab.root, "code_only", "91")

@@ -150,6 +150,7 @@ def test_the_first_todo_is_named_and_no_reference_is_there(copy):
     assert run(copy, "dllab", "train", "01", "impl=reference").returncode == 2
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_its_own_tests_skip_what_is_open_and_pass_what_is_right(copy):
     fresh = run(copy, "pytest", "-q")

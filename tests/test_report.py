@@ -58,6 +58,7 @@ def printed(result: Result, lab: Lab, encoding: str = "utf-8") -> str:
     return raw.getvalue().decode(encoding)
 
 
+@pytest.mark.in_turns
 def test_the_rubric_says_measured_against_asked_and_what_is_open(project: Path, lab: Lab) -> None:
     result = run_of(project, "bbbbbb").read_result()
     text = printed(result, lab)

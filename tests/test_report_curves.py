@@ -161,6 +161,7 @@ BROKEN_LAB_01 = {
 }
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", BROKEN_LAB_01)
 def test_a_broken_run_of_a_lab_is_named_in_its_result(

@@ -18,6 +18,7 @@ from dllab.sandbox.session import open_session
 from dllab.submission.pack import pack
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_worthless_weights_are_replaced_by_learnt_ones(clone: Path) -> None:
     """A submission of lab 01 whose weights were zeroed passes: its code learns in the sandbox."""

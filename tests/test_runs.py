@@ -145,6 +145,7 @@ def test_differences_name_keys_that_only_one_side_has() -> None:
     assert [(d.key, d.a, d.b) for d in found] == [("a.c", 2, None), ("d", None, 3)]
 
 
+@pytest.mark.in_turns
 def test_ten_thousand_runs_are_listed_within_a_second_of_cpu(project: Path) -> None:
     source = project / RUNS / "20261120T101500Z-aaaaaa"
     texts = {name: (source / name).read_text() for name in ("run.json", "result.json")}

@@ -15,6 +15,7 @@ QUICK = ["trainer.max_epochs=2", "trainer.limit_train_batches=8", "trainer.log_e
          "trainer.threads=1", "impl=reference"]  # fmt: skip
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_three_workers_share_a_study_and_a_second_call_goes_on(clone: Path, dllab: Here) -> None:
     """This process is one of the workers."""
@@ -35,6 +36,7 @@ def test_three_workers_share_a_study_and_a_second_call_goes_on(clone: Path, dlla
     assert len(list((clone / "runs" / "lab01_mlp").glob("*/run.json"))) == len(trials)
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_trial_of_two_ranks_is_stopped_when_the_others_do_better(clone: Path) -> None:
     """Five trials have been better at every step; the sixth ends with its second validation."""

@@ -62,6 +62,7 @@ def output_of(project: Project, job: str) -> str:
     return (project.root / f"runs/slurm-{job}.out").read_text()
 
 
+@pytest.mark.in_turns
 def test_two_nodes_train_one_run_like_two_processes_of_one_machine(project: Project) -> None:
     job = launch(project, *SHORT)
     printed = output_of(project, job)

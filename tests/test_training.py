@@ -42,6 +42,7 @@ def test_a_run_folder_tells_what_ran_and_what_came_out(project: Project, dllab: 
     assert "last.ckpt" in stderr
 
 
+@pytest.mark.in_turns
 def test_a_lab_works_in_its_own_project_wherever_the_process_stands(
     project: Project, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +77,7 @@ def flops_of_a_step(batch: int) -> int:
     return 2 * batch * (3 * sum(layers) - layers[0])
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_killed_and_stopped_runs_go_on_to_the_same_bits(
     project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch

@@ -48,6 +48,7 @@ def test_from_starter_to_green_as_docs_show_it(clone, tmp_path):
 
 
 @unix
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_mistakes_are_shown_and_keys_help(clone):
     lab = find_lab(clone, "01")
@@ -110,6 +111,7 @@ def test_mistakes_are_shown_and_keys_help(clone):
 
 
 @unix
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_keys_train_and_grade_and_come_back(clone):
     lab = find_lab(clone, "01")
@@ -151,6 +153,7 @@ def test_a_save_ends_a_check_that_would_never_end(clone):
     assert terminal.end() == 130
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_once_says_by_its_exit_code_whether_all_is_green(clone):
     lab = find_lab(clone, "01")

@@ -44,6 +44,7 @@ def hundred(stage: Stage) -> list[Path]:
     return archives
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_hundred_submissions(stage: Stage) -> None:
     archives, out, seen = hundred(stage), stage.root / "out", 0

@@ -57,6 +57,7 @@ def altered(archive: Path, name: str, content: bytes) -> Path:
     return out
 
 
+@pytest.mark.in_turns
 def test_honest_work_passes(archive: Path) -> None:
     """The tracker's files stay where they are, and nothing about them is flagged."""
     assert list(archive.parent.glob("runs/*/*/arms/main/tensorboard/*/events.*"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from sample import LABS, REPO, labs_of_this_run, sample
+from sample import LABS, REPO, TURNS, labs_of_this_run, sample, taken_in_turns
 
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.notebook import make_notebook
@@ -112,3 +112,20 @@ def test_a_changed_lab_is_taken_and_without_history_the_first_are(
     assert "03" not in taken(), "a draft"
     monkeypatch.setenv("DLLAB_TEST_ALL", "1")
     assert taken() == [number for number in numbers if number != "03"]
+
+
+def test_what_takes_turns_comes_in_the_end_and_at_once_when_it_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = {"rev-list": "0", "diff": "", "ls-files": ""}
+    monkeypatch.setattr("sample._git", lambda _root, word, *_words: said[word])
+    monkeypatch.delenv("DLLAB_TEST_ALL", raising=False)
+    tests = [f"tests/test_{letter}.py::test_it" for letter in "abcdefghij"]
+    taken = set()
+    for turn in range(TURNS):
+        said["rev-list"] = str(turn)
+        taken |= (now := taken_in_turns(tests))
+        assert len(now) == 3
+    assert taken == set(tests)
+    said["diff"] = "tests/test_j.py"
+    assert tests[-1] in taken_in_turns(tests)

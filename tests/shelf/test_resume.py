@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch.distributed as dist
-from sample import labs_of_this_run
+from sample import REPO
 from training_lab import Here, curve, same_results, stopped_at
 
 from dllab.cli import main
-from dllab.lab.find import Lab
+from dllab.lab.find import Lab, finished_labs
 
 EPOCH = 6  # batches
 SHORT = [
@@ -20,10 +20,11 @@ SHORT = [
     "trainer.threads=1",
     "--no-grade",
 ]
-ARMS = [(lab, arm) for lab in labs_of_this_run() for arm in lab.spec.arms]
+ARMS = [(lab, arm) for lab in finished_labs(REPO) for arm in lab.spec.arms]
 
 
 @pytest.mark.slow
+@pytest.mark.in_turns
 @pytest.mark.filterwarnings("ignore:It is recommended to use .*sync_dist")  # of a group of one
 @pytest.mark.parametrize(("lab", "arm"), ARMS, ids=lambda of: of.id if isinstance(of, Lab) else of)
 def test_a_run_that_stops_inside_an_epoch_goes_on_to_the_same_bits(

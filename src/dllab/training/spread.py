@@ -3,6 +3,9 @@
 The process that the person started trains nothing itself. It waits for its ranks, writes the run
 card, and grades in the end. When one rank fails or is killed, the others are ended and its error
 becomes the run's; when this process is killed, the ranks end themselves.
+
+The ranks are forked from a server that has imported what they need, once for all: PyTorch and
+Lightning take as long to import as some labs take to train. It has not touched a device yet.
 """
 
 import multiprocessing
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -87,9 +91,11 @@ class _Ranks:
 
     def start(self, log: Path, places: dict[str, str], job: tuple[Any, ...]) -> None:
         """Start the rank that `places`, its part of the environment, describes."""
-        spawn = multiprocessing.get_context("spawn")
-        ours, theirs = spawn.Pipe()
-        process = spawn.Process(target=_run_rank, args=(theirs, log, places, job))
+        server = multiprocessing.get_context("forkserver")
+        server.set_forkserver_preload(["dllab.training.arm"])
+        ours, theirs = server.Pipe()
+        around = _Around({**os.environ, **places})
+        process = server.Process(target=_run_rank, args=(theirs, log, around, job))
         process.start()
         theirs.close()  # so that the pipe ends when the rank does
         self.ranks.append(_Rank(len(self.ranks), process, ours, log))
@@ -151,17 +157,37 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class _Around:
+    """What a rank would inherit from the process that starts it, and the server does not know."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+
+    def __getstate__(self) -> tuple[dict[str, str], list[Any]]:
+        return self.environment, [DupFd(1), DupFd(2)]
+
+    def __setstate__(self, state: tuple[dict[str, str], list[Any]]) -> None:
+        self.environment, self._printing = state
+
+    def enter(self) -> None:
+        """In the rank: take over the environment, stdout and stderr."""
+        os.environ.clear()
+        os.environ.update(self.environment)
+        for number, file in enumerate(self._printing, start=1):
+            os.dup2(file.detach(), number)
+
+
 # --- in the rank's process ------------------------------------------------------------------------
 
 
 def _run_rank(
-    pipe: "Connection[Any, Any]", log: Path, places: dict[str, str], job: tuple[Any, ...]
+    pipe: "Connection[Any, Any]", log: Path, around: _Around, job: tuple[Any, ...]
 ) -> None:
     """Train the arm as one of its ranks, and send back a summary or what went wrong."""
     os.setpgrp()  # Ctrl-C reaches the parent alone, which passes it on once
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.update(places)
-    if places["RANK"] != "0":
+    around.enter()
+    if os.environ["RANK"] != "0":
         _write_to(log)
     folder, lab, impl, config, resuming, watchers = job
     try:
@@ -171,7 +197,7 @@ def _run_rank(
     except (LabError, KeyboardInterrupt) as error:
         pipe.send(error)
     except BaseException:  # noqa: BLE001 - it is raised again, by the parent
-        number, total = places["RANK"], places["WORLD_SIZE"]
+        number, total = os.environ["RANK"], os.environ["WORLD_SIZE"]
         pipe.send(InfraError(f"{traceback.format_exc()}\nrank {number} of {total} failed"))
 
 
