@@ -239,3 +239,15 @@ def test_a_missing_file_is_named(root: Path, capsys: pytest.CaptureFixture[str])
 def test_an_error_of_learner_code_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(LearnerError("it broke", "line 3", "mend it")))
     assert (error.what, error.traceback, error.hint) == ("it broke", "line 3", "mend it")
+
+
+def test_a15_what_a_lab_cannot_bear_is_refused_before_anything_is_built(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lab 06 averages gradients by hand, and fsdp splits them."""
+    assert main(["train", "06", "hardware=fsdp", "trainer.accelerator=cpu"]) == 2
+    told = capsys.readouterr().err
+    assert "trainer.strategy=fsdp with model.by_hand=true: your DataParallel" in told
+    assert "add model.by_hand=false" in told
+    assert main(["config", "06", "hardware=fsdp", "model.by_hand=false"]) == 0
+    assert not (clone / "runs").exists()

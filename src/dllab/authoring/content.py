@@ -24,7 +24,7 @@ ProofPart = Literal["checks", "training"]
 PARTS: tuple[ProofPart, ...] = ("checks", "training")
 
 # Of lab.yaml, what no rule reads that runs code. A key that is not named here is part of the proof.
-PROSE = {"title", "summary", "level", "topics", "requires", "starter_sha256", "draft"}
+PROSE = {"title", "summary", "level", "topics", "requires", "conflicts", "starter_sha256", "draft"}
 LEFT_OUT: Mapping[ProofPart, Collection[str]] = {
     "checks": PROSE | {"arms", "pass_score", "calibration", "experiments"},
     "training": PROSE | {"checks", "hidden", "hints", "calibration", "experiments"},

@@ -18,6 +18,7 @@ from dllab.authoring.thresholds import (
 from dllab.authoring.trial import last_line
 from dllab.checks import Play, Timing
 from dllab.config.compose import compose
+from dllab.config.rules import ConflictError
 from dllab.errors import LabError
 from dllab.lab.authored import find_named
 from dllab.lab.layout import Layout
@@ -162,6 +163,8 @@ def configs(case: LabCase) -> Iterator[str]:
     for choice in [f"{path.parent.name}={path.stem}" for path in sorted(paths)]:
         try:
             arms = compose(lab, [choice])
+        except ConflictError:
+            continue  # lab.yaml says why
         except LabError as error:
             yield f"{choice}: {error.what}"
             continue

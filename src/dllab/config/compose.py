@@ -30,7 +30,7 @@ from dllab.config.explain import (
 )
 from dllab.config.layers import Layers, nearest
 from dllab.config.overrides import Override, parse, quoted
-from dllab.config.rules import check_rules
+from dllab.config.rules import check_conflicts, check_rules
 from dllab.config.schema import Config, Settings
 from dllab.config.typed import is_name, settings_type
 from dllab.lab.find import Lab
@@ -119,6 +119,7 @@ def _finish(draft: Draft, given: list[Override], drafts: Iterable[Draft]) -> Con
     _apply_all(draft, given, drafts)
     config = _config(draft)
     check_rules(config, draft.home)
+    check_conflicts(config, draft.layers.lab.spec.conflicts)
     return config
 
 

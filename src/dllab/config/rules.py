@@ -1,10 +1,13 @@
 """What no type can say: ranges, names that Lightning knows, and numbers that must fit together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import yaml
 
 from dllab.config.layers import nearest
 from dllab.config.schema import Config
 from dllab.errors import LabError
+from dllab.lab.spec import Conflict
 
 # Lightning's own names, written down so that checking a config does not import Lightning (3 s);
 # tests/test_config.py compares them.
@@ -44,6 +47,27 @@ def check_rules(config: Config, home: Home) -> None:
         _one_of(key, name, choices, home)
     _ranges(config, home)
     _batch(config, home)
+
+
+class ConflictError(LabError):
+    """The lab does without this combination of values, and lab.yaml says why."""
+
+
+def check_conflicts(config: Config, conflicts: Iterable[Conflict]) -> None:
+    """Raise a ConflictError for the first of the lab's conflicts that this config meets."""
+    for conflict in conflicts:
+        if all(_holds(config, override) for override in conflict.when):
+            raise ConflictError(
+                f"{' with '.join(conflict.when)}: {conflict.because}", f"add {conflict.instead}"
+            )
+
+
+def _holds(config: Config, override: str) -> bool:
+    key, _, value = override.partition("=")
+    part, _, name = key.partition(".")
+    values = getattr(config, part)
+    found = values.get(name) if isinstance(values, dict) else getattr(values, name)
+    return bool(found == yaml.safe_load(value))
 
 
 def _one_of(key: str, value: str, choices: Sequence[str], home: Home) -> None:

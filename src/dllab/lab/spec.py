@@ -135,6 +135,17 @@ class Experiment(Checked):
 
 
 @dataclass(frozen=True)
+class Conflict(Checked):
+    """Values of the config that cannot work together: refused before anything is built."""
+
+    when: tuple[str, ...]
+    """As overrides: `trainer.strategy=fsdp`."""
+    because: str
+    instead: str
+    """The override that goes with the others."""
+
+
+@dataclass(frozen=True)
 class LabSpec(Checked):
     """Everything lab.yaml says; the scorer reads its own copy, never a submitted one."""
 
@@ -157,6 +168,7 @@ class LabSpec(Checked):
     """What lab.py must define."""
     arms: Mapping[str, Arm] = field(default_factory=dict)
     """By name; a lab that exports a Model has one called `main` by default."""
+    conflicts: tuple[Conflict, ...] = ()
     criteria: Mapping[str, AnyCriterion] = field(default_factory=dict)
     """By id."""
     hidden: tuple[str, ...] = ()
