@@ -19,25 +19,7 @@ from dllab.lab.find import Lab
 
 HERE = Path(__file__).parent / "kinds"
 REPO = Path(__file__).resolve().parent.parent
-# Not yet the whole way: detection, and artifact (its check lets a wrong merge pass).
-KINDS = (
-    "code_only",
-    "given",
-    "generative",
-    "control",
-    "break_it",
-    "forecast",
-    "claims",
-    "graph",
-    "timing",
-    "ranks",
-    "regression",
-    "dense",
-    "memory",
-    "image_text",
-    "forecasting",
-    "conditional",
-)
+KINDS = tuple(sorted(file.parent.name for file in HERE.glob("*/lab.yaml")))
 ENGINE = (HERE / "code_only/_author/solution.py").read_text()
 
 

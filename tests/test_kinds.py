@@ -1,6 +1,7 @@
 """A lab of every kind goes the whole way: shown, trained, handed in, graded, proved, released."""
 
 import json
+import re
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -35,11 +36,31 @@ def root(tmp_path: Path, warm: Backend, one_wall: None, monkeypatch: pytest.Monk
     monkeypatch.setattr("dllab.sandbox.warm.Warm", lambda _lab: nullcontext(warm))
     monkeypatch.setitem(BACKENDS, "none", lambda: warm)
     made = make_root(tmp_path / "project")
+    (made / "configs").unlink()  # one choice a group will do: test_config.py has them all
+    others = (
+        "*_cpu*",
+        "ddp*",
+        "fsdp*",
+        "gpu*",
+        "slurm*",
+        "tpu*",
+        "overfit*",
+        "profile*",
+        "w*",
+        "ten*",
+    )
+    shutil.copytree(REPO / "configs", made / "configs", ignore=shutil.ignore_patterns(*others))
     for name in ("src", "Makefile"):
         (made / name).symlink_to(REPO / name)
     (made / "data").mkdir()
     monkeypatch.chdir(made)
     return made
+
+
+def test_the_authors_page_names_every_kind() -> None:
+    page = (REPO / "docs/authors.md").read_text()
+    table = page.partition("| in tests/kinds |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"`(\w+)`", table)) == [*KINDS]
 
 
 @pytest.mark.in_turns
