@@ -80,7 +80,7 @@ def or_in_turns(command: str) -> object:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", map(or_in_turns, runnable()))
+@pytest.mark.parametrize("command", [or_in_turns(command) for command in runnable()])
 def test_a_documented_command_runs(project: Path, command: str) -> None:
     done = subprocess.run(
         quick(command),
