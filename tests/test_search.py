@@ -60,6 +60,50 @@ def test_a_trial_of_two_ranks_is_stopped_when_the_others_do_better(clone: Path) 
     assert curve.read_text().count("val/accuracy") == 2
 
 
+def test_a2_an_arm_that_keeps_its_last_weights_is_judged_by_its_validation_loss(
+    clone: Path,
+) -> None:
+    from dllab.config.compose import compose
+    from dllab.training.search import judge_of
+
+    kept = compose(find_lab(clone, "03"), ["arm=vowels"])["vowels"].trainer
+    assert (kept.monitor, kept.mode) == ("step", "max")
+    assert judge_of(kept) == ("val/loss", "min")
+    assert judge_of(compose(find_lab(clone, "01"))["main"].trainer) == ("val/accuracy", "max")
+
+
+@pytest.mark.slow
+def test_a2_a_trial_of_such_an_arm_comes_to_its_end(clone: Path, dllab: Here) -> None:
+    code, stdout, stderr = dllab("search", "03", "arm=vowels", *QUICK, "--trials", "1", "--json")
+    assert code == 0, stderr
+    (trial,) = json.loads(stdout)
+    assert trial["value"] > 0
+
+
+def test_a2_the_command_for_the_best_trial_is_whole_and_a_study_is_no_run(
+    clone: Path, dllab: Here
+) -> None:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+    from optuna.trial import create_trial
+
+    from dllab.training.search import Search, open_study
+
+    lab = find_lab(clone, "03")
+    folder = clone / "runs" / lab.id
+    url = f"sqlite:///{folder / 'search-default' / 'study.db'}"
+    study = open_study(Search(clone, lab, "reviews", (), "default", url))
+    spaces = {"model.lr": FloatDistribution(1e-3, 1), "x": CategoricalDistribution(["[3]"])}
+    study.add_trial(
+        create_trial(value=0.2, params={"model.lr": 0.01, "x": "[3]"}, distributions=spaces)
+    )
+    words = ["arm=reviews", "trainer.max_epochs=2"]
+    code, stdout, stderr = dllab("search", "03", *words, "--trials", "1")
+    assert code == 0, stderr
+    assert f"dllab train 03 {' '.join(words)} model.lr=0.01 'x=[3]'" in stdout
+    (folder / "sweeps" / "20261127T101500Z").mkdir(parents=True)
+    assert dllab("runs")[1].strip() == "No runs yet. Make one: dllab train 01"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

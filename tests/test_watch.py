@@ -3,15 +3,22 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from watch_terminal import Terminal, partly_done, save
 
 from dllab.checks import PASS, Outcome, check
 from dllab.grading.watch.affected import affected, units
+from dllab.grading.watch.edited import Edits
+from dllab.grading.watch.screen import block
+from dllab.grading.watch.state import WatchState
 from dllab.lab.find import find_lab
 from dllab.lab.starter import solution_regions
+from dllab.lab.todo import NOT_DONE
+from dllab.result import CheckRow
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs a Unix")
 
@@ -238,3 +245,96 @@ def test_a_change_touches_the_checks_that_can_reach_it(before, after, touched):
     assert SOURCE.count(before) >= 1
     changed = SOURCE.replace(before, after, 1)
     assert affected(units(SOURCE), units(changed), CHECKS) == touched
+
+
+# what is in focus
+
+
+TASKS = """
+class Net:
+    def mix(self, x):
+        raise NotImplementedError("TODO mix: twice x")
+
+    def head(self, x):
+        first = x
+        raise NotImplementedError("TODO norm: centred")
+        raise NotImplementedError("TODO head: the sum")
+
+def score(x):
+    raise NotImplementedError("TODO score: the mean")
+"""
+
+
+def solved(task: str, source: str) -> str:
+    lines = source.splitlines(keepends=True)
+    return "".join(f"{x[: -len(x.lstrip())]}pass\n" if f"TODO {task}:" in x else x for x in lines)
+
+
+def test_a9_a_save_is_about_the_tasks_whose_home_it_changed():
+    edits = Edits(TASKS)
+    assert edits.of(TASKS) == []
+    mixed = solved("mix", TASKS)
+    assert edits.of(mixed) == ["mix"]
+    assert edits.of("# a word\n" + mixed) == []
+    normed = solved("norm", mixed)
+    assert edits.of(normed) == ["norm"], "head is still open: it was not what was filled"
+    assert edits.of(normed.replace("first = x", "first = -x")) == ["norm", "head"]
+
+
+def state_of(lab, **messages: str) -> WatchState:
+    """Checks in the order of the list; a message makes one red, `…` lets it wait."""
+    checks = tuple(replace(probe_check(low_probe), id=id, title=id, hint=id) for id in messages)
+    state = WatchState(lab, checks, busy=False)
+    for id, said in messages.items():
+        status = "pass" if not said else "skip" if said.startswith("needs") else "fail"
+        row = CheckRow(id, id, "code", status, 0, 1, said, hint_id="" if status == "pass" else id)
+        state.take(row, "")
+    return state
+
+
+@pytest.fixture
+def lab(repo):
+    return find_lab(repo, "01")
+
+
+def test_a9_what_was_just_edited_is_what_is_shown(lab):
+    state = state_of(lab, first="not done yet: first: x", mix="", score="expected 1, got 2")
+    state.settle()
+    assert state.chosen == "first"
+    state.edited = ["score"]
+    state.settle()
+    assert state.focus.id == "score", "not the untouched one above it"
+    state.edited = []
+    state.choose_next()
+    assert state.focus.id == "first"
+    state.settle()
+    assert state.focus.id == "first", "a save of something else leaves n's choice alone"
+    state.edited = ["mix", "score"]
+    state.settle()
+    assert state.focus.id == "score", "what fails there is not left unseen"
+
+
+def test_a9_n_reaches_a_check_that_waits_and_says_for_which(lab):
+    blocked = f"{NOT_DONE}norm: centred"
+    state = state_of(lab, norm=blocked, head=blocked, sum="needs norm first")
+    console = Console(width=80, highlight=False)
+    shown = []
+    for _ in range(3):
+        state.choose_next()
+        shown.append(block(state, console))
+    assert [state.focus.id] == ["norm"]
+    assert "runs into the TODO norm, which is still open" in shown[0]
+    assert "needs norm first" in shown[1]
+    assert "runs into" not in shown[2], "its own TODO stands below it anyway"
+    assert "○ its TODO is open   · waits for another check: n shows which" in shown[0]
+    assert "its TODO is open" not in block(state_of(lab, norm="", head="expected 1"), console)
+
+
+def test_a9_help_during_a_hang_is_for_what_was_edited(lab):
+    state = state_of(lab, first="not done yet: first: x", mix="", score="")
+    state.busy, state.running = True, "score"
+    assert state.task == "score"
+    state.edited = ["mix"]
+    assert state.task == "mix"
+    state.busy = False
+    assert state.task == "first"

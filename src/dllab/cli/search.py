@@ -1,9 +1,10 @@
 """`dllab search NN`: hyperparameter search, resumable and shared by any number of workers."""
 
 import argparse
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,17 @@ def _helpers(args: argparse.Namespace) -> Iterator[None]:
         raise LabError("a worker failed", "its message stands above; the others' trials are kept")
 
 
+def _command(search: "Search", found: "Mapping[str, float | str]") -> str:
+    """What trains the best trial's recipe again, to be pasted into a shell."""
+    arm = [f"arm={search.arm}"] if len(search.lab.spec.arms) > 1 else []
+    values = (
+        f"{key}={value:.8g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in found.items()
+    )
+    words = [*arm, *search.overrides, *values]
+    return " ".join(["dllab train", search.lab.number, *map(shlex.quote, words)])
+
+
 def _report(search: "Search", study: "optuna.Study", *, as_json: bool) -> None:
     import json
 
@@ -138,7 +150,6 @@ def _report(search: "Search", study: "optuna.Study", *, as_json: bool) -> None:
     print(f"{len(finished)} trials finished, {len(rows) - len(finished)} stopped early")
     if finished:
         best = study.best_trial
-        words = " ".join(f"{key}={value}" for key, value in best.params.items())
         print(f"best {best.value:.4f} in run {best.user_attrs.get('run', '')}")
-        print(f"     dllab train {search.lab.number} {words}")
+        print(f"     {_command(search, best.params)}")
     print(f"report {path}")

@@ -33,6 +33,11 @@ def open_todos(path: Path) -> list[Todo]:
             traceback="\n".join(_pointer(error)),
             hint="mend this line; Python read the file up to it",
         ) from None
+    return todos_in(tree)
+
+
+def todos_in(tree: ast.AST) -> list[Todo]:
+    """The unfinished tasks of some syntax, top to bottom."""
     found = [todo for node in ast.walk(tree) if (todo := _todo(node))]
     return sorted(found, key=lambda todo: todo.line)
 

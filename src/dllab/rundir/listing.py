@@ -42,8 +42,8 @@ def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
 
     A damaged file does not hide its run: what cannot be read is left empty.
     """
-    rows = [_row(folder, lab) for lab, folder in _folders(root / "runs", lab_id)]
-    return sorted(rows, key=lambda row: row.id, reverse=True)
+    rows = (_row(folder, lab) for lab, folder in _folders(root / "runs", lab_id))
+    return sorted((row for row in rows if row), key=lambda row: row.id, reverse=True)
 
 
 def previous_run(root: Path, run: RunFolder) -> RunFolder | None:
@@ -74,8 +74,11 @@ def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
                     yield lab.name, entry.path
 
 
-def _row(folder: str, lab: str) -> RunRow:
+def _row(folder: str, lab: str) -> RunRow | None:
+    """A folder's row; None for one of a study or a sweep, which has neither card nor config."""
     card, result = _read_card(f"{folder}/run.json"), glance(_read(f"{folder}/result.json"))
+    if not card and not os.path.isfile(f"{folder}/config.yaml"):  # noqa: PTH113 - see below
+        return None
     metric = next(iter(result.metrics), None)
     name = os.path.basename(folder)  # noqa: PTH119 - ten thousand Path objects cost a second
     return RunRow(

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from torch import Tensor
 
 from dllab.config.compose import compose
+from dllab.config.schema import TrainerConfig
 from dllab.errors import LabError
 from dllab.lab.checked import load_yaml
 from dllab.lab.find import Lab
@@ -54,7 +55,7 @@ def open_study(search: Search) -> optuna.Study:
         return optuna.create_study(
             storage=search.storage,
             study_name=search.study,
-            direction="maximize" if config.trainer.mode == "max" else "minimize",
+            direction="maximize" if judge_of(config.trainer)[1] == "max" else "minimize",
             sampler=optuna.samplers.TPESampler(seed=search.seed, constant_liar=True),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
             load_if_exists=True,
@@ -95,8 +96,8 @@ def read_space(lab: Lab) -> dict[str, Any]:
 def _objective(search: Search, space: Mapping[str, Any], trial: optuna.Trial) -> float:
     overrides = [f"{key}={_suggest(trial, key, values)}" for key, values in space.items()]
     words = [*search.overrides, *overrides, f"arm={search.arm}"]
-    monitor = compose(search.lab, words)[search.arm].trainer
-    watcher = PruningCallback(trial, monitor.monitor)
+    monitor, mode = judge_of(compose(search.lab, words)[search.arm].trainer)
+    watcher = PruningCallback(trial, monitor)
     run = train(search.root, search.lab, words, say=lambda _: None, watchers=[watcher])
     trial.set_user_attr("run", run.id)
     # The storage knows, whichever process it was that reported.
@@ -104,8 +105,18 @@ def _objective(search: Search, space: Mapping[str, Any], trial: optuna.Trial) ->
     if kept.user_attrs.get("pruned"):
         raise optuna.TrialPruned
     if not kept.intermediate_values:
-        raise LabError(f"no validation logged {monitor.monitor}", "check trainer.monitor")
-    return (max if monitor.mode == "max" else min)(kept.intermediate_values.values())
+        raise LabError(f"no validation logged {monitor}", "log it there, or set trainer.monitor")
+    return (max if mode == "max" else min)(kept.intermediate_values.values())
+
+
+def judge_of(trainer: TrainerConfig) -> tuple[str, str]:
+    """The logged key that tells good trials from poor ones, and whether its `max` or `min` is best.
+
+    That is what chooses the checkpoint; where the last one is kept (`monitor: step`), the
+    validation loss.
+    """
+    counts = trainer.monitor in ("step", "epoch")
+    return ("val/loss", "min") if counts else (trainer.monitor, trainer.mode)
 
 
 def _suggest(trial: optuna.Trial, key: str, values: Mapping[str, Any] | Sequence[Any]) -> str:
@@ -133,7 +144,7 @@ class PruningCallback(Callback):
         self._validations = 0
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The value that chooses the checkpoint also judges the trial."""
+        """Report the value that judges the trial."""
         if self._monitor not in trainer.callback_metrics:
             return
         poor = trainer.is_global_zero and self._is_poor(trainer.callback_metrics[self._monitor])

@@ -16,6 +16,7 @@ from rich.console import Console
 from dllab.checklist.hints import Hint
 from dllab.errors import LabError, LearnerError
 from dllab.grading.watch.affected import units
+from dllab.grading.watch.edited import Edits
 from dllab.grading.watch.rounds import Broken, Event, Failed, Finished, Judged, Rounds, Running
 from dllab.grading.watch.screen import CLEAR, block, difference, draw
 from dllab.grading.watch.state import Memory, WatchState
@@ -58,6 +59,7 @@ class Watcher:
         self._memory.recall(self._state)
         self._seen, self._empty, self._size = b"", 0, self._console.size
         self._sheets: list[bytes] = []
+        self._edits = Edits(starter_text(lab))
         self._actions: dict[str, Callable[[], None]] = {
             "h": self._hint,
             "n": self._next,
@@ -110,8 +112,9 @@ class Watcher:
             self._rounds.stop()
             self._finish()
             return
-        self._state.busy = True
-        self._rounds.begin(units(source.decode("utf-8")), self._state.rows)
+        self._state.busy, text = True, source.decode("utf-8")
+        self._state.edited = self._edits.of(text)
+        self._rounds.begin(units(text), self._state.rows)
         self.show()
 
     def _miss(self) -> None:
@@ -151,7 +154,7 @@ class Watcher:
     def _finish(self) -> None:
         """The round is over: settle the focus, remember it, show all."""
         self._state.busy, self._state.running = False, ""
-        self._state.choose()
+        self._state.settle()
         self._memory.keep(self._state)
         if self._plain:
             self._write(block(self._state, self._console))

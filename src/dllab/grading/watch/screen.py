@@ -28,6 +28,12 @@ _MARKS = {
     "error": ("!", "ERR", "magenta"),
     "running": ("▸", ">", "bold yellow"),
 }
+# What is not plain at sight: said below the list while it is there.
+_LEGEND = {
+    "partial": "partly right",
+    "todo": "its TODO is open",
+    "skip": "waits for another check: n shows which",
+}
 _PRINTED_LINES = 12
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"  # home, the screen, what has scrolled off
 
@@ -50,7 +56,7 @@ def draw(state: WatchState, console: Console) -> str:
 
 def block(state: WatchState, console: Console) -> str:
     """What a save has changed, as lines to append: no cursor, colour only where there is any."""
-    listed = [_list(state, console)] if state.checks else []
+    listed = [_list(state, console), *_legend(state, console)] if state.checks else []
     parts = [_headline(state), *listed, *_body(state, console, keys=False), Text()]
     with console.capture() as capture:
         console.print(Group(*parts), end="")
@@ -72,6 +78,7 @@ def _screen(state: WatchState, console: Console) -> Iterator[RenderableType]:
     yield _bar(state, console)
     yield Text()
     yield _list(state, console)
+    yield from _legend(state, console)
     yield from _body(state, console, keys=True)
     yield Text()
     yield _keys(state)
@@ -110,6 +117,18 @@ def _list(state: WatchState, console: Console) -> RenderableType:
     return Columns(cells, column_first=True, equal=True, padding=(0, 3))
 
 
+def _legend(state: WatchState, console: Console) -> Iterator[RenderableType]:
+    """What the marks of the list mean, where that is not plain."""
+    marks = {state.mark(one.id) for one in state.listed}
+    told = [
+        _mark(mark, console).append(f" {text}", style="dim")
+        for mark, text in _LEGEND.items()
+        if mark in marks
+    ]
+    if told:
+        yield Text("   ").join(told)
+
+
 def _body(state: WatchState, console: Console, *, keys: bool) -> Iterator[RenderableType]:
     """What to look at now: the error, the check in focus, the TODO, the hint, or the way on."""
     if state.notice:
@@ -142,7 +161,9 @@ def _focus(state: WatchState, row: CheckRow, console: Console) -> Iterator[Rende
     yield Text()
     yield _mark(state.mark(row.id), console).append(f" {row.title}", style="bold")
     yield _inset(Text(row.sentence, style="dim"))
-    if blocked_by(row):
+    if task := blocked_by(row):
+        if task != row.hint_id:
+            yield _inset(Text(f"It runs into the TODO {task}, which is still open.", style="dim"))
         return
     if printed := state.printed.get(row.id, "").rstrip():
         yield _inset(Text("printed", style="dim"))

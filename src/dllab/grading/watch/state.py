@@ -24,7 +24,8 @@ class WatchState:
 
     `broken` is set while lab.py cannot be read or imported; `rows` then show the save before.
     `busy` means that a round is under way; `chosen` is the check in focus, `running` the one at
-    work, `lost` those that this save has turned from green to red.
+    work, `lost` those that this save has turned from green to red, `edited` the tasks that it has
+    worked on.
     """
 
     lab: Lab
@@ -37,6 +38,7 @@ class WatchState:
     chosen: str = ""
     running: str = ""
     lost: list[str] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
     hint: Hint | None = None
     notice: str = ""
     saved_at: str = ""
@@ -63,9 +65,14 @@ class WatchState:
         return [id for id, row in self.rows.items() if row.status not in ("pass", "skip")]
 
     @property
+    def red_ids(self) -> list[str]:
+        """The open checks, then those that wait behind them."""
+        return [*self.open_ids, *(id for id, row in self.rows.items() if row.status == "skip")]
+
+    @property
     def focus(self) -> CheckRow | None:
-        """The row shown in full: the chosen one while it is open, else the first that is."""
-        ids = self.open_ids
+        """The row shown in full: the chosen one while it is red, else the first that is."""
+        ids = self.red_ids
         shown = self.chosen if self.chosen in ids else next(iter(ids), "")
         return self.rows.get(shown)
 
@@ -78,7 +85,10 @@ class WatchState:
 
     @property
     def task(self) -> str:
-        """The task at which help is wanted."""
+        """The task at which help is wanted; while checks run, the one that was worked on."""
+        if self.busy and (self.edited or self.running):
+            hints = [check.hint for check in self.checks if check.id == self.running]
+            return next(task for task in (*self.edited, *hints))
         blocked = blocked_by(self.focus) if self.focus else ""
         todo = self.todo.task if self.todo else ""
         return blocked or (self.focus.hint_id if self.focus else "") or todo
@@ -111,17 +121,25 @@ class WatchState:
             return "error"
         return "todo" if blocked_by(row) else row.status
 
+    def settle(self) -> None:
+        """After a round: look at what this save has broken, else at what it was about."""
+        own = [id for id in self.red_ids if self.rows[id].hint_id in self.edited]
+        if own and not self.lost:
+            failed = [id for id in own if self.mark(id) not in ("todo", "skip")]
+            self.chosen = (failed or own)[0]
+        self.choose()
+
     def choose(self) -> None:
-        """Keep the focus on an open check, or one still to run; else go to the first open one."""
+        """Keep the focus on a red check, or one still to run; else go to the first red one."""
         waiting = {one.id for one in self.listed} - self.rows.keys()
-        if self.chosen not in {*self.open_ids, *waiting}:
-            self.chosen = next(iter(self.open_ids), "")
+        if self.chosen not in {*self.red_ids, *waiting}:
+            self.chosen = next(iter(self.red_ids), "")
         if self.hint and self.hint.task != self.task:
             self.hint = None
 
     def choose_next(self) -> None:
-        """Move the focus to the next open check, round and round."""
-        ids = self.open_ids
+        """Move the focus to the next red check, round and round."""
+        ids = self.red_ids
         if self.focus:
             self.chosen = ids[(ids.index(self.focus.id) + 1) % len(ids)]
         self.choose()

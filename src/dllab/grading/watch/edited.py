@@ -1,0 +1,57 @@
+"""Which tasks a save has worked on: those whose home, a function or method, reads otherwise now."""
+
+import ast
+
+from dllab.lab.todo import PREFIX, todos_in
+
+
+class Edits:
+    """Holds each version of lab.py against the one before; `starter` says where tasks live."""
+
+    def __init__(self, starter: str) -> None:
+        self._homes = {
+            todo.task: name
+            for name, nodes in _functions(ast.parse(starter).body).items()
+            for node in nodes
+            for todo in todos_in(node)
+        }
+        self._before: dict[str, str] | None = None
+
+    def of(self, source: str) -> list[str]:
+        """The tasks that this version has changed; nothing at first. Raises SyntaxError.
+
+        Where a function is home to several, it is those that were open and are no more.
+        """
+        after = {
+            name: "\n".join(map(ast.dump, nodes))
+            for name, nodes in _functions(ast.parse(source).body).items()
+        }
+        before, self._before = self._before, after
+        if before is None:
+            return []
+        changed = [t for t, home in self._homes.items() if before.get(home) != after.get(home)]
+        filled = [
+            task
+            for task in changed
+            if _is_open(task, before.get(self._homes[task], ""))
+            and not _is_open(task, after.get(self._homes[task], ""))
+        ]
+        return filled or changed
+
+
+def _is_open(task: str, syntax: str) -> bool:
+    return f"{PREFIX}{task}: " in syntax
+
+
+def _functions(body: list[ast.stmt], prefix: str = "") -> dict[str, list[ast.stmt]]:
+    """Functions and methods by dotted name; what stands beside them, under their class's name."""
+    found: dict[str, list[ast.stmt]] = {}
+    for node in body:
+        match node:
+            case ast.ClassDef(name=name):
+                found |= _functions(node.body, f"{prefix}{name}.")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.setdefault(f"{prefix}{name}", []).append(node)
+            case _:
+                found.setdefault(prefix, []).append(node)
+    return found
