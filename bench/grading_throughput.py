@@ -18,7 +18,7 @@ from bench.measure import Cost, Plan, Result, interleave, judged, main, middle, 
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import Backend, NoWall
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.sandbox.watch import tree
 from dllab.sandbox.wire import pack
 from dllab.sandbox.zygote import Zygote
@@ -90,7 +90,7 @@ class Desk:
 
     def grade(self, wall: Backend) -> int:
         """Grade once; bytes of memory that the worker does not share with others."""
-        with open_session(self.lab, self.code, wall, Limits()) as session:
+        with Session(self.lab, self.code, wall, Limits()) as session:
             probe = session.probe("checks", "double", {"x": torch.ones(3)}, seed=0)
             reply = session.predict(self.weights, {}, self.items, batch_size=256)
             assert probe.failure is None, probe.failure

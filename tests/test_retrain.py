@@ -14,7 +14,7 @@ from dllab.lab.find import find_lab
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import NoWall
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.submission.pack import pack
 
 
@@ -51,9 +51,7 @@ def test_a_training_reaches_pretrained_weights_and_no_other_download(tmp_path: P
     for name in ("net", "toy"):
         (downloads / name).mkdir(parents=True)
     for released in (True, False):
-        with open_session(
-            desk.lab, desk.lab.code, NoWall(), Limits(), released=released
-        ) as session:
+        with Session(desk.lab, desk.lab.code, NoWall(), Limits(), released=released) as session:
             within_reach = {p for p in session._job().readable if downloads in p.parents}
         assert within_reach == ({downloads / "net"} if released else set())
 

@@ -15,7 +15,7 @@ from dllab.errors import LabError
 from dllab.sandbox.backends import find_backend
 from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError, pack, unpack
 
 LIMITS = Limits(request_s=6, reply_bytes=1 << 20, log_bytes=1000, memory_mb=3000)
@@ -136,7 +136,7 @@ def session(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SECRET_TOKEN", "x")
         code = desk.write_code(CODE)
-        with open_session(desk.lab, code, find_backend("none"), LIMITS) as session:
+        with Session(desk.lab, code, find_backend("none"), LIMITS) as session:
             yield session
 
 
@@ -227,7 +227,7 @@ def test_leaving_a_session_ends_what_the_code_started(tmp_path):
     desk = make_desk(tmp_path)
     with (desk.lab.folder / "checks.py").open("a") as checks:
         checks.write(PROBES)
-    with open_session(desk.lab, desk.write_code(CODE), find_backend("none"), LIMITS) as session:
+    with Session(desk.lab, desk.write_code(CODE), find_backend("none"), LIMITS) as session:
         pid = int(call(session, "spawns").arrays["pid"])
         assert psutil.pid_exists(pid)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -236,7 +236,7 @@ def test_leaving_a_session_ends_what_the_code_started(tmp_path):
 def test_code_that_cannot_be_imported_is_tried_once(tmp_path):
     desk = make_desk(tmp_path)
     code = desk.write_code("Model = Data = 1\nunknown + 1\n")
-    with open_session(desk.lab, code, find_backend("none"), LIMITS) as session:
+    with Session(desk.lab, code, find_backend("none"), LIMITS) as session:
         first, second = session.open(), session.open()
     assert first.failure.kind == "import"
     assert "mine.py:2" in first.failure.message

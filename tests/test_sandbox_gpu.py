@@ -11,7 +11,7 @@ from dllab.sandbox import bubblewrap, identity, landlocked, room, session, zygot
 from dllab.sandbox.backends import NoWall, find_backend
 from dllab.sandbox.job import Job
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 
 DEVICES = ("/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm")
 
@@ -65,9 +65,9 @@ def test_the_machine_may_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(session, "gpu_devices", lambda: ())
     limits = Limits.of(Budgets(gpu=True))
     with (
-        open_session(desk.lab, desk.lab.code, find_backend("auto"), limits) as asked,
+        Session(desk.lab, desk.lab.code, find_backend("auto"), limits) as asked,
         pytest.raises(InfraError, match="asks for a GPU"),
     ):
         asked.open()
-    with open_session(desk.lab, desk.lab.code, NoWall(), limits) as practice:
+    with Session(desk.lab, desk.lab.code, NoWall(), limits) as practice:
         assert practice.device == "cpu"

@@ -6,7 +6,7 @@ from grading_lab import make_desk
 
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.measure import interleave
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.sandbox.wire import pack
 
 CODE = """
@@ -98,7 +98,7 @@ TRAINER = {
 @pytest.fixture
 def session(tmp_path, warm):
     desk = make_desk(tmp_path)
-    with open_session(desk.lab, desk.write_code(CODE), warm, Limits(), released=True) as session:
+    with Session(desk.lab, desk.write_code(CODE), warm, Limits(), released=True) as session:
         yield session
 
 
@@ -173,7 +173,7 @@ def test_measuring_takes_turns_and_sees_the_difference(session, tmp_path, warm):
         return which.predict(weights(slope), {}, items, batch_size=4)
 
     desk = make_desk(tmp_path / "other")
-    with open_session(desk.lab, desk.write_code(CODE), warm, Limits()) as reference:
+    with Session(desk.lab, desk.write_code(CODE), warm, Limits()) as reference:
         seen = interleave({"mine": session, "reference": reference}, ask, rounds=3)
     assert asked == [4, 1, 1, 4, 4, 1, 1, 4]
     assert len(seen["mine"].wall_s) == len(seen["mine"].cpu_s) == 3
@@ -185,7 +185,7 @@ def test_measuring_takes_turns_and_sees_the_difference(session, tmp_path, warm):
 def test_cpu_time_is_that_of_all_processes_even_of_those_that_have_ended(tmp_path, warm):
     desk = make_desk(tmp_path)
     code = desk.write_code(BUSY)
-    with open_session(desk.lab, code, warm, Limits()) as session:
+    with Session(desk.lab, code, warm, Limits()) as session:
         seen = interleave({"mine": session}, lambda s, n: s.call("work", of="lab"), rounds=2)
     assert min(seen["mine"].cpu_s) > 0.18
     assert max(seen["mine"].cpu_s) < 0.6
@@ -224,7 +224,7 @@ def test_a_failing_side_is_named_and_the_other_goes_on(session, tmp_path, warm):
     def ask(which, number):
         return which.predict(weights(0.0), {}, {"x": torch.zeros(1, 1)}, batch_size=1)
 
-    with open_session(desk.lab, broken, warm, Limits()) as other:
+    with Session(desk.lab, broken, warm, Limits()) as other:
         seen = interleave({"mine": other, "reference": session}, ask, rounds=2)
     assert seen["mine"].failure.kind == "raised"
     assert seen["reference"].failure is None

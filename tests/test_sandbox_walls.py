@@ -19,7 +19,7 @@ from dllab.sandbox import attacks
 from dllab.sandbox.backends import NoWall, find_backend, official_backends
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.selftest import Burglary
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.sandbox.zygote import Zygote
 
 WALLS = [wall.name for wall in official_backends()]
@@ -99,7 +99,7 @@ def test_no_state_passes_from_one_submission_to_the_next(burglary):
     ],
 )
 def test_a_session_is_the_same_behind_every_wall(wall, desk, name, kind):
-    with open_session(desk.lab, desk.write_code(CODE), wall, LIMITS) as session:
+    with Session(desk.lab, desk.write_code(CODE), wall, LIMITS) as session:
         failure = call(session, name).failure
         assert (failure and failure.kind) == kind
         assert call(session, "fine").arrays["calls"] >= 1
@@ -149,9 +149,9 @@ from pathlib import Path
 from grading_lab import Desk
 from test_sandbox import LIMITS, call
 from dllab.sandbox.backends import find_backend
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 
-with open_session(
+with Session(
     Desk(Path(sys.argv[1])).lab, Path(sys.argv[2]), find_backend({wall!r}), LIMITS
 ) as session:
     assert not call(session, "leaves_a_sleeper").failure
@@ -171,7 +171,7 @@ def test_one_that_hangs_does_not_delay_the_others(desk):
             pytest.skip(problem)
 
         def grade(name):
-            with open_session(desk.lab, code, zygote, LIMITS) as session:
+            with Session(desk.lab, code, zygote, LIMITS) as session:
                 return call(session, name).failure, time.monotonic()
 
         hanging = pool.submit(grade, "hangs")
@@ -227,7 +227,7 @@ def test_rows_are_out_of_reach_unless_they_are_released(wall, desk, tmp_path, mo
     code = READER.replace("@ROOT@", str(desk.root)).replace("@COURSE@", str(course))
     path, limits = desk.write_code(code), Limits(request_s=120)
     for released in (False, True):
-        with open_session(desk.lab, path, wall, limits, released=released) as session:
+        with Session(desk.lab, path, wall, limits, released=released) as session:
             reply = call(session, "look")
         assert reply.failure is None, (reply.failure, reply.log)
         assert reply.arrays["rows"].tolist() == [released, released, False]
@@ -241,7 +241,7 @@ def test_a_wall_that_cannot_give_sockets_names_the_one_that_can(desk):
         pytest.skip(problem)
     limits = Limits(sockets=True)
     with (
-        open_session(desk.lab, desk.write_code(CODE), wall, limits) as session,
+        Session(desk.lab, desk.write_code(CODE), wall, limits) as session,
         pytest.raises(InfraError, match="sockets") as raised,
     ):
         session.open()
@@ -254,7 +254,7 @@ def test_a_worker_that_cannot_start_is_our_fault(desk):
         pytest.skip(problem)
     limits = Limits(memory_mb=30)
     with (
-        open_session(desk.lab, desk.write_code(CODE), wall, limits) as session,
+        Session(desk.lab, desk.write_code(CODE), wall, limits) as session,
         pytest.raises(InfraError, match="no worker behind"),
     ):
         session.open()
@@ -293,7 +293,7 @@ def test_gloo_talks_to_itself_behind_a_wall(desk, name):
     if problem := wall.problem():
         pytest.skip(problem)
     limits = Limits(sockets=True, request_s=60)
-    with open_session(desk.lab, desk.write_code(GLOO), wall, limits) as session:
+    with Session(desk.lab, desk.write_code(GLOO), wall, limits) as session:
         reply = call(session, "fine")
     assert reply.failure is None, (reply.failure, reply.log)
     assert torch.equal(reply.arrays["sums"], torch.tensor([3.0, 3.0]))

@@ -20,7 +20,7 @@ from dllab.grading.draws import Draws
 from dllab.lab.find import find_lab
 from dllab.sandbox.backends import open_backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Session, open_session
+from dllab.sandbox.session import Session
 
 MEMORY_MB = 16_384  # CUDA's own host memory comes on top of what the lab allows
 
@@ -39,7 +39,7 @@ def measure(plan: Plan) -> Iterator[Result]:
         limits = Limits.of(lab.spec.budgets)
         if not plan.dry:
             limits = replace(limits, gpu=True, memory_mb=MEMORY_MB)
-        with open_session(lab, lab.solution, wall, limits) as session:
+        with Session(lab, lab.solution, wall, limits) as session:
             rows = check_code(session, lab, lab.spec.visible[: plan.size(None, 2)], Draws(0))
             passed = sum(row.status == "pass" for row in rows)
             yield judged("G7-checks", [100 * passed / len(rows)], f"{len(rows)}, {wall.name}")

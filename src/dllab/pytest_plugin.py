@@ -70,12 +70,12 @@ class LabFile(pytest.File):
         """Start the worker, which imports lab.py."""
         from dllab.sandbox.backends import find_backend
         from dllab.sandbox.limits import Limits
-        from dllab.sandbox.session import open_session
+        from dllab.sandbox.session import Session
 
         if self.config.getoption("usepdb"):
             return
         limits = Limits.of(self.lab.spec.budgets)
-        session = open_session(self.lab, self.lab.code, find_backend("none"), limits)
+        session = Session(self.lab, self.lab.code, find_backend("none"), limits)
         self.worker = session.__enter__()
         self.addfinalizer(lambda: session.__exit__(None, None, None))
         if failure := session.open().failure:

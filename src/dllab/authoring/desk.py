@@ -26,7 +26,7 @@ from dllab.lab.project import find_root
 from dllab.result import CheckRow
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.sandbox.warm import warm_or_cold
 
 _MARKS = {"pass": "✓", "partial": "◐", "skip": "·", "error": "!"}
@@ -65,7 +65,7 @@ class Desk:
         checks = [c for c in load_checks(self.lab, hidden=False) if c.id in self.lab.spec.visible]
         ids = [check.id for check in checks if not tasks or check.hint in tasks]
         limits = Limits.of(self.lab.spec.budgets)
-        with open_session(self.lab, self.lab.code, self._backend, limits) as session:
+        with Session(self.lab, self.lab.code, self._backend, limits) as session:
             if failure := session.open().failure:
                 print(failure.traceback or failure.message)
                 return

@@ -18,7 +18,7 @@ from dllab.grading.formats.work import LostError, Work
 from dllab.lab.find import Lab
 from dllab.lab.formats import BreakIt, Claims, Forecast
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 from dllab.sandbox.warm import warm_or_cold
 
 LEAST_MUTANTS, LEAST_VARIANTS = 3, 2
@@ -158,5 +158,5 @@ def _run_faults(lab: Lab, criterion: Claims) -> Iterator[str]:
 def _at_work(lab: Lab) -> Iterator[Work]:
     """The reference as if it were a learner's work, behind a wall for practice."""
     limits = Limits.of(lab.spec.budgets)
-    with warm_or_cold(lab) as backend, open_session(lab, lab.solution, backend, limits) as session:
+    with warm_or_cold(lab) as backend, Session(lab, lab.solution, backend, limits) as session:
         yield Work(lab, lab.solution, lab.folder, session, backend, seed=1)

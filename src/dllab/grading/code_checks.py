@@ -15,7 +15,7 @@ from dllab.lab.todo import NOT_DONE
 from dllab.result import CheckRow
 from dllab.sandbox.backends import find_backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Session, open_session
+from dllab.sandbox.session import Session
 
 
 def run_checks(
@@ -28,7 +28,7 @@ def run_checks(
     """
     wanted = lab.spec.visible if ids is None else tuple(ids)
     draws = Draws.kept(lab) if seed is None else Draws(seed)
-    with open_session(lab, code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
+    with Session(lab, code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
         if failure := session.open().failure:
             raise LearnerError(failure.message, failure.traceback, "mend the import first")
         return check_code(session, lab, wanted, draws)

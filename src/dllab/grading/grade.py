@@ -27,7 +27,7 @@ from dllab.result import CheckRow, CurveFinding, Mode, Result
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend, find_backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def grade_run(
     ids = tuple(lab.spec.checks) if whole else lab.spec.visible
 
     limits, handed_in = Limits.of(lab.spec.budgets), run.artifacts
-    with open_session(lab, run.code, backend, limits, artifacts=handed_in) as session:
+    with Session(lab, run.code, backend, limits, artifacts=handed_in) as session:
         draws = Draws(drawn) if whole or seed is not None else Draws.kept(lab)
         rows = check_code(session, lab, ids, draws)
         sitting = Sitting(lab, run, session, source, backend, whole)

@@ -12,7 +12,7 @@ from dllab.checks.probing import Probe
 from dllab.grading.items import ItemSource
 from dllab.grading.sitting import Sitting
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Failure, Reply, Session, open_session
+from dllab.sandbox.session import Failure, Reply, Session
 
 
 class LostPlayError(Exception):
@@ -74,9 +74,7 @@ class ModelPlayer:
         lab, run = self._sitting.lab, self._sitting.run
         if self._apart is None:
             limits = Limits.of(lab.spec.budgets)
-            self._apart = open_session(
-                lab, None, self._sitting.backend, limits, artifacts=run.artifacts
-            )
+            self._apart = Session(lab, None, self._sitting.backend, limits, artifacts=run.artifacts)
         module = function.__module__.removeprefix(f"{lab.package}.")
         reply = self._apart.probe(module, function.__qualname__, given, seed=0)
         if reply.failure:

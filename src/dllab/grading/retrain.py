@@ -14,7 +14,7 @@ from dllab.lab.find import Lab
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.backends import Backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Session, open_session
+from dllab.sandbox.session import Session
 
 
 def retrain(lab: Lab, run: RunFolder, backend: Backend, seed: int | None = None) -> None:
@@ -27,7 +27,7 @@ def retrain(lab: Lab, run: RunFolder, backend: Backend, seed: int | None = None)
     drawn = secrets.randbits(31) if seed is None else seed
     configs = compose(lab)
     limits = Limits.of_training(lab.spec.budgets)
-    with open_session(lab, run.code, backend, limits, released=True) as session:
+    with Session(lab, run.code, backend, limits, released=True) as session:
         for arm, config in configs.items():
             reply = session.retrain(config.model, config.data, asdict(config.trainer), drawn)
             if reply.failure:

@@ -14,7 +14,7 @@ from dllab.lab.spec import Criterion
 from dllab.metrics import median_ratio
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.measure import interleave
-from dllab.sandbox.session import Reply, Session, open_session
+from dllab.sandbox.session import Reply, Session
 
 MINE, YARDSTICK = "mine", "yardstick"
 
@@ -34,7 +34,7 @@ def time_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
     if session.official:  # what the code remembers of other requests is not part of its speed
         session.renew()
     code = lab.solution if timing.against is None else None
-    with open_session(lab, code, sitting.backend, Limits.of(lab.spec.budgets)) as yardstick:
+    with Session(lab, code, sitting.backend, Limits.of(lab.spec.budgets)) as yardstick:
         turns = _Turns(lab, timing, session, seed, {})
         timed = interleave({YARDSTICK: yardstick, MINE: session}, turns.ask, timing.rounds)
     if failed := timed[YARDSTICK].failed:

@@ -25,7 +25,7 @@ from dllab.lab.find import Lab
 from dllab.sandbox import attacks
 from dllab.sandbox.backends import Backend, official_backends
 from dllab.sandbox.limits import MB, Limits
-from dllab.sandbox.session import Reply, Session, open_session
+from dllab.sandbox.session import Reply, Session
 from dllab.sandbox.watch import INODES
 
 LIMITS = Limits(
@@ -109,7 +109,7 @@ class Burglary:
             env={"SECRET": self._secret},
         )
         self._listeners = _listen(root / "socket", self._mark)
-        self._session = open_session(self._lab, self._code, self._wall, LIMITS)
+        self._session = Session(self._lab, self._code, self._wall, LIMITS)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,7 +125,7 @@ class Burglary:
         before = _photograph(self._lab.root)
         if name in VIOLENT:
             limits = CPU_LIMITS if name == "cpu_hog" else LIMITS
-            with open_session(self._lab, self._code, self._wall, limits) as session:
+            with Session(self._lab, self._code, self._wall, limits) as session:
                 reply = self._call(session, name)
         else:
             reply = self._call(self._session, name)

@@ -1,6 +1,6 @@
 """The grader's side: a session runs requests beside one learner's code, and starts anew when lost.
 
-with open_session(lab, run.code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
+with Session(lab, run.code, find_backend("none"), Limits.of(lab.spec.budgets)) as session:
     reply = session.probe("checks", "linear_probe", given, seed=1)
     if reply.failure is None:
         judge(given, reply.arrays)
@@ -58,12 +58,17 @@ class Reply:
 
 
 class Session:
-    """One learner's code behind a wall. A context manager: leaving it kills the whole tree.
+    """One file of learner code behind a wall. A context manager: leaving it kills the whole tree.
 
     The worker is started by the first request and serves all that follow. When one request loses
     it (killed, hung, talking nonsense), that request alone fails and the next one starts a new
     worker. Code that cannot be imported is not tried again: every request gets the same failure.
     The requests together may last `limits.total_s`.
+
+    Without `code`, none but the author's runs in it, whose probes get None for `lab`. The folder of
+    `artifacts` that were handed in can be read there. Data sets are out of its reach, vocabularies
+    apart, unless all `released` data is needed for a training: a model may not keep its weights in
+    rows that it looks up when it is scored.
     """
 
     def __init__(
@@ -341,26 +346,6 @@ class Session:
             searched=(source, labs, *data.searched),
             limits=self._limits,
         )
-
-
-def open_session(
-    lab: Lab,
-    code: Path | None,
-    backend: Backend,
-    limits: Limits,
-    *,
-    released: bool = False,
-    artifacts: Path | None = None,
-) -> Session:
-    """A session for one file of learner code; nothing is started before the first request.
-
-    Without a file, none but the author's code runs in it, whose probes get None for `lab`. The
-    folder of `artifacts` that were handed in can be read there.
-
-    Data sets are out of its reach, vocabularies apart, unless all `released` data is needed for a
-    training: a model may not keep its weights in rows that it looks up when it is scored.
-    """
-    return Session(lab, code, backend, limits, released=released, artifacts=artifacts)
 
 
 def _environment(

@@ -1,7 +1,7 @@
 """A worker in milliseconds, for practice: forked from a process that has imported the libraries.
 
     with Warm(lab) as warm:
-        with open_session(lab, lab.code, warm, limits) as session: ...   # as often as one likes
+        with Session(lab, lab.code, warm, limits) as session: ...   # as often as one likes
 
 The warm process imports torch, what lab.py imports, and the lab's checks, but never learner code:
 that runs in a fork of its own, which ends with its session. No wall stands between the two.

@@ -1,7 +1,7 @@
 """The fastest wall: each worker is forked from a warm process into a room of its own.
 
     with Zygote() as zygote:
-        with open_session(lab, code, zygote, limits) as session: ...     # from any thread
+        with Session(lab, code, zygote, limits) as session: ...     # from any thread
 
 The zygote is a new program with a clean environment: nothing that the grader has read, no label,
 no hidden item, lies in memory that a worker inherits. It imports torch, Lightning and dllab's

@@ -19,7 +19,7 @@ from dllab.lab.find import Lab
 from dllab.lab.formats import BreakIt
 from dllab.lab.mutants import load_mutants, load_variants, plant
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Reply, Session, open_session
+from dllab.sandbox.session import Reply, Session
 
 MAX_NUMBERS = 1 << 16  # in all cases together
 CASE_S = 10.0
@@ -48,7 +48,7 @@ def judge(work: Work, criterion: BreakIt) -> Outcome:
         raise InfraError(f"criterion {criterion.id}: no mutant names it", "see docs/authors.md")
     solution = lab.solution.read_text(encoding="utf-8")
     limits = replace(Limits.of(lab.spec.budgets), request_s=CASE_S)
-    with open_session(lab, lab.solution, work.backend, limits) as session:
+    with Session(lab, lab.solution, work.backend, limits) as session:
 
         def fails(variant: Mutant | Variant | None) -> str:
             _put(session, plant(variant, solution) if variant else solution)

@@ -13,7 +13,7 @@ from dllab.lab.formats import Claims
 from dllab.lab.spec import Criterion
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import open_session
+from dllab.sandbox.session import Session
 
 PATIENCE = 3.0  # times the cell's budget: a busy machine is slow, and what hangs is to be ended
 
@@ -36,7 +36,7 @@ def run_cell(work: Work, criterion: Claims, override: str, seed: int) -> float:
     seconds = PATIENCE * criterion.cell_s
     limits = Limits.of_training(work.lab.spec.budgets)
     limits = replace(limits, request_s=seconds, total_s=seconds + limits.start_s)
-    with open_session(work.lab, work.code, work.backend, limits, released=True) as session:
+    with Session(work.lab, work.code, work.backend, limits, released=True) as session:
         reply = session.retrain(config.model, config.data, asdict(config.trainer), seed)
     if reply.failure:
         raise LostCellError(f"training {override} anew failed: {reply.failure.message}")

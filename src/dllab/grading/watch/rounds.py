@@ -18,7 +18,7 @@ from dllab.lab.find import Lab
 from dllab.result import CheckRow
 from dllab.sandbox.backends import Backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Session, open_session
+from dllab.sandbox.session import Session
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class _Round(threading.Thread):
         super().__init__(name="dllab watch", daemon=True)
         self._lab, self._backend, self._report = lab, backend, report
         self._checks, self._rows = tuple(checks), dict(rows)
-        self._session = open_session(lab, lab.code, backend, Limits.of(lab.spec.budgets))
+        self._session = Session(lab, lab.code, backend, Limits.of(lab.spec.budgets))
         self._draws = Draws.kept(lab)
         self._stopped = threading.Event()
 
