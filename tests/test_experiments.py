@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from authoring_labs import make_root, write_kind
 
-from dllab.authoring.answers import answer, shown, spread
+from dllab.authoring.answers import Answers, shown, spread
 from dllab.authoring.curve_picture import PICTURE, band_of
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.experiments import run_experiments, value_of
@@ -226,11 +226,11 @@ def test_an_answer_is_computed_by_the_reference(lab):
         "def parameters(lab, config):\n"
         "    return sum(p.numel() for p in lab.Model(**config['model']).parameters())\n"
     )
-    assert answer(lab, "parameters") == "2"
+    assert Answers(lab)("parameters") == "2"
     with pytest.raises(LabError, match="has no function 'bytes'"):
-        answer(lab, "bytes")
+        Answers(lab)("bytes")
     with pytest.raises(LabError, match="no experiment reference measures loss"):
-        answer(lab, "reference loss")
+        Answers(lab)("reference loss")
 
 
 def test_numbers_are_shown_to_the_digit_that_counts():

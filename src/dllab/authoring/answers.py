@@ -10,6 +10,9 @@ import math
 import runpy
 import statistics
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dllab.authoring.proof import module_of
@@ -18,20 +21,43 @@ from dllab.errors import LabError
 from dllab.lab.find import Lab
 
 
-def answer(lab: Lab, name: str) -> str:
-    """What stands for `NAME` of answers.py, or for `EXPERIMENT MEASURE` of lab.yaml.
+class Answers:
+    """The numbers of one lab's page; its config, reference and answers.py are read once."""
 
-    Raises LabError for a name that neither holds.
-    """
-    experiment, _, measure = name.partition(" ")
-    if measure:
-        return _recorded(lab, experiment, measure)
-    path = lab.folder / "_author" / "answers.py"
-    functions = runpy.run_path(str(path)) if path.is_file() else {}
-    if name not in functions:
-        raise LabError(f"{lab.folder / 'README.md'}: {path} has no function {name!r}", "write it")
-    config = next(iter(compose(lab).values())).plain() if lab.spec.arms else {}
-    return shown(functions[name](module_of(lab, lab.solution.read_text("utf-8")), config))
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def __call__(self, name: str) -> str:
+        """What stands for `NAME` of answers.py, or for `EXPERIMENT MEASURE` of lab.yaml.
+
+        Raises LabError for a name that neither holds.
+        """
+        experiment, _, measure = name.partition(" ")
+        if measure:
+            return _recorded(self.lab, experiment, measure)
+        if name not in self._functions:
+            raise LabError(
+                f"{self.lab.folder / 'README.md'}: {self._path} has no function {name!r}",
+                "write it",
+            )
+        return shown(self._functions[name](self._reference, self._config))
+
+    @property
+    def _path(self) -> Path:
+        return self.lab.folder / "_author" / "answers.py"
+
+    @cached_property
+    def _functions(self) -> dict[str, Any]:
+        return runpy.run_path(str(self._path)) if self._path.is_file() else {}
+
+    @cached_property
+    def _reference(self) -> ModuleType:
+        return module_of(self.lab, self.lab.solution.read_text(encoding="utf-8"))
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        first = next(iter(self.lab.spec.arms), None)
+        return compose(self.lab, [f"arm={first}"])[first].plain() if first else {}
 
 
 def shown(value: Any) -> str:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from dllab.authoring import tables
-from dllab.authoring.answers import answer
+from dllab.authoring.answers import Answers
 from dllab.errors import LabError
 from dllab.lab.find import Lab, finished_labs
 
@@ -100,7 +100,7 @@ def lab_page(lab: Lab) -> Page:
         "rubric": tables.rubric_table,
     }
     parts = {name: partial(make, lab) for name, make in makers.items()}
-    return Page(lab.folder / "README.md", parts, partial(answer, lab))
+    return Page(lab.folder / "README.md", parts, Answers(lab))
 
 
 def project_pages(root: Path) -> list[Page]:
