@@ -11,7 +11,7 @@ import yaml
 
 from dllab.cli import main
 from dllab.lab.find import find_lab
-from dllab.report.advice import steps_after
+from dllab.report.advice import steps_after, stronger
 from dllab.report.board.content import Board
 from dllab.rundir.choice import choose_run
 from dllab.rundir.run import RunFolder, changes, write_json, write_text
@@ -194,6 +194,78 @@ def test_a10_a_passed_run_of_older_code_or_one_that_stopped_is_not_offered(root:
     commands = [step.command for step in steps_after(lab, run)]
     assert f"dllab submit {run.id}" not in commands
     assert "make lab-90" in commands
+
+
+EXPERIMENTS = """
+experiments:
+  reference: {title: The reference, seeds: [0], measures: [accuracy]}
+  broken: {title: A mistake, mutant: wrong, overrides: [model.lr=9], seeds: [0], measures: [nats]}
+  slow: {title: A tenth of the rate, overrides: [model.lr=0.01], seeds: [0], measures: [accuracy],
+         record: {values: {accuracy: [0.7]}, recipe: x, date: '2026-11-27'}}
+  wide: {title: A wide network, overrides: ["model.hidden=[512, 64]"], seeds: [0, 1],
+         measures: [accuracy],
+         record: {values: {accuracy: [0.91, 0.93]}, recipe: x, date: '2026-11-27'}}
+"""
+
+
+def test_a17_what_the_numbers_mean_is_said_in_a_line_each(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(root, 20, accuracy=0.785, passed=True)
+    result = json.loads(run.result.read_text())
+    result["checks"][0] |= {"status": "pass", "points": 30}
+    result["metrics"][0]["ci95"] = [0.77, 0.8]
+    write_json(run.result, {**result, "max_score": 41})
+    assert main(["runs", "show", run.id]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "[low, high]: the 95 % interval" in told
+    assert "Accuracy on clothes: all points, as chance alone can explain so small a miss." in told
+    assert "Practice counts 41 of the lab's 45 points; the other 4 are for what only" in told
+    result["checks"][0]["status"], result["metrics"][0]["ci95"] = "partial", None
+    write_json(run.result, result)
+    assert main(["runs", "show", run.id]) == 0
+    told = capsys.readouterr().out
+    assert not [words for words in ("95 %", "chance", "Practice counts") if words in told]
+
+
+def test_a17_the_strong_level_says_how(root: Path) -> None:
+    run = write_run(root, 20, passed=True)
+
+    def told() -> tuple[str, str]:
+        (step,) = stronger(find_lab(root, "90"), run.read_result())
+        return step.text, step.command
+
+    spec = root / "labs" / LAB / "lab.yaml"
+    plain = spec.read_text()
+    assert "another recipe" in told()[0]
+    (spec.parent / "conf" / "data").mkdir(parents=True)
+    (spec.parent / "conf" / "data" / "full.yaml").touch()
+    assert told()[1] == "make lab-90 data=full"
+    spec.write_text(plain + EXPERIMENTS)
+    assert told() == (
+        "Reach the strong level of Accuracy on clothes, 0.9 (now 0.800): “A wide network” did.",
+        "make lab-90 'model.hidden=[512, 64]'",
+    )
+    spec.write_text(plain.replace("mean: 0.8050", "mean: 0.95"))
+    assert "the reference does, with the same recipe" in told()[0]
+    write_run(root, 20, passed=True, accuracy=0.92)
+    assert list(stronger(find_lab(root, "90"), run.read_result())) == []
+
+
+def test_part9_next_steps_are_the_pages_experiments_that_were_not_tried(root: Path) -> None:
+    spec = root / "labs" / LAB / "lab.yaml"
+    spec.write_text(spec.read_text() + EXPERIMENTS)
+    lab, run = find_lab(root, "90"), write_run(root, 20, passed=True, accuracy=0.95)
+
+    def tried(run: RunFolder) -> list[str]:
+        steps = steps_after(lab, run)
+        return [step.command for step in steps if step.text.startswith("Say what you expect")]
+
+    assert tried(run) == ["make lab-90 model.lr=0.01"]
+    experiment = write_run(root, 21, "model.lr=0.01", "logger=csv", accuracy=0.6)
+    assert tried(run) == tried(experiment) == ["make lab-90 'model.hidden=[512, 64]'"]
+    write_run(root, 22, "model.hidden=[512, 64]")
+    assert tried(run) == []
 
 
 def test_a13_a_run_that_is_not_there_is_not_called_a_lab(

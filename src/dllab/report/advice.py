@@ -1,15 +1,19 @@
 """What to try next: a few steps, the most useful first, each with the command that takes it."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from dllab.lab.find import Lab, finished_labs
+from dllab.lab.spec import Calibration, Criterion, Experiment
 from dllab.report.curve_rules import Finding
 from dllab.report.findings import run_findings
 from dllab.report.rubric import Rubric, number, read_rubric
 from dllab.result import Result
 from dllab.rundir.choice import is_of_now
+from dllab.rundir.listing import list_runs
 from dllab.rundir.run import RunFolder
 
 AT_MOST = 4
@@ -63,6 +67,7 @@ def _steps(
         yield from _beyond(lab, run, result, rubric)
         if rubric.experiment:
             yield Step("What is handed in is a full run.", f"make lab-{lab.number}")
+            yield from islice(_untried(lab), 1)
 
 
 def _unfinished(run: RunFolder, card: Mapping[str, Any]) -> Iterator[Step]:
@@ -100,20 +105,64 @@ def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterato
         yield Step(
             "lab.py has changed since this run: train what you have now.", f"make lab-{lab.number}"
         )
-    for id, criterion in lab.spec.measured.items():
-        metric = result.metric(id)
-        if metric is None or criterion.strong is None:
-            continue
-        gap = (criterion.strong - metric.value) * (criterion.target - criterion.floor)
-        if gap > 0:
-            yield Step(
-                f"Reach the strong level of {criterion.title}: {criterion.strong:g}; this run has "
-                f"{number(metric.value)}.",
-                f"dllab show {lab.number}",
-            )
+    yield from islice(stronger(lab, result), 1)
+    yield from islice(_untried(lab), 1)
     after = [other for other in finished_labs(lab.root) if other.number > lab.number]
     if after:
         yield Step(
             f"Go on to lab {after[0].number}, {after[0].spec.title}.",
             f"dllab show {after[0].number}",
         )
+
+
+def stronger(lab: Lab, result: Result) -> Iterator[Step]:
+    """For each criterion below its strong level, what is known to reach it."""
+    for id, criterion in lab.spec.measured.items():
+        metric, strong = result.metric(id), criterion.strong
+        if metric is None or strong is None or _reaches(metric.value, criterion):
+            continue
+        goal = (
+            f"Reach the strong level of {criterion.title}, {strong:g} (now {number(metric.value)})"
+        )
+        ways = [one for one in _to_try(lab) if _reaches(_recorded(one, id), criterion)]
+        if ways:
+            yield Step(f"{goal}: “{ways[0].title}” did.", _command(lab, ways[0]))
+        elif _reaches(lab.spec.calibration.get(id, Calibration()).mean, criterion):
+            yield Step(f"{goal}: the reference does, with the same recipe.")
+        elif (lab.folder / "conf" / "data" / "full.yaml").is_file():
+            more = f"make lab-{lab.number} data=full"
+            yield Step(f"{goal}: it takes more data, more epochs, a larger network.", more)
+        else:
+            yield Step(
+                f"{goal}: it takes another recipe; see its keys.", f"dllab config {lab.number}"
+            )
+
+
+def _untried(lab: Lab) -> Iterator[Step]:
+    """The experiments of the lab's page that no run has tried yet."""
+    tried = {frozenset(row.tried) for row in list_runs(lab.root, lab.id)}
+    for one in _to_try(lab):
+        if frozenset(one.overrides) not in tried:
+            yield Step(f"Say what you expect, then try: {one.title}.", _command(lab, one))
+
+
+def _to_try(lab: Lab) -> list[Experiment]:
+    """The page's experiments that a command line can repeat: no planted mistake, no plain run."""
+    return [one for one in lab.spec.experiments.values() if one.overrides and not one.mutant]
+
+
+def _command(lab: Lab, experiment: Experiment) -> str:
+    """`make lab-NN key=value …`, to be pasted into a shell."""
+    return " ".join([f"make lab-{lab.number}", *map(shlex.quote, experiment.overrides)])
+
+
+def _recorded(experiment: Experiment, measure: str) -> float | None:
+    values = experiment.record.values.get(measure, ()) if experiment.record else ()
+    return sum(values) / len(values) if values else None
+
+
+def _reaches(value: float | None, criterion: Criterion) -> bool:
+    if value is None or criterion.strong is None:
+        return False
+    up = criterion.target > criterion.floor
+    return value >= criterion.strong if up else value <= criterion.strong

@@ -1,5 +1,6 @@
 """The rubric of a result, one row a check or criterion: what both terminal and page show."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dllab.lab.find import Lab
@@ -22,6 +23,8 @@ class RubricRow:
     asked: str = ""
     message: str = ""
     hint: str = ""
+    lucky: bool = False
+    """Whether the value misses what is asked by no more than chance explains, and earns it all."""
 
     @property
     def open(self) -> bool:
@@ -44,6 +47,8 @@ class Rubric:
     why_not: str = ""
     tried: tuple[str, ...] = ()
     """The overrides that make the run an experiment."""
+    notes: tuple[str, ...] = ()
+    """What the table's numbers mean, a line each, where they need saying."""
 
     @property
     def experiment(self) -> bool:
@@ -66,8 +71,9 @@ def read_rubric(result: Result, lab: Lab, tried: tuple[str, ...] = ()) -> Rubric
     `tried` are the overrides that make its run an experiment.
     """
     needed = lab.spec.pass_score * result.max_score
+    rows = tuple(_row(check, result, lab) for check in result.checks)
     return Rubric(
-        rows=tuple(_row(check, result, lab) for check in result.checks),
+        rows=rows,
         score=result.score,
         max_score=result.max_score,
         needed=needed,
@@ -77,7 +83,21 @@ def read_rubric(result: Result, lab: Lab, tried: tuple[str, ...] = ()) -> Rubric
         impl=result.impl,
         why_not=_why_not(result, needed, tried),
         tried=tried,
+        notes=tuple(_notes(rows, result, lab)),
     )
+
+
+def _notes(rows: Sequence[RubricRow], result: Result, lab: Lab) -> Iterator[str]:
+    if any(one.ci95 for one in result.metrics):
+        yield "[low, high]: the 95 % interval, within which chance moves a value on so few items."
+    if lucky := [row.title for row in rows if row.lucky]:
+        yield f"{', '.join(lucky)}: all points, as chance alone can explain so small a miss."
+    rest = lab.spec.total - result.max_score
+    if result.mode == "practice" and result.checks and rest > 0:
+        yield (
+            f"Practice counts {points(result.max_score)} of the lab's {points(lab.spec.total)} "
+            f"points; the other {points(rest)} are for what only the official grade sees."
+        )
 
 
 def number(value: float | None) -> str:
@@ -112,6 +132,7 @@ def _row(check: CheckRow, result: Result, lab: Lab) -> RubricRow:
         asked=_asked(metric, criterion) if metric and criterion else "",
         message=check.message,
         hint=_hint(check, lab),
+        lucky=bool(metric and criterion and check.status == "pass" and _misses(metric, criterion)),
     )
 
 
@@ -121,10 +142,17 @@ def _measured(metric: MetricRow) -> str:
     return f"{number(metric.value)}{interval}{unit}"
 
 
+def _misses(metric: MetricRow, criterion: Criterion) -> bool:
+    return (metric.value - _target(metric, criterion)) * (criterion.target - criterion.floor) < 0
+
+
+def _target(metric: MetricRow, criterion: Criterion) -> float:
+    return criterion.target if metric.threshold is None else metric.threshold
+
+
 def _asked(metric: MetricRow, criterion: Criterion) -> str:
-    target = criterion.target if metric.threshold is None else metric.threshold
     sign = "≥" if criterion.target > criterion.floor else "≤"
-    return f"{sign} {target:g}"
+    return f"{sign} {_target(metric, criterion):g}"
 
 
 def _hint(check: CheckRow, lab: Lab) -> str:

@@ -131,6 +131,8 @@ def _print_verdict(rubric: Rubric, console: Console) -> None:
     if rubric.why_not:
         verdict.append(f"; {rubric.why_not}", style="not bold")
     console.print()
+    for note in rubric.notes:
+        console.print(_safe(note, console), style="dim")
     console.print(verdict)
 
 
