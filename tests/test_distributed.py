@@ -152,7 +152,7 @@ def test_whatever_stops_a_run_nothing_hangs_and_resuming_gives_the_same_bits(
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 4
     assert "rank 1 of 2 was killed by SIGKILL" in stderr
-    assert "--resume" in stderr
+    assert f"dllab train 01 --resume {run.name} goes on" in stderr
     assert card(run)["status"] == "failed"
     assert psutil.wait_procs(ranks, timeout=60)[1] == []
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ import report_runs
 import yaml
 
 from dllab.cli import main
+from dllab.grading.draws import Draws
 from dllab.lab.find import find_lab
 from dllab.report.advice import steps_after, stronger
 from dllab.report.board.content import Board
 from dllab.rundir.choice import choose_run
 from dllab.rundir.run import RunFolder, changes, write_json, write_text
+from dllab.training.callbacks import Bar
 
 LAB = report_runs.LAB
 
@@ -275,6 +278,40 @@ def test_a13_a_run_that_is_not_there_is_not_called_a_lab(
     told = capsys.readouterr().err
     assert "there is no run 'WRONGID', and no lab" in told
     assert "dllab runs" in told
+
+
+def test_a13_the_bar_counts_epochs_as_the_lines_do() -> None:
+    bar = Bar()
+    bar._trainer = SimpleNamespace(max_epochs=8)
+    assert bar._get_train_description(1).split() == ["Epoch", "2/8"]
+    assert len(bar._get_train_description(1)) == len("Validation")
+    bar._trainer = SimpleNamespace(max_epochs=None)
+    assert bar._get_train_description(0).split() == ["Epoch", "1"]
+
+
+def test_a13_a_hint_without_a_todo_is_for_the_check_that_fails(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hint", "90"]) == 2
+    assert "no TODO is left in lab.py, and no check failed" in capsys.readouterr().err
+    Draws.kept(find_lab(root, "90")).settle("loss", 7, failed=True)
+    assert main(["hint", "90"]) == 0
+    assert "loss: hint 1 of 2" in capsys.readouterr().out
+
+
+def test_a13_tick_lists_the_ids_that_it_takes_and_at_hand_is_explained(
+    repo: Path, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "labs" / "checklist.yaml").symlink_to(repo / "labs" / "checklist.yaml")
+    assert main(["tick", "ethics-and-law"]) == 0
+    capsys.readouterr()
+    assert main(["tick"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^✓ +ethics-and-law ", told, re.MULTILINE)
+    assert re.search(r"^○ +reading-papers ", told, re.MULTILINE)
+    assert "dense-networks" not in told
+    assert main(["progress"]) == 0
+    assert "at hand: what a lab here, or your word (dllab tick)" in capsys.readouterr().out
 
 
 CODE_LAB = """

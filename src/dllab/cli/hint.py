@@ -18,7 +18,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "progress.json, and never looked at by a grade.",
     )
     parser.add_argument("lab", metavar="NN", help="a lab: 03, rnn, lab03_rnn")
-    parser.add_argument("task", metavar="TASK", nargs="?", help="default: the first open TODO")
+    parser.add_argument(
+        "task", metavar="TASK", nargs="?", help="default: the first open TODO, or failing check"
+    )
     parser.add_argument("--step", type=int, metavar="N", help="this step instead of the next")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
@@ -48,16 +50,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _first_open(lab: "Lab") -> str:
-    """The task of the first open TODO that has hints."""
+    """The task of the first open TODO with hints; with none left, of the first failing check."""
     from dllab.errors import LabError
     from dllab.lab.todo import open_todos
 
     todos = open_todos(lab.code) if lab.code.is_file() else []
-    task = next((todo.task for todo in todos if todo.task in lab.spec.hints), None)
+    wanted = [todo.task for todo in todos] if todos else _failing(lab)
+    task = next((task for task in wanted if task in lab.spec.hints), None)
     if task is None:
-        left = "no TODO of lab.py has hints" if todos else "no TODO is left in lab.py"
-        raise LabError(f"{lab.id}: {left}", f"name a task: {_tasks(lab)}")
+        left = (
+            "TODO of lab.py has hints" if todos else "TODO is left in lab.py, and no check failed"
+        )
+        raise LabError(f"{lab.id}: no {left}", f"name a task: {_tasks(lab)}")
     return task
+
+
+def _failing(lab: "Lab") -> list[str]:
+    """The checks that failed when they last ran, in lab.yaml's order: most are called by a task."""
+    from dllab.grading.draws import Draws
+
+    failing = Draws.kept(lab).failing
+    return [id for id in lab.spec.visible if id in failing]
 
 
 def _tasks(lab: "Lab") -> str:

@@ -147,6 +147,10 @@ def _print_levels(standing: "Standing", console: "Console") -> None:
             at_hand,
         )
     console.print(grid)
+    if any(standing.topics_tally(level).at_hand for level in LEVELS):
+        console.print(
+            "at hand: what a lab here, or your word (dllab tick), can tick today", style="dim"
+        )
 
 
 def _print_passed(standing: "Standing", progress: "Progress", console: "Console") -> None:

@@ -5,14 +5,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dllab.checklist.topics import Topic
+    from dllab.checklist.progress import Progress
+    from dllab.checklist.topics import Checklist, Topic
     from dllab.lab.find import Lab
 
 
 def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     """Register the command."""
     parser = subparsers.add_parser("tick", help="tick a topic that no program can judge")
-    parser.add_argument("topic", metavar="TOPIC", help="its id, as `dllab progress` shows it")
+    parser.add_argument(
+        "topic", metavar="TOPIC", nargs="?", help="its id; without one, those that can be ticked"
+    )
     parser.add_argument("--note", default="", help="what you did: a link, a date, a sentence")
     parser.add_argument("--undo", action="store_true", help="take the tick back")
     parser.add_argument("--json", action="store_true", help="the tick as JSON")
@@ -29,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
 
     root = find_root()
     checklist = load_checklist(root)
+    if args.topic is None:
+        return _list(checklist, Progress.load(root))
     topic = checklist.find(args.topic)
     if topic.hands_on == "yes" and not args.undo:
         _refuse(topic, serving_labs(checklist, finished_labs(root))[topic.id])
@@ -43,6 +48,19 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"topic": topic.id, "done": tick.done, "note": tick.note, "at": tick.at}))
     else:
         print(_answer(topic, args.note, undo=args.undo))
+    return 0
+
+
+def _list(checklist: "Checklist", progress: "Progress") -> int:
+    """Every topic that one's own word can tick, by id."""
+    from dllab.report.table import columns
+
+    rows = [
+        ("✓" if id in progress.ticks and progress.ticks[id].done else "○", id, topic.title)
+        for id, topic in checklist.topics.items()
+        if topic.hands_on != "yes"
+    ]
+    print(columns(rows))
     return 0
 
 

@@ -30,6 +30,11 @@ class Draws:
         """What a check's values are drawn from."""
         return self._read().get(id) or derive(self._secret, "check", id)
 
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """The checks that failed when they last ran; those at an open TODO left out."""
+        return tuple(self._read())
+
     def settle(self, id: str, seed: int, *, failed: bool) -> None:
         """Keep the seed of a check that failed with it; forget that of any other.
 

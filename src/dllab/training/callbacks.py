@@ -178,6 +178,18 @@ class PlainLines(Callback):
             print(f"  {_progress_line(trainer)}", flush=True)
 
 
+class Bar(RichProgressBar):
+    """Lightning's bar, with epochs counted from 1, as the lines above it count them."""
+
+    def __init__(self) -> None:
+        super().__init__(leave=False)
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        total = "" if self.trainer.max_epochs is None else f"/{self.trainer.max_epochs}"
+        # As long as "Validation", which stands below it: else the two flicker.
+        return f"{f'Epoch {current_epoch + 1}{total}':{len(self.validation_description)}}"
+
+
 def _progress_line(trainer: L.Trainer) -> str:
     epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
     metrics = "  ".join(f"{k} {float(v):.4f}" for k, v in sorted(trainer.callback_metrics.items()))
@@ -200,6 +212,6 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
     return [
         Together([one for one in callbacks if one not in checkpoints]),
         *checkpoints,
-        *([RichProgressBar(leave=False)] if sys.stdout.isatty() else []),
+        *([Bar()] if sys.stdout.isatty() else []),
         *([Profile(folder)] if trainer.profile else []),
     ]

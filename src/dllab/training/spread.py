@@ -60,12 +60,13 @@ def spread_arm(
     first failing rank raised; InfraError, with the rank's last words, when one was killed or failed
     by no fault of the learner.
     """
+    print(f"starting {config.trainer.devices} processes; each imports torch first …", flush=True)
     with TemporaryDirectory(prefix="dllab-") as logs, _Ranks() as ranks:
         for number, places in enumerate(_places(config)):
             log = Path(logs) / f"rank{number}.log"
             ranks.start(log, places, (folder, lab, impl, config, resuming, watchers))
         ranks.all_started()
-        return _watch(ranks.ranks)
+        return _watch(ranks.ranks, f"dllab train {lab.number} --resume {folder.run_id}")
 
 
 class _Ranks:
@@ -218,12 +219,12 @@ def _write_to(log: Path) -> None:
 # --- in the parent --------------------------------------------------------------------------------
 
 
-def _watch(ranks: Sequence[_Rank]) -> Summary:
+def _watch(ranks: Sequence[_Rank], resume: str) -> Summary:
     running = {rank.pipe: rank for rank in ranks if not rank.pipe.closed}
     summary: Summary = {}
     while running:
         ready = [running.pop(pipe) for pipe in wait(list(running))]  # type: ignore[call-overload]
-        outcomes = [(rank, _outcome(rank, len(ranks))) for rank in ready]
+        outcomes = [(rank, _outcome(rank, len(ranks), resume)) for rank in ready]
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, BaseException)]
         if failures:
             # A killed rank takes its peers down: their connections break in the same moment.
@@ -236,23 +237,23 @@ class _KilledError(InfraError):
     """A rank ended without a word."""
 
 
-def _outcome(rank: _Rank, total: int) -> Summary | BaseException:
+def _outcome(rank: _Rank, total: int, resume: str) -> Summary | BaseException:
     try:
         outcome: Summary | BaseException = rank.pipe.recv()
     except EOFError:
         rank.process.join()
-        return _killed(rank, total)
+        return _killed(rank, total, resume)
     finally:
         rank.pipe.close()
     return outcome
 
 
-def _killed(rank: _Rank, total: int) -> _KilledError:
+def _killed(rank: _Rank, total: int, resume: str) -> _KilledError:
     code = rank.process.exitcode or 0
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     last = rank.log.read_text(encoding="utf-8", errors="replace") if rank.log.is_file() else ""
     return _KilledError(
         f"{last[-4000:]}rank {rank.number} of {total} {how}",
-        "--resume goes on from the last checkpoint; SIGKILL often means that memory ran out: "
+        f"{resume} goes on from the last checkpoint; SIGKILL often means that memory ran out: "
         "then use fewer devices or a smaller data.batch_size",
     )
