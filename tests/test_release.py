@@ -192,3 +192,12 @@ def test_data_of_a_lab_from_outside_comes_along(tmp_path, monkeypatch):
 
 def test_labs_are_chosen_by_ranges_and_names():
     assert [lab.number for lab in choose_labs(REPO, "02-03,01")] == ["02", "03", "01"]
+
+
+def test_a16_no_page_of_a_learners_copy_promises_the_reference(repo: Path) -> None:
+    """A released copy holds no solution: what its pages say must hold there."""
+    templates = repo / "src/dllab/authoring/templates"
+    pages = [*repo.glob("labs/*/README.md"), *templates.rglob("README.md.j2")]
+    assert len(pages) > 7
+    wrong = re.compile(r"runs\s+the\s+reference|not\s+touched\s+it|untouched.{0,40}reference")
+    assert [page.parent.name for page in pages if wrong.search(page.read_text("utf-8"))] == []
