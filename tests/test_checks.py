@@ -10,7 +10,9 @@ from torch.utils.data import DataLoader
 
 from dllab.checks import Given, check, close, integers, normal, run_here, uniform
 from dllab.checks.naming import name_of
-from dllab.checks.tools import fit
+from dllab.checks.probing import ReturnedError
+from dllab.checks.tools import fit, instance
+from dllab.data import BatchLoader
 
 BATCH, CLASSES = 6, 4
 
@@ -162,6 +164,11 @@ def test_a_check_without_a_sentence_or_an_answer_is_refused():
         @check("a", "A")
         def nothing(lab, given):
             """It is."""
+
+
+def test_a07_what_came_in_place_of_a_loader_is_named():
+    with pytest.raises(ReturnedError, match="expected a BatchLoader, got a DataLoader"):
+        instance(DataLoader(RandomDataset(2, 2)), BatchLoader)
 
 
 def test_a_short_training_looks_for_no_cluster(monkeypatch):

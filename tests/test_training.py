@@ -1,6 +1,7 @@
 """Training through the front door: run folders, resuming, stopping, and mistakes of a learner."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,46 @@ def test_a_learner_reads_what_is_wrong_and_none_of_our_frames(
     assert [words for words in told if words not in stderr] == []
     assert "site-packages" not in stderr
     assert "src/dllab" not in stderr
+
+
+SEQUENCE_MISTAKES = {
+    "in place": (
+        "c_BH = f_BH.sigmoid() * c_BH + i_BH.sigmoid() * g_BH.tanh()",
+        "c_BH *= f_BH.sigmoid(); c_BH += i_BH.sigmoid() * g_BH.tanh()",
+        ["in forward", "lstm_cell(torch.addmm(", "make a new tensor there"],
+    ),
+    "cut off": (
+        'self.log("train/loss", loss)\n        return loss',
+        'self.log("train/loss", loss)\n        return loss.detach()',
+        ["training stopped behind training_step", "cut off from the graph, by detach()"],
+    ),
+    "no loss": (
+        'self.log("train/loss", loss)\n        return loss',
+        'self.log("train/loss", loss)\n        return [loss]',
+        ["training stopped behind training_step", "look at what training_step returns"],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", SEQUENCE_MISTAKES)
+def test_a06_what_fails_outside_of_lab_py_is_told_with_its_line(
+    tmp_path: Path,
+    repo: Path,
+    dllab: Here,
+    mistake: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error in the backward pass, or in Lightning, has no frame of lab.py by itself."""
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, repo, "lab03_rnn")
+    old, new, told = SEQUENCE_MISTAKES[mistake]
+    project.edit(old, new)
+    code, _, stderr = dllab("train", "03", "arm=vowels", "trainer.max_epochs=1", "--no-grade")
+    assert code == 1
+    assert re.search(r"→ lab\.py:\d+: training stopped", stderr)
+    assert [words for words in told if words not in stderr] == []
+    for others in ("site-packages", "src/dllab", "runpy", "anomaly"):
+        assert others not in stderr
 
 
 def test_unfinished_lab_names_the_next_todo(project: Project, dllab: Here, repo: Path) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dllab.checks import Arrays, Outcome, check, every, holds, integers, normal, uniform
-from dllab.checks.tools import fit
+from dllab.checks.tools import fit, instance
 from dllab.data import BatchLoader
 
 OWN = "calls of PyTorch's own convolution"
@@ -424,9 +424,9 @@ def splits(lab, given):
     return {"self.train": data.train["image"], "self.val": data.val["image"]}
 
 
-def epoch(loader: BatchLoader) -> Arrays:
+def epoch(loader: object) -> Arrays:
     """All batches of one epoch, one behind the other, and how long each of them is."""
-    batches = list(loader)
+    batches = list(instance(loader, BatchLoader))
     whole = {name: torch.cat([batch[name] for batch in batches]) for name in ("image", "label")}
     return {**whole, "sizes": torch.tensor([len(batch["label"]) for batch in batches])}
 

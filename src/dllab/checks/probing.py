@@ -1,6 +1,7 @@
 """How a probe is called: the one door to learner code, in the sandbox and wherever authors try."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dllab.checks.arrays import RESULT, Arrays, Given, as_arrays
+from dllab.checks.blame import add_forward_lines
 
 Probe = Callable[[ModuleType, Given], Any]
 CUT_OFF = (
@@ -39,14 +41,31 @@ def call(
     """
     if grad is None:
         return as_arrays(probe(lab, Given(given)))
-    leaves = [given[name].requires_grad_() for name in grad]
     with torch.enable_grad():
-        got = as_arrays(probe(lab, Given(given)))
-        floats = {n: v for n, v in got.items() if isinstance(v, Tensor) and v.is_floating_point()}
-        for name, value in floats.items():
-            if strict and not value.requires_grad:
-                raise ReturnedError(f"{'it' if name == RESULT else name} {CUT_OFF}")
-        gradients = _gradients([v for v in floats.values() if v.requires_grad], leaves)
+        try:
+            return _with_gradients(probe, lab, given, grad, strict=strict)
+        except RuntimeError as error:
+            if "inplace operation" in str(error):
+                again = partial(_with_gradients, probe, lab, given, grad, strict=strict)
+                add_forward_lines(error, again)
+            raise
+
+
+def _with_gradients(
+    probe: Callable[[Any, Given], Any],
+    lab: Any,
+    given: Arrays,
+    grad: Sequence[str],
+    *,
+    strict: bool,
+) -> dict[str, Any]:
+    leaves = [given[name].requires_grad_() for name in grad]
+    got = as_arrays(probe(lab, Given(given)))
+    floats = {n: v for n, v in got.items() if isinstance(v, Tensor) and v.is_floating_point()}
+    for name, value in floats.items():
+        if strict and not value.requires_grad:
+            raise ReturnedError(f"{'it' if name == RESULT else name} {CUT_OFF}")
+    gradients = _gradients([v for v in floats.values() if v.requires_grad], leaves)
     return got | {f"gradient.{name}": g for name, g in zip(grad, gradients, strict=True)}
 
 

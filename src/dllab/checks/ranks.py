@@ -16,23 +16,43 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
+from traceback import FrameSummary, extract_tb
 
 import torch
 import torch.distributed as dist
 
 from dllab.checks.arrays import Arrays
+from dllab.checks.blame import add_frames, missing
 
 RankFunction = Callable[[int], Arrays]
+
+
+class RankError(RuntimeError):
+    """What one rank raised, or what became of it; `missing` is for `checks.blame`."""
+
+    missing = ""
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What a rank sends when it fails; `todo` if that is because nothing is written yet."""
+
+    text: str
+    frames: list[FrameSummary] = field(default_factory=list)
+    missing: str = ""
+    todo: bool = False
 
 
 def run_ranks(world_size: int, work: RankFunction, seconds: float = 30.0) -> list[Arrays]:
     """What `work(rank)` returns on each of `world_size` processes, in the order of their ranks.
 
     Processes are forked, so `work` may use anything that is in sight. The first one that fails ends
-    all: its NotImplementedError is raised here, anything else as a RuntimeError that names the
-    rank. A rank that is not done in time raises TimeoutError: most likely it waits for another.
+    all: its NotImplementedError is raised here, anything else as a RankError that names the rank
+    and has the frames of its process. A rank that is not done in time raises TimeoutError: most
+    likely it waits for another.
     """
     with tempfile.TemporaryDirectory() as name:
         folder, pipes, children = Path(name), [], []
@@ -74,7 +94,7 @@ def _rank(rank: int, world_size: int, work: RankFunction, folder: Path, send: Co
         dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size)
         torch.save(work(rank), folder / f"{rank}.pt")
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent tells
-        problem = isinstance(error, NotImplementedError), type(error).__name__, str(error)
+        problem = _problem(error)
     send.send(problem)
     time.sleep(3600)  # until all are done: whoever left now would break its neighbours' connections
 
@@ -89,18 +109,31 @@ def _wait_for_all(pipes: list[Connection], deadline: float) -> None:
             raise TimeoutError(f"rank {late} did not finish: does it wait for another rank?")
         for pipe in [pipe for pipe in waiting if pipe in ready]:
             rank = waiting.pop(pipe)
-            problem = _said(pipe, rank)
+            problem = _said(pipe)
             if problem is None:
                 continue
-            unfinished, kind, text = problem
-            if unfinished:
-                raise NotImplementedError(text)
-            raise RuntimeError(f"rank {rank}: {kind}: {text}")
+            raise _error(rank, problem)
 
 
-def _said(pipe: Connection, rank: int) -> tuple[bool, str, str] | None:
+def _error(rank: int, problem: _Problem) -> Exception:
+    if problem.todo:
+        return NotImplementedError(problem.text)
+    error = RankError(f"rank {rank}: {problem.text}")
+    error.missing = problem.missing
+    add_frames(error, problem.frames)
+    return error
+
+
+def _problem(error: Exception) -> _Problem:
+    frames = list(extract_tb(error.__traceback__))
+    if isinstance(error, NotImplementedError):
+        return _Problem(str(error), frames, todo=True)
+    return _Problem(f"{type(error).__name__}: {error}", frames, missing(error))
+
+
+def _said(pipe: Connection) -> _Problem | None:
     try:
-        problem: tuple[bool, str, str] | None = pipe.recv()
+        problem: _Problem | None = pipe.recv()
     except EOFError:
-        return False, "it ended", f"rank {rank} was killed or left by itself"
+        return _Problem("it was killed, or ended by itself")
     return problem

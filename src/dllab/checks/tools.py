@@ -3,15 +3,18 @@
 import logging
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from dllab.checks.arrays import Arrays
+from dllab.checks.probing import ReturnedError
 
 if TYPE_CHECKING:
     from lightning import LightningModule
+
+Kind = TypeVar("Kind")
 
 
 def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
@@ -20,6 +23,16 @@ def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
         name: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
         for name, leaf in leaves.items()
     }
+
+
+def instance(value: object, kind: type[Kind]) -> Kind:
+    """A value that learner code made, if it is of this kind.
+
+    Raises ReturnedError, in the learner's words, when it is another one.
+    """
+    if not isinstance(value, kind):
+        raise ReturnedError(f"expected a {kind.__name__}, got a {type(value).__name__}")
+    return value
 
 
 def fit(model: "LightningModule", batches: Iterable[Arrays], epochs: int = 1) -> None:

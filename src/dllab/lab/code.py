@@ -16,6 +16,8 @@ from dllab.lab.starter import is_untouched
 from dllab.lab.todo import open_todos
 from dllab.result import Impl
 
+HANDED_OUT = "/given.py"
+
 
 @dataclass(frozen=True)
 class Implementation:
@@ -127,29 +129,42 @@ def import_code(lab: Lab, path: Path, exports: Iterable[str]) -> ModuleType:
 
 
 def learner_error(error: BaseException, path: Path, what: str) -> LearnerError:
-    """Wrap an exception of learner code: their traceback whole, the framework's frames cut away."""
+    """Wrap an exception of learner code: their own frames, and nobody else's."""
     where = _last_line(error, path)
-    headline = f"{path.name}{where}: {what}: {type(error).__name__}: {error}"
+    headline = f"{path.name}{where}: {what}: {_said(error)}"
     return LearnerError(headline, learner_traceback(error, path))
 
 
 def learner_traceback(error: BaseException, path: Path) -> str:
-    """The traceback from the first frame in the learner's file on, as Python prints it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, f in enumerate(frames) if _same(f.filename, path)), None)
-    kept = frames[first:] if first is not None else []
+    """The frames in the learner's file and in what was handed out, as Python prints them."""
+    kept = [f for f in _frames(error) if _same(f.filename, path) or f.filename.endswith(HANDED_OUT)]
     lines = ["Traceback (most recent call last):\n"] if kept else []
     lines += traceback.format_list(kept)
-    return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
+    ending = traceback.format_exception_only(error) if _is_own(error) else [_said(error)]
+    return "".join([*lines, *ending]).rstrip()
 
 
 def is_learners(error: BaseException, path: Path) -> bool:
     """Whether any frame of the exception lies in the learner's file."""
-    return any(_same(f.filename, path) for f in traceback.extract_tb(error.__traceback__))
+    return any(_same(f.filename, path) for f in _frames(error))
+
+
+def _is_own(error: BaseException) -> bool:
+    """Whether learner code raised it itself; ours tell of what happened in another process."""
+    return not type(error).__module__.startswith("dllab.")
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if _is_own(error) else str(error)
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Those of the exception, and those that came along from elsewhere (see `checks.blame`)."""
+    return [*traceback.extract_tb(error.__traceback__), *getattr(error, "frames", ())]
 
 
 def _last_line(error: BaseException, path: Path) -> str:
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if _same(f.filename, path)]
+    lines = [f.lineno for f in _frames(error) if _same(f.filename, path)]
     return f":{lines[-1]}" if lines else ""
 
 

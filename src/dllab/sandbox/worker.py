@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from dllab.checks import Check, Driver, Timing
-from dllab.checks.arrays import MISSING_RETURN, RESULT, as_arrays, no_tensor
+from dllab.checks.arrays import RESULT, as_arrays, no_tensor
+from dllab.checks.blame import missing
 from dllab.checks.cases import flat
 from dllab.checks.plays import ARTIFACTS, ArtifactPath
 from dllab.checks.probing import ReturnedError, call
@@ -216,10 +217,7 @@ class Worker:
         if is_learners(error, self._code):
             shown = learner_error(error, self._code, "it raised")
             return shown.what, shown.traceback
-        reason = f"{type(error).__name__}: {text}"
-        if "NoneType" in text:  # what Python and torch say where a value was expected
-            reason = MISSING_RETURN
-        return f"what your code returned could not be used: {reason}", ""
+        return missing(error), ""
 
 
 def load_strictly(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

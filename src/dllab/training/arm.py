@@ -25,6 +25,7 @@ from dllab.rundir.run import ArmFolder
 from dllab.training.callbacks import arm_callbacks
 from dllab.training.card import Summary
 from dllab.training.checkpoints import CheckpointFile, Interrupted
+from dllab.training.explain import AtHand, explain
 from dllab.training.flops import CountFlops
 from dllab.training.loggers import CurveLogger, finish_trackers, trackers
 from dllab.training.machine import quiet_libraries, seed_and_threads
@@ -75,15 +76,15 @@ def train_arm(
     checkpoint = last if resuming and last.is_file() else None
     folder.path.mkdir(parents=True, exist_ok=True)
     stopped = None
-    flops = CountFlops()
+    flops, at_hand = CountFlops(), AtHand()
     try:
         _let_it_resume(data, config.seed, checkpoint)
-        trainer = _trainer(folder, config, flops, watchers)
+        trainer = _trainer(folder, config, flops, [at_hand, *watchers])
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
     except Interrupted as error:
         stopped = error
     except Exception as error:
-        raise _explain(error, impl, checkpoint) from error
+        raise explain(error, impl, model, at_hand, checkpoint) from error
     weights = _chosen_weights(trainer, folder)
     if trainer.is_global_zero:
         save_file(weights, folder.weights)
@@ -229,34 +230,6 @@ def trainer_arguments(config: Config) -> dict[str, Any]:
         "log_every_n_steps",
     )
     return {name: getattr(config.trainer, name) for name in names}
-
-
-def _explain(error: Exception, impl: Implementation, checkpoint: object) -> Exception:
-    """Whose fault it was: the learner's code, the checkpoint's, the config's, or ours."""
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
-
-    if isinstance(error, LabError):
-        return error
-    if is_learners(error, impl.path):
-        return learner_error(error, impl.path, "training stopped")
-    if checkpoint and _is_damage(error):
-        return LabError(
-            f"{checkpoint} cannot be read: {error}",
-            "the file is damaged; remove it to resume from the arm's start, or train anew",
-        )
-    if isinstance(error, MisconfigurationException):
-        return LabError(str(error), "see `dllab config` for the values that were used")
-    if isinstance(error, OSError) and error.errno == 28:
-        return LabError(f"the disk is full: {error}", "free some space, then --resume this run")
-    return error
-
-
-def _is_damage(error: Exception) -> bool:
-    import pickle
-    import zipfile
-
-    kinds = (pickle.UnpicklingError, zipfile.BadZipFile, EOFError, KeyError, RuntimeError)
-    return isinstance(error, kinds)
 
 
 def _summary(trainer: L.Trainer, model: L.LightningModule) -> Summary:
