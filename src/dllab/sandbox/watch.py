@@ -119,8 +119,10 @@ def _is_full(pid: int, scratch: Path, limit: int) -> bool:
     files = size = 0
     for folder, _, names in os.walk(scratch):
         files += 1 + len(names)
+        if files > INODES:  # before each is asked for its size: on a busy machine that takes long
+            return True
         with suppress(OSError):
             size += sum((Path(folder) / name).lstat().st_size for name in names)
-        if files > INODES or size > limit:
+        if size > limit:
             return True
     return False
