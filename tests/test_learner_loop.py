@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import report_runs
 import yaml
+from training_lab import Project
 
 from dllab.cli import main
 from dllab.grading.draws import Draws
@@ -312,6 +313,18 @@ def test_a13_tick_lists_the_ids_that_it_takes_and_at_hand_is_explained(
     assert "dense-networks" not in told
     assert main(["progress"]) == 0
     assert "at hand: what a lab here, or your word (dllab tick)" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a8_a_plain_run_of_the_distributed_lab_says_nothing_of_lightnings(
+    repo: Path, tmp_path: Path
+) -> None:
+    project = Project(tmp_path, repo, "lab06_ddp")
+    short = ["trainer.max_epochs=1", "trainer.limit_train_batches=5", "trainer.threads=1"]
+    stdout, stderr = project.start("train", "06", *short, "--no-grade").communicate()
+    assert stderr == ""
+    lines = stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["epoch", "run"]
 
 
 CODE_LAB = """

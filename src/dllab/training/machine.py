@@ -137,5 +137,13 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
     # On a login node of a cluster one may well train without the cluster.
     warnings.filterwarnings("ignore", message=r"The `srun` command is available")
+    # What a lab logs in a world of one has no other device to be averaged with.
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        warnings.filterwarnings(
+            "ignore", message=r"It is recommended to use `self.log\(.*sync_dist"
+        )
+    # The first loss is in the curve however short the epoch; workers would only slow these data.
+    warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than")
+    warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
     # Sharded modules may return views; only an operation in place on one would be lost.
     warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")
