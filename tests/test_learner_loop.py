@@ -12,12 +12,16 @@ import yaml
 from training_lab import Project
 
 from dllab.cli import main
+from dllab.grading.code_checks import check_code
 from dllab.grading.draws import Draws
 from dllab.lab.find import find_lab
 from dllab.report.advice import steps_after, stronger
 from dllab.report.board.content import Board
 from dllab.rundir.choice import choose_run
 from dllab.rundir.run import RunFolder, changes, write_json, write_text
+from dllab.sandbox.backends import find_backend
+from dllab.sandbox.limits import Limits
+from dllab.sandbox.session import Session
 from dllab.training.callbacks import Bar
 
 LAB = report_runs.LAB
@@ -325,6 +329,15 @@ def test_a8_a_plain_run_of_the_distributed_lab_says_nothing_of_lightnings(
     assert stderr == ""
     lines = stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["epoch", "run"]
+
+
+@pytest.mark.slow
+def test_a8_what_a_check_trains_prints_nothing(repo: Path) -> None:
+    lab = find_lab(repo, "01")
+    limits = Limits.of(lab.spec.budgets)
+    with Session(lab, lab.solution, find_backend("none"), limits) as session:
+        (row,) = check_code(session, lab, ["training-step"], Draws(1))
+        assert (row.status, session.log) == ("pass", "")
 
 
 CODE_LAB = """
