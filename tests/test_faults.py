@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from authoring_labs import make_root, write_kind
 
+from dllab.errors import LearnerError
 from dllab.grading.code_checks import run_checks
 from dllab.result import CheckRow
+from dllab.sandbox import session
 
 Try = Callable[..., CheckRow]
 
@@ -68,3 +70,42 @@ def test_a07_what_is_missing_is_named(
     attempt: Try, kind: str, check: str, edit: tuple[str, str], told: str
 ) -> None:
     assert told in attempt(kind, check, edit).message
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while True: pass",
+        "kept = []\n        while True: kept += [torch.zeros(9)]",
+        "sum(range(10**15))  # never comes back from C",
+    ],
+)
+def test_a05_an_endless_loop_is_told_with_its_line(
+    attempt: Try, loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "PRACTICE_S", 2.0)
+    row = attempt("control", "act", ("return torch.tanh(", f"{loop}\n        return torch.tanh("))
+    assert row.message.startswith("timed out after 2 s, at lab.py:")
+    assert ", in act: " in row.message
+    assert loop.splitlines()[-1].strip() in row.evidence["traceback"]
+    assert row.evidence["traceback"].count("File ") == 1
+
+
+def test_a05_a_file_whose_import_never_ends_is_told_with_its_line(
+    attempt: Try, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "IMPORT_S", 3.0)
+    with pytest.raises(LearnerError, match=r"timed out after 3 s, at lab.py:\d+, in <module>"):
+        attempt("ranks", "mean", ("import torch\n", "while True: pass\nimport torch\n"))
+
+
+def test_a05_ranks_that_wait_for_each_other_are_told_apart(
+    attempt: Try,
+) -> None:
+    """One rank makes a call that the others never make."""
+    once_more = "if dist.get_rank() == 1: dist.all_reduce(pair)"
+    row = attempt("ranks", "mean", ("return pair[0]", f"{once_more}\n    return pair[0]"))
+    assert "lab.py:12: it hangs: the ranks are not done after 8 s: " in row.message
+    assert "rank 0 has made 1 collective call and is done; " in row.message
+    waiting = f"rank 1 has made 2 collective calls and waits at lab.py:12 ({once_more})"
+    assert waiting in row.message

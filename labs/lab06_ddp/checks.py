@@ -50,7 +50,7 @@ def filled(given: Given) -> nn.Sequential:
     return net
 
 
-def on_ranks(world: int, work: Callable[[int], Arrays], seconds: float = 30) -> Arrays:
+def on_ranks(world: int, work: Callable[[int], Arrays], seconds: float = 8) -> Arrays:
     """What the ranks return, along a new first dimension."""
     results = run_ranks(world, work, seconds)
     return {name: torch.stack([result[name] for result in results]) for name in results[0]}

@@ -24,15 +24,18 @@ from traceback import FrameSummary, extract_tb
 import torch
 import torch.distributed as dist
 
+from dllab.checks import standing
 from dllab.checks.arrays import Arrays
 from dllab.checks.blame import add_frames, missing
 
+MOST_LENT = 3  # times the seconds, where the machine is busy
 RankFunction = Callable[[int], Arrays]
 
 
 class RankError(RuntimeError):
-    """What one rank raised, or what became of it; `missing` is for `checks.blame`."""
+    """What one rank raised, or what became of all; `missing` is for `checks.blame`."""
 
+    what = "it raised"
     missing = ""
 
 
@@ -46,13 +49,14 @@ class _Problem:
     todo: bool = False
 
 
-def run_ranks(world_size: int, work: RankFunction, seconds: float = 30.0) -> list[Arrays]:
+def run_ranks(world_size: int, work: RankFunction, seconds: float = 8.0) -> list[Arrays]:
     """What `work(rank)` returns on each of `world_size` processes, in the order of their ranks.
 
     Processes are forked, so `work` may use anything that is in sight. The first one that fails ends
     all: its NotImplementedError is raised here, anything else as a RankError that names the rank
-    and has the frames of its process. A rank that is not done in time raises TimeoutError: most
-    likely it waits for another.
+    and has the frames of its process. Ranks that are not done in time are a RankError as well: it
+    says of each how many collective calls it has made, and where it stands. Time in which they
+    had no core does not count.
     """
     with tempfile.TemporaryDirectory() as name:
         folder, pipes, children = Path(name), [], []
@@ -62,7 +66,7 @@ def run_ranks(world_size: int, work: RankFunction, seconds: float = 30.0) -> lis
                 children.append(_fork(rank, world_size, work, folder, send))
                 send.close()
                 pipes.append(receive)
-            _wait_for_all(pipes, time.monotonic() + seconds)
+            _wait_for_all(pipes, children, folder, seconds)
             files = [folder / f"{rank}.pt" for rank in range(world_size)]
             return [torch.load(file, weights_only=True) for file in files]
         finally:
@@ -88,6 +92,8 @@ def _rank(rank: int, world_size: int, work: RankFunction, folder: Path, send: Co
     """One process: meet the others at a file, work, and say None or what went wrong."""
     torch.set_num_threads(1)  # a forked process must not use the threads of its parent
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # nobody outside is needed
+    standing.answer(folder / f"{rank}.{standing.WHERE}")
+    standing.count_calls(folder / f"{rank}.{standing.CALLS}")
     problem = None
     try:
         store = dist.FileStore(str(folder / "store"), world_size)  # type: ignore[attr-defined]
@@ -99,20 +105,37 @@ def _rank(rank: int, world_size: int, work: RankFunction, folder: Path, send: Co
     time.sleep(3600)  # until all are done: whoever left now would break its neighbours' connections
 
 
-def _wait_for_all(pipes: list[Connection], deadline: float) -> None:
+def _wait_for_all(
+    pipes: list[Connection], children: list[int], folder: Path, seconds: float
+) -> None:
     """Return when every rank has said None; raise for the first that says anything else."""
-    waiting = {pipe: rank for rank, pipe in enumerate(pipes)}
+    waiting, begin = {pipe: rank for rank, pipe in enumerate(pipes)}, time.monotonic()
     while waiting:
-        ready = wait(list(waiting), max(0.0, deadline - time.monotonic()))
-        if not ready:
-            late = " and ".join(map(str, waiting.values()))
-            raise TimeoutError(f"rank {late} did not finish: does it wait for another rank?")
-        for pipe in [pipe for pipe in waiting if pipe in ready]:
-            rank = waiting.pop(pipe)
-            problem = _said(pipe)
-            if problem is None:
-                continue
-            raise _error(rank, problem)
+        spent = time.monotonic() - begin
+        lent = min(max(map(standing.waited_s, children)), MOST_LENT * seconds)
+        if spent > seconds + lent:
+            raise _late(list(waiting.values()), children, folder, seconds)
+        for pipe in wait(list(waiting), min(0.5, seconds)):
+            rank = waiting.pop(pipe)  # type: ignore[call-overload]
+            if problem := _said(pipe):  # type: ignore[arg-type]
+                raise _error(rank, problem)
+
+
+def _late(late: list[int], children: list[int], folder: Path, seconds: float) -> RankError:
+    """Where each rank stands; those that are done have no frames to show."""
+    frames = {
+        rank: standing.ask(children[rank], folder / f"{rank}.{standing.WHERE}") for rank in late
+    }
+    told = [
+        standing.described(
+            rank, standing.calls(folder / f"{rank}.{standing.CALLS}"), frames.get(rank, [])
+        )
+        for rank in range(len(children))
+    ]
+    error = RankError(f"the ranks are not done after {seconds:.0f} s: {'; '.join(told)}")
+    error.what, error.missing = "it hangs", str(error)
+    add_frames(error, next(iter(frames.values())))
+    return error
 
 
 def _error(rank: int, problem: _Problem) -> Exception:

@@ -67,7 +67,7 @@ class Budgets(Checked):
     """MiB."""
     artifact_bytes: int = 16_000_000
     probe_s: float = 60.0
-    """Wall seconds of one check."""
+    """Wall seconds of one check; a visible one has ten at most in practice."""
     processes: int = 64
     sockets: bool = False
     gpu: bool = False

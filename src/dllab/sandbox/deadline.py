@@ -1,9 +1,8 @@
 """How long a worker may take, on a machine that may be busy with other things."""
 
 import time
-from contextlib import suppress
-from pathlib import Path
 
+from dllab.checks import standing
 from dllab.sandbox.watch import tree
 
 MOST = 4  # times the limit, whatever the reason: the processes of one tree can hold each other up
@@ -39,12 +38,6 @@ class Deadline:
 def waited_s(pid: int) -> float:
     """How long the main thread of a process, or of one below it, has waited for a core.
 
-    The longest wait of the tree. Source: the second number of /proc/PID/schedstat, nanoseconds; 0
-    where the kernel keeps no such count.
+    The longest wait of the tree.
     """
-    longest = 0
-    for each in tree(pid):
-        with suppress(OSError):
-            stat = Path(f"/proc/{each}/schedstat").read_text(encoding="ascii")
-            longest = max(longest, int(stat.split()[1]))
-    return longest / 1e9
+    return max(map(standing.waited_s, tree(pid)))

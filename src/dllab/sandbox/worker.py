@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from dllab.checks import Check, Driver, Timing
+from dllab.checks import Check, Driver, Timing, standing
 from dllab.checks.arrays import RESULT, as_arrays, no_tensor
 from dllab.checks.blame import missing
 from dllab.checks.cases import flat
@@ -60,6 +60,7 @@ def serve(requests: int, replies: int) -> None:
     After a greeting, the first request opens a lab and the others use it. Every reply echoes the
     request's nonce and serial number.
     """
+    standing.answer(Path(standing.WHERE))  # in the scratch folder
     worker = Worker()
     while (frame := _read(requests)) is not None:
         reply = worker.answer(frame).encode()
@@ -215,7 +216,7 @@ class Worker:
         if isinstance(error, LearnerError):
             return error.what, error.traceback
         if is_learners(error, self._code):
-            shown = learner_error(error, self._code, "it raised")
+            shown = learner_error(error, self._code, getattr(error, "what", "it raised"))
             return shown.what, shown.traceback
         return missing(error), ""
 
@@ -265,7 +266,8 @@ def _plain_tensor(name: str, value: object) -> Tensor:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        isinstance(error, RuntimeError)
+        and any(sign in str(error) for sign in ("can't allocate memory", "bad_alloc"))
     )
 
 
