@@ -206,7 +206,7 @@ def test_a10_a_passed_run_of_older_code_or_one_that_stopped_is_not_offered(root:
 
 EXPERIMENTS = """
 experiments:
-  reference: {title: The reference, seeds: [0], measures: [accuracy]}
+  reference: {title: The reference, overrides: [arm=clothes], seeds: [0], measures: [accuracy]}
   broken: {title: A mistake, mutant: wrong, overrides: [model.lr=9], seeds: [0], measures: [nats]}
   slow: {title: A tenth of the rate, overrides: [model.lr=0.01], seeds: [0], measures: [accuracy],
          record: {values: {accuracy: [0.7]}, recipe: x, date: '2026-11-27'}}
@@ -226,9 +226,9 @@ def test_a17_what_the_numbers_mean_is_said_in_a_line_each(
     write_json(run.result, {**result, "max_score": 41})
     assert main(["runs", "show", run.id]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "[low, high]: the 95 % interval" in told
+    assert "[low, high] is the 95 % interval" in told
     assert "Accuracy on clothes: all points, as chance alone can explain so small a miss." in told
-    assert "Practice counts 41 of the lab's 45 points; the other 4 are for what only" in told
+    assert "Practice counts 41 of 45 points; only the official grade sees the other 4." in told
     result["checks"][0]["status"], result["metrics"][0]["ci95"] = "partial", None
     write_json(run.result, result)
     assert main(["runs", "show", run.id]) == 0

@@ -148,7 +148,8 @@ def _untried(lab: Lab) -> Iterator[Step]:
 
 def _to_try(lab: Lab) -> list[Experiment]:
     """The page's experiments that a command line can repeat: no planted mistake, no plain run."""
-    return [one for one in lab.spec.experiments.values() if one.overrides and not one.mutant]
+    found = lab.spec.experiments.values()
+    return [one for one in found if one.overrides and not one.mutant and one.name != "reference"]
 
 
 def _command(lab: Lab, experiment: Experiment) -> str:

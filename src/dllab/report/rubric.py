@@ -89,14 +89,14 @@ def read_rubric(result: Result, lab: Lab, tried: tuple[str, ...] = ()) -> Rubric
 
 def _notes(rows: Sequence[RubricRow], result: Result, lab: Lab) -> Iterator[str]:
     if any(one.ci95 for one in result.metrics):
-        yield "[low, high]: the 95 % interval, within which chance moves a value on so few items."
+        yield "[low, high] is the 95 % interval: chance moves a value within it."
     if lucky := [row.title for row in rows if row.lucky]:
         yield f"{', '.join(lucky)}: all points, as chance alone can explain so small a miss."
     rest = lab.spec.total - result.max_score
     if result.mode == "practice" and result.checks and rest > 0:
         yield (
-            f"Practice counts {points(result.max_score)} of the lab's {points(lab.spec.total)} "
-            f"points; the other {points(rest)} are for what only the official grade sees."
+            f"Practice counts {points(result.max_score)} of {points(lab.spec.total)} points; "
+            f"only the official grade sees the other {points(rest)}."
         )
 
 

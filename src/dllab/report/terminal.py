@@ -49,7 +49,8 @@ def print_rubric(
         console.print(_safe(note, console), style="bold yellow")
     console.print(_table(rubric, lab, console))
     for row in rubric.rows:
-        if row.open:
+        left_out = rubric.experiment and row.kind == "metric" and row.status == "skip"
+        if row.open and not left_out:
             console.print()
             _print_open(row, console)
     _print_verdict(rubric, console)
@@ -143,7 +144,7 @@ def _print_trial(trial: Trial, lab: Lab, console: Console) -> None:
         told = [f"no full run is graded yet: make lab-{lab.number}"] if trial.strips else []
     else:
         told = [f"the last full run, {trial.full.id}"]
-    told += [f"{s.title} {s.value}; {s.previous or 'not measured there'}" for s in trial.strips]
+    told += [f"{s.title} {s.value}" + f"; {s.previous}" * bool(s.previous) for s in trial.strips]
     console.print(_safe(f"tried    {tried}", console), soft_wrap=True, style="dim")
     for number, line in enumerate(told):
         console.print("beside   " if number == 0 else "         ", end="", style="dim")
