@@ -22,7 +22,7 @@ from dllab.rundir.run import RunFolder, changes, write_json, write_text
 from dllab.sandbox.backends import find_backend
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session
-from dllab.training.callbacks import Bar
+from dllab.training.callbacks import EpochBar
 
 LAB = report_runs.LAB
 
@@ -286,7 +286,7 @@ def test_a13_a_run_that_is_not_there_is_not_called_a_lab(
 
 
 def test_a13_the_bar_counts_epochs_as_the_lines_do() -> None:
-    bar = Bar()
+    bar = EpochBar()
     bar._trainer = SimpleNamespace(max_epochs=8)
     assert bar._get_train_description(1).split() == ["Epoch", "2/8"]
     assert len(bar._get_train_description(1)) == len("Validation")

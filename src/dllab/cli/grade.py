@@ -90,7 +90,7 @@ def grade_and_report(
     from dllab.lab.find import find_lab
     from dllab.report.advice import steps_after
     from dllab.report.html import write_report
-    from dllab.report.standing import read_trial
+    from dllab.report.standing import read_tried
     from dllab.report.terminal import print_rubric, print_steps
 
     result = grade(root, folder, whole=whole).result
@@ -100,8 +100,8 @@ def grade_and_report(
         progress.save()
     if not _hand_out(result, json_file):
         lab = find_lab(root, folder.lab_id)
-        trial = read_trial(root, lab, folder, result)
-        print_rubric(result, lab, report=report, trial=trial)
+        tried = read_tried(root, lab, folder, result)
+        print_rubric(result, lab, report=report, tried=tried)
         print_steps(steps_after(lab, folder))
     experiment = folder.tried and result.verdict == "graded"
     return 0 if experiment else exit_code(result)

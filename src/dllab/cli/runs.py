@@ -79,7 +79,7 @@ def show_one(args: argparse.Namespace) -> int:
         return 0
     from dllab.lab.find import find_lab
     from dllab.report.cost import cost_facts
-    from dllab.report.standing import read_trial
+    from dllab.report.standing import read_tried
     from dllab.report.table import columns
     from dllab.report.terminal import print_rubric
 
@@ -91,7 +91,7 @@ def show_one(args: argparse.Namespace) -> int:
     if result:
         report = run.report if run.report.is_file() else None
         lab = find_lab(root, run.lab_id)
-        print_rubric(result, lab, report=report, trial=read_trial(root, lab, run, result))
+        print_rubric(result, lab, report=report, tried=read_tried(root, lab, run, result))
     else:
         print(f"\nnot graded yet: dllab grade {run.id}")
     return 0

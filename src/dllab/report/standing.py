@@ -37,7 +37,7 @@ class CriterionStrip:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Tried:
     """What an experiment reached: each criterion's strip, beside the last full run's value."""
 
     overrides: tuple[str, ...]
@@ -45,12 +45,12 @@ class Trial:
     strips: list[CriterionStrip]
 
 
-def read_trial(root: Path, lab: Lab, run: RunFolder, result: Result) -> Trial | None:
+def read_tried(root: Path, lab: Lab, run: RunFolder, result: Result) -> Tried | None:
     """A run beside the last full one; None for a run that is full itself."""
     if not (tried := run.tried):
         return None
     full = full_run_before(root, run)
-    return Trial(tried, full, read_standings(result, lab, full.read_result() if full else None))
+    return Tried(tried, full, read_standings(result, lab, full.read_result() if full else None))
 
 
 def read_standings(result: Result, lab: Lab, previous: Result | None) -> list[CriterionStrip]:

@@ -15,7 +15,7 @@ from rich.text import Text
 from dllab.lab.find import Lab
 from dllab.report.advice import Step
 from dllab.report.rubric import Rubric, RubricRow, points, read_rubric
-from dllab.report.standing import Trial
+from dllab.report.standing import Tried
 from dllab.result import Result
 
 # status → (mark, what stands in for it without Unicode, style)
@@ -34,15 +34,15 @@ def print_rubric(
     lab: Lab,
     file: TextIO | None = None,
     report: Path | None = None,
-    trial: Trial | None = None,
+    tried: Tried | None = None,
 ) -> None:
     """Print a result: the table, what is still open and the hint for it, the verdict, the report.
 
-    An experiment (`trial`) is told beside the last full run. Colour and cursor codes are used only
+    An experiment (`tried`) is told beside the last full run. Colour and cursor codes are used only
     on a terminal; elsewhere lines are at most 80 wide.
     """
     console = _console(file or sys.stdout)
-    rubric = read_rubric(result, lab, trial.overrides if trial else ())
+    rubric = read_rubric(result, lab, tried.overrides if tried else ())
     console.print()
     if rubric.impl == "reference":
         note = "This is the reference solution's run, not yours: it cannot be submitted."
@@ -54,8 +54,8 @@ def print_rubric(
             console.print()
             _print_open(row, console)
     _print_verdict(rubric, console)
-    if trial is not None:
-        _print_trial(trial, lab, console)
+    if tried is not None:
+        _print_tried(tried, lab, console)
     if report is not None:
         # A path must survive copy and paste: it is never wrapped.
         console.print(f"report   {report}", soft_wrap=True, style="dim")
@@ -137,15 +137,15 @@ def _print_verdict(rubric: Rubric, console: Console) -> None:
     console.print(verdict)
 
 
-def _print_trial(trial: Trial, lab: Lab, console: Console) -> None:
+def _print_tried(tried: Tried, lab: Lab, console: Console) -> None:
     """What was tried, and each criterion beside the last full run."""
-    tried = " ".join(trial.overrides)
-    if trial.full is None:
-        told = [f"no full run is graded yet: make lab-{lab.number}"] if trial.strips else []
+    words = " ".join(tried.overrides)
+    if tried.full is None:
+        told = [f"no full run is graded yet: make lab-{lab.number}"] if tried.strips else []
     else:
-        told = [f"the last full run, {trial.full.id}"]
-    told += [f"{s.title} {s.value}" + f"; {s.previous}" * bool(s.previous) for s in trial.strips]
-    console.print(_safe(f"tried    {tried}", console), soft_wrap=True, style="dim")
+        told = [f"the last full run, {tried.full.id}"]
+    told += [f"{s.title} {s.value}" + f"; {s.previous}" * bool(s.previous) for s in tried.strips]
+    console.print(_safe(f"tried    {words}", console), soft_wrap=True, style="dim")
     for number, line in enumerate(told):
         console.print("beside   " if number == 0 else "         ", end="", style="dim")
         console.print(Text(_safe(line, console)), soft_wrap=True)

@@ -178,7 +178,7 @@ class PlainLines(Callback):
             print(f"  {_progress_line(trainer)}", flush=True)
 
 
-class Bar(RichProgressBar):
+class EpochBar(RichProgressBar):
     """Lightning's bar, with epochs counted from 1, as the lines above it count them."""
 
     def __init__(self) -> None:
@@ -212,6 +212,6 @@ def arm_callbacks(folder: ArmFolder, config: Config, curve: CurveLogger) -> list
     return [
         Together([one for one in callbacks if one not in checkpoints]),
         *checkpoints,
-        *([Bar()] if sys.stdout.isatty() else []),
+        *([EpochBar()] if sys.stdout.isatty() else []),
         *([Profile(folder)] if trainer.profile else []),
     ]
