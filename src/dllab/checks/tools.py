@@ -14,7 +14,7 @@ from dllab.checks.probing import ReturnedError
 if TYPE_CHECKING:
     from lightning import LightningModule
 
-Wanted = TypeVar("Wanted")
+Made = TypeVar("Made")
 
 
 def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
@@ -25,7 +25,7 @@ def gradients(leaves: Mapping[str, Tensor]) -> Arrays:
     }
 
 
-def instance(value: object, kind: type[Wanted]) -> Wanted:
+def instance(value: object, kind: type[Made]) -> Made:
     """A value that learner code made, if it is of this kind.
 
     Raises ReturnedError, in the learner's words, when it is another one.
