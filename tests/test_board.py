@@ -207,6 +207,23 @@ def test_the_page_lists_filters_and_sorts(board, clone, browser):
 
 @in_chromium
 @pytest.mark.slow
+@pytest.mark.parametrize("width", [1500, 400])
+def test_a12_the_page_says_what_each_run_tried(board, clone, browser, width):
+    run = write_run(clone, 20)  # of accuracy 0.7: not passed
+    words = ["arm=main", f"model.hidden=[{','.join(['256'] * 30)}]"]
+    run.card.write_text(json.dumps({"impl": "mine", "overrides": words}))
+    tab = browser.open(board.url, (width, 900))
+    tab.until("document.querySelector('#count')?.innerText == '13 runs'")
+    assert tab.texts(f'tr[data-run="{run.id}"] .tried') == [" ".join(words)]
+    assert tab.texts(f'tr[data-run="{run.id}"] .verdict') == ["experiment"]
+    assert len(tab.texts(".tried")) == 1
+    assert tab.js("document.documentElement.scrollWidth <= innerWidth")
+    tab.write("#query", "model.hidden")
+    assert tab.js(SHOWN) == [run.id]
+
+
+@in_chromium
+@pytest.mark.slow
 def test_the_page_lays_chosen_runs_over_each_other(board, clone, browser, tmp_path):
     first, second, third = ids(clone, 0, 4, 8)
     tab = browser.open(board.url)

@@ -17,6 +17,7 @@ from dllab.grading.draws import Draws
 from dllab.lab.find import find_lab
 from dllab.report.advice import steps_after, stronger
 from dllab.report.board.content import Board
+from dllab.report.html import write_report
 from dllab.rundir.choice import choose_run
 from dllab.rundir.run import RunFolder, changes, write_json, write_text
 from dllab.sandbox.backends import find_backend
@@ -229,6 +230,12 @@ def test_a17_what_the_numbers_mean_is_said_in_a_line_each(
     assert "[low, high] is the 95 % interval" in told
     assert "Accuracy on clothes: all points, as chance alone can explain so small a miss." in told
     assert "Practice counts 41 of 45 points; only the official grade sees the other 4." in told
+    page = write_report(root, write_run(root, 21, accuracy=0.785)).read_text()
+    assert "<h2>Since the run before</h2>" in page
+    assert "all points, as chance alone" not in page
+    page = write_report(root, run).read_text()
+    assert "all points, as chance alone can explain so small a miss." in page
+    assert '<span class="chip pass">passed</span>' in page
     result["checks"][0]["status"], result["metrics"][0]["ci95"] = "partial", None
     write_json(run.result, result)
     assert main(["runs", "show", run.id]) == 0
