@@ -109,6 +109,27 @@ def test_a_session_is_the_same_behind_every_wall(wall, desk, name, kind):
     assert not left
 
 
+FORK = """
+import os
+import torch
+
+Model = Data = None
+
+def fine():
+    if (pid := os.fork()) == 0:
+        os._exit(7)
+    return {"code": torch.tensor(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))}
+"""
+
+
+def test_learner_code_can_fork(wall, desk):
+    """A worker that is forked itself knows it: else filelock refuses, from Python 3.12 on."""
+    with Session(desk.lab, desk.write_code(FORK), wall, LIMITS) as session:
+        reply = call(session, "fine")
+    assert reply.failure is None, reply.failure
+    assert reply.arrays["code"] == 7
+
+
 def started_for(desk):
     """Processes whose command line names this lab: what a wall runs beside the worker."""
     return [

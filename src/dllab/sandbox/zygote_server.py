@@ -50,7 +50,11 @@ def main() -> None:
 
 
 def separate() -> None:
-    """Go on as process 1 of a new pid namespace; the process that stays outside only waits.
+    """Go on as process 2 of a new pid namespace; process 1 and the one outside only wait.
+
+    Each worker is process 1 of a namespace of its own, so its number differs from that of the
+    process that it is forked from. Libraries go by the number to see that they were forked;
+    filelock, where it misses it, lets no worker fork from Python 3.12 on.
 
     Whoever is not root becomes the master of a user namespace, which maps nobody else.
     """
@@ -60,11 +64,11 @@ def separate() -> None:
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
-    pid = os.fork()
-    if pid:
-        _, status = os.waitpid(pid, 0)
-        os._exit(os.waitstatus_to_exitcode(status) & 255)
-    kernel.die_with_parent(signal.SIGKILL)
+    for _ in range(2):
+        if pid := os.fork():
+            _, status = os.waitpid(pid, 0)
+            os._exit(os.waitstatus_to_exitcode(status) & 255)
+        kernel.die_with_parent(signal.SIGKILL)
 
 
 def preload() -> None:
