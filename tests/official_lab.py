@@ -124,7 +124,7 @@ def make_stage(folder: Path) -> Stage:
     spec = yaml.safe_load(LAB_YAML)
     spec["checks"]["far"], spec["hidden"] = 5, ["far"]
     spec["criteria"]["accuracy"]["floor"] = 0.62
-    spec["budgets"] = {"probe_s": 6, "memory_mb": 2000, "artifact_bytes": 1_000_000}
+    spec["budgets"] = {"probe_s": 6, "memory_mb": 3000, "artifact_bytes": 1_000_000}
     (lab / "lab.yaml").write_text(yaml.safe_dump(spec))
     (lab / "starter.py").write_text("# TODO double\n")
     (lab / "_author").mkdir()

@@ -15,6 +15,7 @@ from dllab.errors import InfraError, LabError, LearnerError
 from dllab.grading import code_checks, grade
 from dllab.grading.code_checks import run_checks
 from dllab.grading.inputs import fill_padding, shuffle
+from dllab.grading.predictions import ALONE, company
 from dllab.grading.result import decide, exit_code
 from dllab.lab.layout import Layout, scores_form
 from dllab.result import CheckRow, read_result
@@ -161,6 +162,19 @@ def test_scores_that_depend_on_neighbours_are_no_evidence(desk, lines):
 
 
 @in_forks
+def test_the_few_that_are_scored_again_do_not_tell_how_items_rank_among_all():
+    """Two cheats: one halves what it is given; one knows how the few are chosen, and bets on it."""
+    value = torch.randn(400, generator=torch.Generator().manual_seed(0))
+    upper = value > value.median()
+    scores = torch.stack([~upper, upper], 1).float()
+    chosen = [company(scores, torch.Generator().manual_seed(seed)) for seed in range(500)]
+    assert all(len(set(few.tolist())) == ALONE for few in chosen)
+    by_half = [torch.equal(value[few] > value[few].median(), upper[few]) for few in chosen]
+    assert sum(by_half) == 0
+    positive = torch.tensor([int(upper[few].sum()) for few in chosen])
+    assert int(positive.bincount().max()) < 0.08 * len(chosen)
+
+
 def test_weights_load_strictly(desk):
     weights = {**WEIGHTS, "extra": torch.ones(1), "scale": torch.ones(2)}
     del weights["norm.running_var"]

@@ -118,7 +118,7 @@ def predict(scorer: Scorer, inputs: Arrays, *, independent: bool = True) -> Pred
         return Prediction(failure=first.failure, log=first.log)
     some = torch.arange(count)
     if independent:
-        some = torch.randperm(count, generator=generator(scorer.seed, "alone"))[:ALONE]
+        some = company(first, generator(scorer.seed, "alone"))
     few = chosen(inputs, scorer.layout, some)
     if scorer.session.official:
         scorer.session.renew()
@@ -126,6 +126,24 @@ def predict(scorer: Scorer, inputs: Arrays, *, independent: bool = True) -> Pred
     if isinstance(second, Reply):
         return Prediction(failure=second.failure, log=second.log)
     return Prediction(first, leak=_leak(first, first[some], second, independent=independent))
+
+
+def company(scores: Tensor, rng: torch.Generator) -> Tensor:
+    """Which items to score again, int64 [ALONE]: half or more from one end of the scores, others by
+    chance; which end and how many is chance too.
+
+    A model that ranks the items it is given against each other, and calls the upper half positive,
+    gives these few other scores than before. Were all drawn by chance, it would go unseen in twelve
+    grades of a hundred.
+    """
+    order = torch.randperm(len(scores), generator=rng)
+    top = bool(torch.randint(2, (), generator=rng))
+    share = int(torch.randint(ALONE // 2, ALONE + 1, (), generator=rng))
+    first = scores.reshape(len(scores), -1)[order, 0]
+    extreme = order[first.argsort(descending=top, stable=True)[:share]]
+    left = order[~torch.isin(order, extreme)].flip(0)  # where scores tie, its front is picked over
+    others = left[: ALONE - share]
+    return torch.cat([extreme, others])
 
 
 def _leak(scores: Tensor, once: Tensor, again: Tensor, *, independent: bool) -> str:
