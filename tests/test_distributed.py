@@ -1,6 +1,7 @@
 """Several processes on the processor: one run, every item once, no rank left behind or waiting."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -273,6 +274,24 @@ def test_a_learners_exception_in_a_rank_is_told_once(project: Project) -> None:
         project.code.write_text(text)
     assert process.returncode == 1
     assert stderr.count("ZeroDivisionError") == 2, "in the traceback, and in the headline"
+    assert "site-packages" not in stderr
+
+
+def test_a05_ranks_that_wait_for_each_other_are_told_and_ended(by_hand: Project) -> None:
+    """One rank makes a call that the other one does not make."""
+    text = by_hand.code.read_text()
+    try:
+        once_more = "            dist.all_reduce(torch.zeros(5))\n        optimizer.step()\n"
+        extra = f"        if dist.get_rank() == 1 and self.global_step == 7:\n{once_more}"
+        by_hand.edit("        optimizer.step()\n", extra)
+        process = by_hand.start("train", "06", *SHORT, "--no-grade", *TWO)
+        _, stderr = process.communicate(timeout=300)
+    finally:
+        by_hand.code.write_text(text)
+    assert process.returncode == 1
+    assert "→ the training hangs: rank 0 has made " in stderr
+    assert re.search(r"; rank 1 has made \d+ collective calls and waits at lab\.py:\d+ \(", stderr)
+    assert "every rank must make the same calls, in the same order" in stderr
     assert "site-packages" not in stderr
 
 

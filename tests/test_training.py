@@ -193,6 +193,28 @@ def test_a06_what_fails_outside_of_lab_py_is_told_with_its_line(
         assert others not in stderr
 
 
+def test_a05_a_call_that_does_not_end_is_told_with_its_line_and_so_is_the_first_ctrl_c(
+    project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dllab.training.hangs.CALL_S", 1.0)
+    project.edit("import torch\n", "import signal, time\nimport torch\n")
+    loop = """
+        if self.global_step == 3:
+            ends = time.monotonic() + 4
+            while time.monotonic() < ends: pass
+            signal.raise_signal(signal.SIGINT)
+        optimizer.zero_grad()
+"""
+    project.edit("        optimizer.zero_grad()\n", loop)
+    code, _, stderr = dllab(*TRAIN)
+    assert code == 130
+    assert re.search(r"at lab\.py:\d+, in training_step: while time.* for \d s in one call", stderr)
+    assert "stopping behind this step; Ctrl-C again stops at once (now at lab.py:" in stderr
+    assert (
+        stderr.index("in one call") < stderr.index("stopping") < stderr.index("→ stopped at step")
+    )
+
+
 def test_unfinished_lab_names_the_next_todo(project: Project, dllab: Here, repo: Path) -> None:
     project.code.write_text((repo / "labs/lab01_mlp/lab.py").read_text() + "\n# begun\n")
     code, _, stderr = dllab(*TRAIN)

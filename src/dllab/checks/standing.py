@@ -16,8 +16,6 @@ from pathlib import Path
 from traceback import FrameSummary
 from typing import IO, Any
 
-import torch.distributed as dist
-
 WHERE, CALLS = "where", "calls"  # names of such files
 ANSWER_S = 1.0
 COLLECTIVES = (
@@ -94,6 +92,8 @@ def waited_s(pid: int) -> float:
 
 def count_calls(file: Path) -> None:
     """Keep in `file` how many collective calls this process has made."""
+    import torch.distributed as dist
+
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
     made = 0
 

@@ -1,9 +1,12 @@
 """What a run can be taken up from: its checkpoints, a curve in step with them, a clean stop."""
 
 import math
+import multiprocessing
 import os
 import signal
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning as L
@@ -14,7 +17,9 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from dllab.config.schema import TrainerConfig
 from dllab.errors import LabError
 from dllab.rundir.run import ArmFolder, RunFolder
+from dllab.training.hangs import place_in_lab
 from dllab.training.loggers import CurveLogger
+from dllab.training.machine import STOPPING
 
 
 class Interrupted(LabError):  # noqa: N818 - not an error: the person asked
@@ -128,9 +133,13 @@ class CleanStop(Callback):
         self._previous = signal.signal(signal.SIGINT, self._ask)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a rank has held it back
 
-    def _ask(self, *_args: object) -> None:
+    def _ask(self, _signal: int, frame: FrameType | None) -> None:
         self._asked = True
         signal.signal(signal.SIGINT, self._previous)
+        if multiprocessing.parent_process() is None:  # else the parent says it
+            where = place_in_lab(frame)
+            now = f" (now {where})" if where else ""
+            print(f"\n{STOPPING}{now}", file=sys.stderr, flush=True)
 
     def on_train_batch_end(
         self,

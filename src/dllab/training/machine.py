@@ -10,6 +10,8 @@ from pathlib import Path
 from dllab.config.schema import Config
 from dllab.errors import LabError
 
+STOPPING = "stopping behind this step; Ctrl-C again stops at once"
+
 
 def started_by() -> str:
     """Who started this process beside its peers: `torchrun`, `slurm`, or nobody (empty)."""

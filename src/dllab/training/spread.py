@@ -32,6 +32,7 @@ from dllab.lab.code import Implementation
 from dllab.lab.find import Lab
 from dllab.rundir.run import ArmFolder
 from dllab.training.card import Summary
+from dllab.training.machine import STOPPING
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -66,7 +67,7 @@ def spread_arm(
             log = Path(logs) / f"rank{number}.log"
             ranks.start(log, places, (folder, lab, impl, config, resuming, watchers))
         ranks.all_started()
-        return _watch(ranks.ranks, f"dllab train {lab.number} --resume {folder.run_id}")
+        return _watch(ranks.ranks, impl.path, f"dllab train {lab.number} --resume {folder.run_id}")
 
 
 class _Ranks:
@@ -112,6 +113,7 @@ class _Ranks:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
+        print(f"\n{STOPPING}", file=sys.stderr, flush=True)
         if self._complete:
             self._pass_on()
 
@@ -188,13 +190,18 @@ def _run_rank(
     os.setpgrp()  # Ctrl-C reaches the parent alone, which passes it on once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     around.enter()
-    if os.environ["RANK"] != "0":
+    from dllab.training.hangs import LongCall, answer_as_rank, terminal
+
+    say, number = terminal(), os.environ["RANK"]
+    answer_as_rank(log)
+    if number != "0":
         _write_to(log)
     folder, lab, impl, config, resuming, watchers = job
     try:
         from dllab.training.arm import train_arm
 
-        pipe.send(train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers))
+        with LongCall(impl.path, lambda text: say(f"  rank {number}:{text[1:]}")):
+            pipe.send(train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers))
     except (LabError, KeyboardInterrupt) as error:
         pipe.send(error)
     except BaseException:  # noqa: BLE001 - it is raised again, by the parent
@@ -219,11 +226,17 @@ def _write_to(log: Path) -> None:
 # --- in the parent --------------------------------------------------------------------------------
 
 
-def _watch(ranks: Sequence[_Rank], resume: str) -> Summary:
+def _watch(ranks: Sequence[_Rank], code: Path, resume: str) -> Summary:
+    from dllab.training.hangs import LOOK_S, Stall
+
     running = {rank.pipe: rank for rank in ranks if not rank.pipe.closed}
+    pids = {rank.number: rank.process.pid or 0 for rank in ranks}
+    stall = Stall(code, pids, {rank.number: rank.log for rank in ranks})
     summary: Summary = {}
     while running:
-        ready = [running.pop(pipe) for pipe in wait(list(running))]  # type: ignore[call-overload]
+        ready = [running.pop(pipe) for pipe in wait(list(running), LOOK_S)]  # type: ignore[call-overload]
+        if not ready and (hung := stall.look([rank.number for rank in running.values()])):
+            raise hung
         outcomes = [(rank, _outcome(rank, len(ranks), resume)) for rank in ready]
         failures = [outcome for _, outcome in outcomes if isinstance(outcome, BaseException)]
         if failures:

@@ -122,5 +122,7 @@ def _train_arm(
 
         return spread_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers)
     from dllab.training.arm import train_arm
+    from dllab.training.hangs import LongCall
 
-    return train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers)
+    with LongCall(impl.path):
+        return train_arm(folder, lab, impl, config, resuming=resuming, watchers=watchers)
