@@ -90,6 +90,24 @@ def _cases() -> Iterator[Case]:
     yield Case(
         "softmax twice", "04", "finetune", ((LOGITS_04, f"{LOGITS_04}.softmax(dim=1)"),), brief
     )
+    slow = ("model.lr=1e-5",)
+    yield Case("learning rate / 100", "01", "main", words=slow)
+    yield Case(
+        "learning rate / 100 in 2 epochs", "01", "main", words=(*slow, "trainer.max_epochs=2")
+    )
+    clip = "        nn.utils.clip_grad_norm_(parameters, max_norm)\n"
+    unscale = "    finite = scaler.unscale(parameters)\n"
+    early = ((clip, ""), (unscale, clip.removeprefix("    ") + unscale))
+    yield Case("clipped before unscaling", "05", "fp16", early)
+    summed = (
+        (
+            "F.cross_entropy(net(x_BD), label_B)",
+            'F.cross_entropy(net(x_BD), label_B, reduction="sum")',
+        ),
+    )
+    yield Case("summed loss", "05", "fp16", summed)
+    yield Case("summed loss", "05", "fp32", summed)
+    yield Case("weighted loss", "03", "reviews", words=("model.readout=last",))
     for number, arm in (
         ("01", "main"),
         ("02", "main"),

@@ -1,4 +1,4 @@
-"""Mistakes that everybody makes, made on purpose in labs 01 to 04, trained, and named.
+"""Mistakes that everybody makes, made on purpose in labs 01 to 05, trained, and named.
 
 The runs were trained by broken_runs.py. docs/troubleshooting.md shows what named each of them.
 """
@@ -23,8 +23,13 @@ CAUSES = {
     "frozen backbone": {"frozen"},
     "no zero_grad": {"training-step"},
     "softmax twice": {"softmax-twice"},
+    "learning rate / 100": {"learning-rate-too-low"},
+    "learning rate / 100 in 2 epochs": {"learning-rate-too-low"},
+    "clipped before unscaling": {"gradient-too-small"},
+    "summed loss": {"summed-loss"},
 }
-BROKEN = [case for case in CASES if case.mistake != "none"]
+HEALTHY = ("none", "weighted loss")  # the latter costs more than a guess, and learns
+BROKEN = [case for case in CASES if case.mistake not in HEALTHY]
 
 
 @cache
@@ -66,7 +71,28 @@ def test_shuffled_labels_are_told_to_be_looked_at(case: Case) -> None:
     assert "twenty training items with their labels" in findings(case)[0].change
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.mistake == "none"], ids=name)
+A04 = [case for case in BROKEN if case.mistake in list(CAUSES)[5:]]
+
+
+@pytest.mark.parametrize("case", A04, ids=name)
+def test_a04_the_first_finding_is_the_cause(case: Case) -> None:
+    """Not `flat` with labels to look at, nor a rate that is too low where the gradient is."""
+    assert {finding.rule for finding in findings(case)} == CAUSES[case.mistake]
+
+
+def test_a04_a_weighted_loss_may_be_above_that_of_a_guess() -> None:
+    """Beside answers that are right it does not say that labels do not fit; beside none it does."""
+    run = next(run for key, run in record().items() if key[0] == "weighted loss")
+    curve = [
+        {name: value * 1.1 if name == "val/loss" else value for name, value in point.items()}
+        for point in run["curve"]
+    ]
+    assert find_curve_issues(curve, run["guess"], run["gain"], skill=0.62) == []  # a run's own
+    (finding,) = find_curve_issues(curve, run["guess"], run["gain"], skill=0.05)
+    assert finding.rule == "labels-do-not-fit"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.mistake in HEALTHY], ids=name)
 def test_a_reference_is_left_alone(case: Case) -> None:
     assert findings(case) == []
 

@@ -14,7 +14,7 @@ from training_lab import Project
 from dllab.cli import main
 from dllab.report.curves import panels
 from dllab.report.doctor import find_curve_issues
-from dllab.report.findings import guess_loss
+from dllab.report.findings import guess_loss, skill
 from dllab.report.plots import draw_panel
 from dllab.rundir.run import RunFolder
 
@@ -175,6 +175,18 @@ def test_a_broken_run_of_a_lab_is_named_in_its_result(
     (finding,) = json.loads((project.only_run() / "result.json").read_text())["curve_findings"]
     assert (finding["arm"], finding["rule"]) == ("main", rule)
     assert told in finding["change"]
+
+
+def test_a04_skill_counts_each_class_alike(tmp_path: Path) -> None:
+    arm = RunFolder(tmp_path).arm("main")
+    assert math.isnan(skill(arm))
+    arm.path.mkdir(parents=True)
+    label = torch.tensor([0] * 8 + [1, 1])
+    answers = {"always the first": ([0] * 10, 0.0), "one of two": ([0] * 9 + [1], 0.5)}
+    for predicted, expected in answers.values():
+        scores = torch.eye(2)[torch.tensor(predicted)]
+        save_file({"label": label, "scores": scores}, arm.predictions)
+        assert skill(arm) == pytest.approx(expected)
 
 
 def test_a_guess_costs_the_entropy_of_the_labels(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ RISE = 1.2  # times the best validation loss: so much is worth a word
 LEFT_OUT = 0.2  # of the network's numbers: a bias whose gradient is 0 for a reason is less
 OUTGROWN = 10.0  # times what it reads: a layer whose weights were thrown far out
 NOISE = 3.0  # standard deviations between neighbouring validations: below, a rise may be chance
+SUMMED = 10.0  # times the validation loss: a training loss that is a sum over the batch
+FAINT = 1e-3  # a gradient's norm: networks that learn begin with 0.05 to 50
+SKILL = 0.3  # of the way from chance to faultless: more is not learnt from labels that do not fit
 REPEATS = 0.75  # correlation of the loss between epochs: the same batches in the same order
 
 
@@ -138,8 +141,8 @@ def softmax_twice(curve: Evidence) -> Finding | None:
     """A validation loss as high as probabilities in the place of logits make it."""
     if len(curve.val) < 2 or len(curve.accuracy) != len(curve.val):
         return None
-    if curve.untrained > math.log(1000):
-        return None  # no untrained network scores so badly on as few classes
+    if not 2.5 <= math.exp(min(curve.untrained, 99)) <= 1000:
+        return None  # of two classes 85 % right at a loss of 0.5 is nothing unusual
     classes = math.exp(curve.untrained)
     loss, accuracy = curve.val.values[-2:], curve.accuracy.values[-2:]
     # Probabilities taken for logits lie in [0, 1]. When they are confident, the loss of C classes
@@ -161,11 +164,43 @@ def softmax_twice(curve: Evidence) -> Finding | None:
     )
 
 
+def summed_loss(curve: Evidence) -> Finding | None:
+    """A training loss many times that of the validation, from the first to the last."""
+    if len(curve.val) < 1:
+        return None
+    first, last = float(np.max(curve.val.values)), float(curve.val.values[-1])
+    if last <= 0 or curve.untrained < SUMMED * first or curve.final < SUMMED * last:
+        return None
+    return Finding(
+        "summed-loss",
+        curve.steps,
+        f"The training loss is {curve.final / last:.3g} times the validation loss: a sum over the "
+        "batch where the validation takes the mean. The steps grow with the batch, and float16 "
+        "overflows.",
+        'Take the mean over the batch (`reduction="mean"`, the default).',
+    )
+
+
+def faint_gradient(curve: Evidence) -> Finding | None:
+    """A gradient that is next to nothing from the first step on, and nothing learnt."""
+    gradient = curve.gradient.values
+    if not _learns_nothing(curve) or len(gradient) < 3 or not 0 < float(np.max(gradient)) < FAINT:
+        return None
+    return Finding(
+        "gradient-too-small",
+        curve.steps,
+        f"The gradient that reaches the optimiser has a norm of {float(np.max(gradient)):.1g} at "
+        "most, from the first step on, and nothing is learnt: something has made it small.",
+        "Follow it from backward to step: gradients that are clipped before they are unscaled, a "
+        "loss divided twice, an activation that is saturated from the start.",
+    )
+
+
 def labels_do_not_fit(curve: Evidence) -> Finding | None:
     """Training items are learnt, and it helps nothing on others."""
     learns = curve.final < (1 - FLAT) * curve.ignorance
-    if not learns or len(curve.val) < 2:
-        return None
+    if not learns or len(curve.val) < 2 or curve.skill > SKILL:
+        return None  # a loss that weighs classes is no lower than a guess at their shares
     loss = curve.val.values
     level = smooth(loss, 3) if len(loss) > 5 else loss  # the lowest of many is mostly luck
     if float(np.min(level)) < (1 - FLAT) * curve.ignorance:
@@ -232,6 +267,25 @@ def too_slow(curve: Evidence) -> Finding | None:
     )
 
 
+def unfinished(curve: Evidence) -> Finding | None:
+    """A validation loss that falls each time, and is far from levelling off at the end."""
+    loss = curve.val.values
+    if len(loss) < 2 or np.any(np.diff(loss) >= 0):
+        return None
+    fall = 1 - float(loss[-1] / loss[-2])
+    begun = curve.guess < math.inf and curve.final >= (1 - FLAT) * curve.guess
+    steady = len(loss) >= 8 and float(loss[-1]) > 0.2 * curve.ignorance
+    if not (begun and fall > 0.05) and not (steady and fall > 0.01):
+        return None
+    return Finding(
+        "learning-rate-too-low",
+        curve.steps,
+        f"Each validation loss is lower than the one before, and the last one still by {fall:.0%}: "
+        "the network learns, and is far from done.",
+        "Multiply the learning rate by 10, or train for longer.",
+    )
+
+
 def flat(curve: Evidence) -> Finding | None:
     """A training loss that is never better than that of a guess."""
     if not _learns_nothing(curve):
@@ -257,6 +311,8 @@ def flat(curve: Evidence) -> Finding | None:
 
 def _learns_nothing(curve: Evidence) -> bool:
     if curve.final < (1 - FLAT) * curve.ignorance:
+        return False
+    if len(curve.val) and float(np.min(curve.val.values)) < (1 - 2 * FLAT) * curve.ignorance:
         return False
     level = smooth(curve.train.values, max(len(curve.train) // 10, 3))
     return float(np.min(level)) >= (1 - 2 * FLAT) * curve.ignorance

@@ -23,13 +23,16 @@ _ANYWHERE: tuple[_Rule, ...] = (
     curve_rules.left_out,
 )
 _FROM_THE_START: tuple[_Rule, ...] = (
+    curve_rules.summed_loss,
     curve_rules.rate_too_high,
     curve_rules.softmax_twice,
     curve_rules.outgrown,
     curve_rules.labels_do_not_fit,
     curve_rules.died,
+    curve_rules.faint_gradient,
     curve_rules.too_slow,
     curve_rules.flat,
+    curve_rules.unfinished,
 )
 
 
@@ -39,6 +42,7 @@ def find_curve_issues(
     guess: float = math.inf,
     gain: float = math.nan,
     meant: Collection[str] = (),
+    skill: float = math.nan,
 ) -> list[Finding]:
     """What is wrong with a training, from what it left behind; empty for a healthy one.
 
@@ -48,8 +52,9 @@ def find_curve_issues(
     always giving each class the share that it has among the labels; an untrained network may score
     far worse than that. `gain` is what the trained network's layers typically multiply the size of
     their input by. What the rules in `meant` find is expected: it is left out, and hides nothing.
+    `skill` is how far the trained network's answers are from chance, 0, to faultless, 1.
     """
-    read = gather(curve, guess, gain)
+    read = gather(curve, guess, gain, skill)
     if len(read.train) < 8:
         return []
     broken = curve_rules.not_finite(read)

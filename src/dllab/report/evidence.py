@@ -15,7 +15,7 @@ LARGEST = 1e60  # beyond it a number counts as this one: no rule looks closer
 class Evidence:
     """The series that the rules look at; empty where nothing was logged.
 
-    `gradients` are those of the network's parts by name. `guess` and `gain` are as in
+    `gradients` are those of the network's parts by name. `guess`, `gain` and `skill` are as in
     `find_curve_issues`.
     """
 
@@ -27,6 +27,7 @@ class Evidence:
     still: CurveSeries
     guess: float
     gain: float
+    skill: float
 
     @property
     def untrained(self) -> float:
@@ -49,7 +50,7 @@ class Evidence:
         return int(self.train.steps[0]), int(self.train.steps[-1])
 
 
-def gather(curve: Sequence[Point], guess: float, gain: float) -> Evidence:
+def gather(curve: Sequence[Point], guess: float, gain: float, skill: float) -> Evidence:
     """Sort the points of curve.jsonl into series."""
     return Evidence(
         train=_read(curve, "train/loss"),
@@ -60,6 +61,7 @@ def gather(curve: Sequence[Point], guess: float, gain: float) -> Evidence:
         still=_read(curve, "still"),
         guess=guess,
         gain=gain,
+        skill=skill,
     )
 
 

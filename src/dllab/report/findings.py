@@ -2,18 +2,23 @@
 
 import math
 from statistics import median_low
+from typing import TYPE_CHECKING
 
 from dllab.lab.find import Lab
 from dllab.report.curve_rules import Finding
 from dllab.report.doctor import find_curve_issues
 from dllab.rundir.run import ArmFolder, RunFolder
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 def arm_findings(lab: Lab, arm: ArmFolder) -> list[Finding]:
     """The findings of one arm. A linear probe, for one, is frozen because it should be."""
     spec = lab.spec.arms.get(arm.name)
     meant = spec.on_purpose if spec else ()
-    return find_curve_issues(arm.read_curve(), guess_loss(arm), layer_gain(arm), meant)
+    curve, guess, gain = arm.read_curve(), guess_loss(arm), layer_gain(arm)
+    return find_curve_issues(curve, guess, gain, meant, skill(arm))
 
 
 def run_findings(lab: Lab, run: RunFolder) -> dict[str, list[Finding]]:
@@ -27,19 +32,45 @@ def guess_loss(arm: ArmFolder) -> float:
     It is the entropy of the labels beside the arm's predictions; infinite where there are none, or
     where the answers are not classes.
     """
+    answers = _class_answers(arm)
+    if answers is None:
+        return math.inf
+    share = answers[0].bincount().double()
+    share = share[share > 0] / share.sum()
+    return float(-(share * share.log()).sum())
+
+
+def skill(arm: ArmFolder) -> float:
+    """How far the chosen weights' answers are from chance, 0, to faultless, 1; nan without classes.
+
+    By balanced accuracy on the validation split: who always names the most frequent class has none.
+    """
+    answers = _class_answers(arm)
+    if answers is None:
+        return math.nan
+    label, predicted = answers
+    classes = label.bincount().nonzero().flatten()
+    if len(classes) < 2:
+        return math.nan
+    right = [float((predicted[label == one] == one).float().mean()) for one in classes]
+    chance = 1 / len(classes)
+    return (sum(right) / len(right) - chance) / (1 - chance)
+
+
+def _class_answers(arm: ArmFolder) -> "tuple[Tensor, Tensor] | None":
+    """Label and predicted class of each place that has a label, int64 [N]; None: no classes."""
     from safetensors.torch import load_file
 
     if not arm.predictions.is_file():
-        return math.inf
+        return None
     arrays = load_file(arm.predictions)
     label, scores = arrays.get("label"), arrays.get("scores")
     if label is None or scores is None:
-        return math.inf
+        return None
     if label.is_floating_point() or scores.dim() != label.dim() + 1:
-        return math.inf  # no classes
-    share = label[label >= 0].flatten().bincount().double()
-    share = share[share > 0] / share.sum()
-    return float(-(share * share.log()).sum())
+        return None
+    known = label >= 0
+    return label[known], scores.argmax(dim=1)[known]
 
 
 def layer_gain(arm: ArmFolder) -> float:
