@@ -271,6 +271,7 @@ class Session:
             self._watch = Watch(self._child, self._limits, self._scratch)
         header = {
             "op": "open",
+            "practice": not self.official,
             "root": str(self._lab.root),
             "folder": str(self._lab.folder),
             "code": str(self._code or ""),

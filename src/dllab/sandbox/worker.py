@@ -60,7 +60,6 @@ def serve(requests: int, replies: int) -> None:
     After a greeting, the first request opens a lab and the others use it. Every reply echoes the
     request's nonce and serial number.
     """
-    standing.answer(Path(standing.WHERE))  # in the scratch folder
     worker = Worker()
     while (frame := _read(requests)) is not None:
         reply = worker.answer(frame).encode()
@@ -102,6 +101,8 @@ class Worker:
 
     def _open(self, frame: Frame) -> Arrays:
         header = frame.header
+        if header["practice"]:  # behind a wall no file may be open
+            standing.answer(Path(standing.WHERE))  # in the scratch folder
         _limit(header["memory_mb"])
         torch.set_num_threads(header["threads"])
         self._lab = Lab(Path(header["root"]), Path(header["folder"]))
