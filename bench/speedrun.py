@@ -40,7 +40,7 @@ BARE = "bench.sides.bare"
 RACES = {
     "speedrun-01": Race(["01"], [BARE, "dense-128", "memory"], 0.83, (20, 20)),
     "speedrun-02": Race(["02"], [BARE, "two-convs", "items"], 0.87, (6, 14)),
-    "speedrun-03": Race(["03", "arm=chars"], ["bench.sides.char_rnn"], -1.7, (1, 4)),
+    "speedrun-20": Race(["20"], ["bench.sides.char_rnn"], -1.7, (1, 4)),
 }
 
 

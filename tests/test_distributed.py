@@ -21,6 +21,11 @@ pytestmark = pytest.mark.slow
 
 TWO = ["hardware=ddp_cpu", "trainer.devices=2", "trainer.checkpoint_every_n_steps=5"]
 TRAIN = ["train", "01", *SHORT, "--no-grade", *TWO]
+ODD = """
+    def setup(self, stage=None):
+        super().setup(stage)
+        self.val = {name: rows[:999] for name, rows in self.val.items()}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,16 @@ def project(apart: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 
 @pytest.fixture(scope="module")
 def sequences(apart: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Lab 03: three data sets, one-cycle schedules, class weights."""
-    yield from a_project(tmp_path_factory.mktemp("sequences"), "lab03_rnn")
+    """Lab 03: two data sets, one-cycle schedules, class weights; an odd number of reviews."""
+    for project in a_project(tmp_path_factory.mktemp("sequences"), "lab03_rnn"):
+        project.edit("class Data(SplitData):\n", f"class Data(SplitData):\n{ODD}")
+        yield project
+
+
+@pytest.fixture(scope="module")
+def text(apart: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Lab 20: one text in lanes, with a memory that goes on from batch to batch."""
+    yield from a_project(tmp_path_factory.mktemp("text"), "lab20_language_model")
 
 
 @pytest.fixture(scope="module")
@@ -93,17 +106,27 @@ def test_every_validation_item_counts_once(whole: Path) -> None:
 
 
 @pytest.mark.in_turns
-def test_metrics_of_a_split_do_not_depend_on_the_number_of_ranks(sequences: Project) -> None:
+@pytest.mark.parametrize(
+    ("lab", "number", "arms", "metric"),
+    [
+        ("sequences", "03", ("vowels", "reviews"), "val/accuracy"),
+        ("text", "20", ("lstm",), "val/perplexity"),
+    ],
+)
+def test_metrics_of_a_split_do_not_depend_on_the_number_of_ranks(
+    request: pytest.FixtureRequest, lab: str, number: str, arms: tuple[str, ...], metric: str
+) -> None:
     """45 series, 999 weighted reviews, one text: each item, weight and token counts once."""
+    project: Project = request.getfixturevalue(lab)
     still = ["model.lr=0", "trainer.max_epochs=1", "trainer.limit_train_batches=1",
              "trainer.val_check_interval=1.0", "trainer.log_every_n_steps=1",
              "trainer.threads=1", "--no-grade"]  # fmt: skip
-    one, _ = train(sequences, "train", "03", *still)
-    two, _ = train(sequences, "train", "03", *still, *TWO)
-    for arm in ("vowels", "reviews", "chars"):
+    one, _ = train(project, "train", number, *still)
+    two, _ = train(project, "train", number, *still, *TWO)
+    for arm in arms:
         alone, shared = (measured(run, arm) for run in (one, two))
         assert shared == pytest.approx(alone, rel=1e-5)
-        assert {"val/loss", "val/perplexity" if arm == "chars" else "val/accuracy"} <= set(alone)
+        assert {"val/loss", metric} <= set(alone)
 
 
 def measured(run: Path, arm: str) -> dict[str, float]:

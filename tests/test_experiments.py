@@ -1,5 +1,6 @@
 """Experiments: what a page says of runs comes from recorded runs, and the doctor says when not."""
 
+import math
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -239,3 +240,4 @@ def test_numbers_are_shown_to_the_digit_that_counts():
     assert spread([12.0, 18.0]) == "15.0 ± 4.2"
     assert spread([0.5, 0.5]) == "0.500 ± 0.000"
     assert spread([0.25]) == "0.25"
+    assert spread([math.nan, 0.25]) == spread([math.nan]) == "not scored"

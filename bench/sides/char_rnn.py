@@ -1,4 +1,4 @@
-"""Bare PyTorch: char-rnn (Karpathy, 2015) with its defaults, on lab 03's plays.
+"""Bare PyTorch: char-rnn (Karpathy, 2015) with its defaults, on lab 20's plays.
 
     python -m bench.sides.char_rnn [--epochs N] [--until SCORE] [--seed N]
 
@@ -82,8 +82,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    _, config = reference("03", "chars")
-    net = Net(config.model["vocabulary"])
+    _, config = reference("20", "lstm")
+    net = Net(config.model["tokens"])
     watch = Stopwatch()
     train, val = (chunks(load("shakespeare", split)["tokens"]) for split in ("train", "val"))
     reached = any(score >= args.until for score in fit(net, train, val, args.epochs))

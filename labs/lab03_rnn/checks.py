@@ -1,7 +1,7 @@
 """The visible checks of lab 03, in the order of its tasks; right answers are PyTorch's own."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,12 +13,8 @@ from dllab.checks import Arrays, check, integers, normal
 HIDDEN, STEPS = 4, 9  # a batch may be longer than its longest sequence
 TOKENS = 7  # the toy language's vocabulary
 LENGTHS = torch.tensor([5, 1, 7, 3])
-LSTM = {
-    "weight_ih_l0": normal(4 * HIDDEN, 3),
-    "weight_hh_l0": normal(4 * HIDDEN, HIDDEN),
-    "bias_ih_l0": normal(4 * HIDDEN),
-    "bias_hh_l0": normal(4 * HIDDEN),
-}
+BLOCKS = {"rnn": "h", "gru": "rzn", "lstm": "ifgo"}  # of gates, in torch's order
+PARAMETERS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 def same(x: Tensor) -> Tensor:
@@ -26,26 +22,114 @@ def same(x: Tensor) -> Tensor:
     return x
 
 
+def halves(cell: str) -> dict[str, Callable[[torch.Generator], Tensor]]:
+    """What a cell is given: both halves of its gates, h and c."""
+    gates = normal(3, len(BLOCKS[cell]) * HIDDEN)
+    return {"read": gates, "recalled": gates, "h": normal(3, HIDDEN), "c": normal(3, HIDDEN)}
+
+
+def blocks(g, order: str) -> list[dict[str, Tensor]]:
+    """Both halves, cut into blocks of these names."""
+    count = len(order)
+    return [dict(zip(order, x.chunk(count, dim=1), strict=True)) for x in (g.read, g.recalled)]
+
+
+def misread(cell: str, step: Callable[..., Arrays]) -> dict[str, Callable[..., Arrays]]:
+    """The step with its blocks in every other order, by what a learner is told."""
+    right = BLOCKS[cell]
+    return {
+        f"the blocks were read as {', '.join(order)}: they are {', '.join(right)}": (
+            lambda g, order=order: step(g, "".join(order))
+        )
+        for order in itertools.permutations(right)
+        if order != tuple(right)
+    }
+
+
+@check(
+    "rnn-cell",
+    "One step of a plain network",
+    given=halves("rnn"),
+    expect=lambda g: (g.read + g.recalled).tanh(),
+    mistakes={
+        "the tanh is missing": lambda g: g.read + g.recalled,
+        "a tanh squashes it, not a sigmoid": lambda g: (g.read + g.recalled).sigmoid(),
+        "a tanh squashes it, not a ReLU": lambda g: (g.read + g.recalled).relu(),
+        "what it recalls is left out": lambda g: g.read.tanh(),
+        "what it reads is left out": lambda g: g.recalled.tanh(),
+        "add first, then squash the sum": lambda g: g.read.tanh() + g.recalled.tanh(),
+        "the old h is added: recalled already holds what it remembers": lambda g: (
+            g.read + g.recalled + g.h
+        ).tanh(),
+    },
+    grad=("read", "recalled"),
+)
+def rnn_cell(lab, given):
+    """rnn_cell returns the tuple (h,), where h' is the tanh of the sum of what it gets."""
+    (h,) = lab.rnn_cell(given.read, given.recalled, (given.h,))
+    return h
+
+
+def updated(g, order="rzn", gate=torch.sigmoid, candidate=torch.tanh, kept="z") -> Tensor:
+    """One step of a GRU by its formula; `kept` is the gate that lets the old h through."""
+    read, recalled = blocks(g, order)
+    r, z = (gate(read[name] + recalled[name]) for name in "rz")
+    n = candidate(read["n"] + r * recalled["n"])
+    return (1 - z) * n + z * g.h if kept == "z" else z * n + (1 - z) * g.h
+
+
+def reset(g, which: Callable[..., Tensor]) -> Tensor:
+    """A GRU's step whose candidate is which(r, read, recalled)."""
+    read, recalled = blocks(g, "rzn")
+    r, z = ((read[name] + recalled[name]).sigmoid() for name in "rz")
+    return (1 - z) * which(r, read["n"], recalled["n"]).tanh() + z * g.h
+
+
+@check(
+    "gru-cell",
+    "One step of a GRU",
+    given=halves("gru"),
+    expect=updated,
+    mistakes={
+        "the update gate is the wrong way round: z keeps the old h": lambda g: updated(g, kept="n"),
+        "the reset gate is not applied": lambda g: reset(g, lambda r, x, h: x + h),
+        "the reset gate acts on all of the candidate: on what is recalled alone": lambda g: reset(
+            g, lambda r, x, h: r * (x + h)
+        ),
+        "the reset gate acts on what is read: it is what is recalled": lambda g: reset(
+            g, lambda r, x, h: r * x + h
+        ),
+        "what is recalled is left out of the candidate": lambda g: reset(g, lambda r, x, h: x),
+        "the candidate n is not squashed": lambda g: updated(g, candidate=same),
+        "the candidate n wants a tanh": lambda g: updated(g, candidate=torch.sigmoid),
+        "the gates are not squashed": lambda g: updated(g, gate=same),
+        "the gates want a sigmoid": lambda g: updated(g, gate=torch.tanh),
+        "this is z alone: mix n and h by it": lambda g: torch.add(
+            *(half["z"] for half in blocks(g, "rzn"))
+        ).sigmoid(),
+        **misread("gru", updated),
+    },
+    grad=("read", "recalled", "h"),
+)
+def gru_cell(lab, given):
+    """gru_cell takes r, z, n in torch's order; h' = (1 - z) * n + z * h."""
+    (h,) = lab.gru_cell(given.read, given.recalled, (given.h,))
+    return h
+
+
 def stepped(g, order="ifgo", gate=torch.sigmoid, candidate=torch.tanh, shown=torch.tanh) -> Arrays:
     """One step of an LSTM by its formula, with the blocks in this order."""
-    block = dict(zip(order, g.gates.chunk(4, dim=1), strict=True))
+    read, recalled = blocks(g, order)
+    block = {name: read[name] + recalled[name] for name in order}
     i, f, o = (gate(block[name]) for name in "ifo")
     c = f * g.c + i * candidate(block["g"])
     return {"h": o * shown(c), "c": c}
 
 
-def misread(order: Sequence[str]):
-    """The step with its blocks in another order."""
-    return lambda g: stepped(g, order)
-
-
-ORDERS = [order for order in itertools.permutations("ifgo") if order != tuple("ifgo")]
-
-
 @check(
     "lstm-cell",
     "One step of an LSTM",
-    given={"gates": normal(3, 4 * HIDDEN, std=2), "c": normal(3, HIDDEN)},
+    given=halves("lstm"),
     expect=stepped,
     mistakes={
         "h' and c' are returned in the wrong order": lambda g: dict(
@@ -53,33 +137,45 @@ ORDERS = [order for order in itertools.permutations("ifgo") if order != tuple("i
         ),
         "h' = o * tanh(c'): the tanh is missing": lambda g: stepped(g, shown=same),
         "h' shows the old memory: it is o * tanh(c')": lambda g: (
-            stepped(g) | {"h": g.gates[:, -HIDDEN:].sigmoid() * g.c.tanh()}
+            stepped(g) | {"h": (g.read + g.recalled)[:, -HIDDEN:].sigmoid() * g.c.tanh()}
         ),
+        "h was taken for the memory: state is (h, c)": lambda g: stepped(g | {"c": g.h}),
+        "what is recalled is left out": lambda g: stepped(g | {"recalled": 0 * g.recalled}),
+        "what is read is left out": lambda g: stepped(g | {"read": 0 * g.read}),
         "the candidate g is not squashed": lambda g: stepped(g, candidate=same),
         "the candidate g wants a tanh": lambda g: stepped(g, candidate=torch.sigmoid),
         "the gates are not squashed": lambda g: stepped(g, gate=same),
         "the gates want a sigmoid": lambda g: stepped(g, gate=torch.tanh),
-        **{
-            f"the blocks were read as {', '.join(order)}: they are i, f, g, o": misread(order)
-            for order in ORDERS
-        },
+        **misread("lstm", stepped),
     },
-    grad=("gates", "c"),
+    grad=("read", "recalled", "c"),
 )
 def lstm_cell(lab, given):
     """lstm_cell takes i, f, g, o in torch's order; c' = f * c + i * g, and h' = o * tanh(c')."""
-    h, c = lab.lstm_cell(given.gates, given.c)
+    h, c = lab.lstm_cell(given.read, given.recalled, (given.h, given.c))
     return {"h": h, "c": c}
 
 
-def read(g, x: Tensor, state=None, prefix: str = ""):
+def weights(cell: str) -> dict[str, Callable[[torch.Generator], Tensor]]:
+    """How a layer's parameters are drawn."""
+    gates = len(BLOCKS[cell]) * HIDDEN
+    shapes = ((gates, 3), (gates, HIDDEN), (gates,), (gates,))
+    return {name: normal(*shape) for name, shape in zip(PARAMETERS, shapes, strict=True)}
+
+
+TORCH = {"rnn": torch.rnn_tanh_cell, "gru": torch.gru_cell, "lstm": torch.lstm_cell}
+
+
+def read(g, x: Tensor, state: Sequence[Tensor] | None = None, cell: str = "lstm"):
     """Every h [B, T, H] and the last state of PyTorch's own cell with the given weights."""
-    h, c = (x.new_zeros(len(x), HIDDEN),) * 2 if state is None else state
-    steps = []
+    state = state or [x.new_zeros(len(x), HIDDEN)] * (1 + (cell == "lstm"))
+    outputs = []
     for x_BD in x.unbind(1):
-        h, c = torch.lstm_cell(x_BD, (h, c), *(g[prefix + name] for name in LSTM))
-        steps.append(h)
-    return torch.stack(steps, 1), (h, c)
+        before = tuple(state) if cell == "lstm" else state[0]
+        state = TORCH[cell](x_BD, before, *(g[name] for name in PARAMETERS))
+        state = state if cell == "lstm" else (state,)
+        outputs.append(state[0])
+    return torch.stack(outputs, 1), state
 
 
 def twice(g, layer=None) -> Arrays:
@@ -103,9 +199,9 @@ def first_step(g) -> Tensor:
 
 
 @check(
-    "lstm-loop",
-    "LSTM layer",
-    given={**LSTM, "x": normal(2, 5, 3), "h": normal(2, HIDDEN), "c": normal(2, HIDDEN)},
+    "layer",
+    "A recurrent layer",
+    given={**weights("lstm"), "x": normal(2, 5, 3), "h": normal(2, HIDDEN), "c": normal(2, HIDDEN)},
     expect=twice,
     mistakes={
         "the given state is ignored": without("h", "c"),
@@ -115,7 +211,7 @@ def first_step(g) -> Tensor:
         "bias_ih_l0 is not added": without("bias_ih_l0"),
         "no bias is added": without("bias_ih_l0", "bias_hh_l0"),
         "W_hh h is not added": without("weight_hh_l0"),
-        "every step begins with the first state: hand h and c on": lambda g: {
+        "every step begins with the first state: hand it on": lambda g: {
             "from a given state": first_step(g)
         },
         "the state handed on is the one it began with": lambda g: {"the last h": g.h},
@@ -127,11 +223,72 @@ def first_step(g) -> Tensor:
     grad=True,
     depends_on=("lstm-cell",),
 )
-def lstm_loop(lab, given):
-    """LSTM equals torch.nn.LSTM with the same weights: every output, and the last state."""
-    layer, weights = lab.LSTM(3, HIDDEN), {name: given[name].requires_grad_() for name in LSTM}
+def layer(lab, given):
+    """Recurrent equals torch.nn.LSTM with the same weights: every output, and the last state."""
+    made = lab.Recurrent("lstm", 3, HIDDEN)
+    learned = {name: given[name].requires_grad_() for name in PARAMETERS}
     given.h.requires_grad_(), given.c.requires_grad_()
-    return twice(given, lambda *args: functional_call(layer, weights, args))
+    return twice(given, lambda *args: functional_call(made, learned, args))
+
+
+BY_STEP, ALONE = "the norm at each step", "the layer's own gradients are left alone"
+
+
+def faded(g, of=lambda y: y[:, -1].sum(), size=lambda x: x.norm(dim=(0, 2))) -> Arrays:
+    """The size of a gradient at each step, that of `of` the outputs, by PyTorch's own cell."""
+    x = g.x.requires_grad_()
+    (gradient,) = torch.autograd.grad(of(read(g, x, cell="rnn")[0]), x)
+    return {BY_STEP: size(gradient), ALONE: torch.tensor(True)}
+
+
+@check(
+    "fading",
+    "How a gradient fades",
+    given={**weights("rnn"), "x": normal(2, 6, 3)},
+    expect=faded,
+    mistakes={
+        "the outputs of all steps are summed: only the last one's": lambda g: faded(
+            g, of=lambda y: y.sum()
+        ),
+        "the first output knows nothing of later steps: take the last": lambda g: faded(
+            g, of=lambda y: y[:, 0].sum()
+        ),
+        "this is the mean of the outputs' gradient: sum them": lambda g: faded(
+            g, of=lambda y: y[:, -1].mean()
+        ),
+        "the squares are summed: the root is missing": lambda g: faded(
+            g, size=lambda x: x.square().sum(dim=(0, 2))
+        ),
+        "this is a sum of absolute values, not the norm": lambda g: faded(
+            g, size=lambda x: x.abs().sum(dim=(0, 2))
+        ),
+        "the gradient is summed, signs and all: take its norm": lambda g: faded(
+            g, size=lambda x: x.sum(dim=(0, 2))
+        ),
+        "each sequence has its own norm: it is one norm over all": lambda g: faded(
+            g, size=lambda x: x.norm(dim=2).mean(dim=0)
+        ),
+        "a norm for each sequence, added up: it is one norm over all": lambda g: faded(
+            g, size=lambda x: x.norm(dim=2).sum(dim=0)
+        ),
+        "this is one norm for each sequence: it is for each step": lambda g: faded(
+            g, size=lambda x: x.norm(dim=(1, 2))
+        ),
+        "the last step comes first: this is in reverse": lambda g: faded(
+            g, size=lambda x: x.norm(dim=(0, 2)).flip(0)
+        ),
+        "backward() fills the layer's .grad as well: use torch.autograd.grad": {
+            ALONE: torch.tensor(False)
+        },
+    },
+    depends_on=("rnn-cell", "layer"),
+)
+def fading(lab, given):
+    """gradient_by_step is the norm of the last output's gradient, for each step that was read."""
+    made = lab.Recurrent("rnn", 3, HIDDEN)
+    made.load_state_dict({name: given[name] for name in PARAMETERS})
+    found = lab.gradient_by_step(made, given.x)
+    return {BY_STEP: found, ALONE: torch.tensor(all(p.grad is None for p in made.parameters()))}
 
 
 def shuffled_lengths(rng: torch.Generator) -> Tensor:
@@ -295,69 +452,6 @@ def balanced_weights(lab, given):
     return lab.balanced_weights(given.label, 4)
 
 
-def cost(g, logits: Tensor | None = None, **how: str) -> Tensor:
-    """The mean cross-entropy over all positions, of the given logits or others."""
-    scores = g.logits if logits is None else logits
-    return F.cross_entropy(scores.flatten(0, 1), g.token.flatten(), **how)
-
-
-@check(
-    "nats",
-    "Nats per token",
-    given={"logits": normal(2, 5, TOKENS, std=3), "token": integers(0, TOKENS, 2, 5)},
-    expect=cost,
-    mistakes={
-        "softmax was applied twice: cross_entropy wants raw logits": lambda g: cost(
-            g, g.logits.softmax(2)
-        ),
-        "these are bits: nats have natural logarithms": lambda g: cost(g) / torch.tensor(2.0).log(),
-        "divided by log 2 the wrong way: nats need no factor": lambda g: cost(g) * 0.6931472,
-        "this is the sum over all positions, not the mean": lambda g: cost(g, reduction="sum"),
-        "summed over the steps: the mean is over all B·T positions": lambda g: 5 * cost(g),
-        "the softmax runs over the steps, not over the tokens": lambda g: F.nll_loss(
-            g.logits.log_softmax(1).flatten(0, 1), g.token.flatten()
-        ),
-        "view does not move the tokens to dimension 1: transpose(1, 2)": lambda g: F.cross_entropy(
-            g.logits.reshape(2, TOKENS, 5), g.token
-        ),
-        "this is the perplexity: leave the exp out": lambda g: cost(g).exp(),
-    },
-    grad=("logits",),
-)
-def nats(lab, given):
-    """The nats are the mean of -log p(token) over all positions, straight from the raw logits."""
-    return lab.nats(given.logits, given.token)
-
-
-def weighted(g, values: Tensor) -> Tensor:
-    """The mean over all tokens of what each chunk has."""
-    return (values * g.tokens).sum() / g.tokens.sum()
-
-
-@check(
-    "perplexity",
-    "Perplexity of a text in chunks",
-    given={
-        "nats": lambda rng: 1 + 2 * torch.rand(3, generator=rng),
-        "tokens": torch.tensor([400.0, 50.0, 7.0]),
-    },
-    expect=lambda g: weighted(g, g.nats).exp(),
-    mistakes={
-        "the mean of exponentials is not the exponential of the mean": lambda g: weighted(
-            g, g.nats.exp()
-        ),
-        "a short chunk counts as much as a long one": lambda g: g.nats.mean().exp(),
-        "both: every chunk counts alike, and exp comes first": lambda g: g.nats.exp().mean(),
-        "the exp is missing": lambda g: weighted(g, g.nats),
-        "2 to the power of nats: that is for bits": lambda g: 2 ** weighted(g, g.nats),
-    },
-    rtol=1e-4,
-)
-def perplexity(lab, given):
-    """The perplexity is exp(mean nats of all tokens), however the text was cut into chunks."""
-    return lab.perplexity(given.nats, given.tokens)
-
-
 GRADIENTS = {"a": normal(3, 2, std=5), "b": normal(4, std=0.5), "c": normal(std=0.1)}
 
 
@@ -472,98 +566,3 @@ def embedding(lab, given):
         "vector of token 0": table.weight[0],
         RANDOM: (table.weight[1:] != 0).any(),
     }
-
-
-CHUNK = 4
-LANGUAGE = {
-    "encoder.weight": normal(TOKENS, 3),
-    **{f"lstm.{name}": draw for name, draw in LSTM.items()},
-    "head.weight": normal(TOKENS, HIDDEN),
-    "head.bias": normal(TOKENS),
-}
-TEXTS = {**LANGUAGE, "token": integers(1, TOKENS, 2, 2 * CHUNK + 1)}
-
-
-class Half(nn.Module):
-    """A dropout that halves every number, so that it shows where it was applied."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Half of each number."""
-        return x / 2
-
-
-def language_model(lab, g) -> nn.Module:
-    """The learner's Model in toy size, with the drawn parameters."""
-    model = lab.Model(vocabulary=TOKENS, features=3, hidden=HIDDEN, classes=TOKENS)
-    model.load_state_dict({**{n: g[n] for n in LANGUAGE}, "class_weight": torch.ones(TOKENS)})
-    model.dropout = Half()
-    return model
-
-
-def chunk(g, number: int, *, start: bool) -> Arrays:
-    """Chunk 0 or 1 of the drawn texts, as StreamLoader hands it out."""
-    first = number * CHUNK
-    return {"tokens": g.token[:, first : first + CHUNK + 1], "start": torch.tensor(start)}
-
-
-def scored(g, number: int, state=None, drops=(0.5, 0.5), ahead: int = 1):
-    """Loss and next state of a chunk, by PyTorch's own layers."""
-    tokens = chunk(g, number, start=False)["tokens"]
-    x = F.embedding(tokens[:, :-1], g["encoder.weight"]) * drops[0]
-    y, state = read(g, x, state, "lstm.")
-    logits = F.linear(y * drops[1], g["head.weight"], g["head.bias"])
-    return F.cross_entropy(logits.flatten(0, 1), tokens[:, ahead:][:, :CHUNK].flatten()), state
-
-
-FIRST, NEXT, ANEW = "loss of the first chunk", "loss of the next", "loss where a text starts"
-BACK = "gradient of the next chunk"
-
-
-def two_chunks(g, keep=lambda state: [s.detach() for s in state], **how: object) -> Arrays:
-    """Both chunks in turn, with what is kept of the state, and the second as a text's first."""
-    weight = g["lstm.weight_hh_l0"].requires_grad_()
-    first, state = scored(g, 0, **how)
-    second, later = scored(g, 1, keep(state), **how)
-    (gradient,) = torch.autograd.grad(second, weight, retain_graph=True)
-    anew, _ = scored(g, 1, **how)
-    losses = {FIRST: first.detach(), NEXT: second.detach(), ANEW: anew.detach()}
-    return {**losses, BACK: gradient, "leaked": scored(g, 1, later)[0].detach()}
-
-
-def part(*names: str, **how: object):
-    """Some of what two chunks give, when something about them is wrong."""
-    return lambda g: {name: two_chunks(g, **how)[name] for name in names}
-
-
-@check(
-    "truncated-bptt",
-    "Truncated back-propagation",
-    given=TEXTS,
-    expect=part(FIRST, NEXT, ANEW, BACK),
-    mistakes={
-        "the next chunk began with an empty memory: carry the state over": lambda g: {
-            NEXT: two_chunks(g)[ANEW]
-        },
-        "a new text began with the memory of the one before: see `start`": lambda g: {
-            ANEW: two_chunks(g)["leaked"]
-        },
-        "h is carried on, c is not": part(NEXT, keep=lambda s: [s[0].detach(), 0 * s[1].detach()]),
-        "c is carried on, h is not": part(NEXT, keep=lambda s: [0 * s[0].detach(), s[1].detach()]),
-        "the next chunk's gradient reaches back into the first: detach the state": part(
-            BACK, keep=same
-        ),
-        "the dropout is skipped": part(FIRST, drops=(1, 1)),
-        "the dropout between encoder and lstm is skipped": part(FIRST, drops=(1, 0.5)),
-        "the dropout between lstm and head is skipped": part(FIRST, drops=(0.5, 1)),
-        "each token is asked for itself, not for the next": part(FIRST, ahead=0),
-    },
-    depends_on=("lstm-loop", "nats", "embedding"),
-)
-def truncated_bptt(lab, given):
-    """Memory flows from chunk to chunk, gradients stop at the border, a new text starts empty."""
-    model = language_model(lab, given)
-    first = model.stream_loss(chunk(given, 0, start=True), "train")
-    second = model.stream_loss(chunk(given, 1, start=False), "train")
-    (gradient,) = torch.autograd.grad(second, [model.lstm.weight_hh_l0], retain_graph=True)
-    anew = model.stream_loss(chunk(given, 1, start=True), "train")
-    return {FIRST: first, NEXT: second, ANEW: anew, BACK: gradient}

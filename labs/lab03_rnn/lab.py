@@ -1,56 +1,86 @@
-"""Lab 03: sequences of unequal length, and a language model that writes character by character.
+"""Lab 03: recurrent networks that read sequences of unequal length, step by step.
 
 Work through the TODOs from top to bottom. `pytest labs/lab03_rnn` checks them, `dllab hint 03 TASK`
-helps, `dllab train 03` trains the three arms and grades the run.
+helps, `dllab train 03` trains both arms and grades the run.
 
-Shapes stand in the names: B sequences in a batch, T steps, D numbers per step, H hidden units,
-G = 4H gates, V tokens of a vocabulary, C classes; `x_BTD` is [B, T, D].
+Shapes stand in the names: B sequences in a batch, T steps, D numbers per step, H hidden units, G
+numbers of all gates (H, 3H or 4H), V tokens of a vocabulary, C classes; `x_BTD` is [B, T, D].
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lightning import LightningDataModule, LightningModule
+from lightning import LightningModule
 from torch import Tensor, nn
 
-from dllab.data import BatchLoader, StreamLoader, load
+from dllab.data.module import SplitData
 
 Batch = dict[str, Tensor]
-State = tuple[Tensor, Tensor]  # what an LSTM remembers: h and c, float32 [B, H] each
+State = tuple[Tensor, ...]  # what a layer remembers, float32 [B, H] each: (h,), an LSTM's (h, c)
 
-# ------------------------------------------------------------------ the recurrent layer
+# ------------------------------------------------------------------ recurrent layers
+
+# A cell takes the state one step further. `read_BG` is W_ih x + b_ih, what the step reads, and
+# `recalled_BG` is W_hh h + b_hh, what it remembers of the steps before: float32 [B, G].
 
 
-def lstm_cell(gates_BG: Tensor, c_BH: Tensor) -> State:
-    """Take the memory `c_BH` one step further; return the new `(h, c)`, float32 [B, H] each.
+def rnn_cell(read_BH: Tensor, recalled_BH: Tensor, _state: State) -> State:
+    """One step of a plain recurrent network; the new state, `(h,)`."""
+    # TODO rnn-cell: return the new state, the tuple (h,).
+    # h', float32 [B, H], is tanh(W_ih x + b_ih + W_hh h + b_hh): recalled_BH holds all that it
+    # needs of the state.
+    raise NotImplementedError("TODO rnn-cell: return the new state, the tuple (h,).")
 
-    `gates_BG`, float32 [B, 4H], holds four blocks side by side, before any squashing: the input
+
+def gru_cell(read_BG: Tensor, recalled_BG: Tensor, state: State) -> State:
+    """One step of a gated recurrent unit; the new state, `(h,)`.
+
+    G = 3H: both halves hold three blocks side by side, before any squashing: the reset gate r, the
+    update gate z and the candidate n, in this order.
+    """
+    # TODO gru-cell: return the new state, the tuple (h,).
+    # h is float32 [B, H]. r and z are sigmoids of the sums of their blocks. n = tanh(read + r *
+    # recalled) of the third blocks, and h' = (1 - z) * n + z * h: an update gate that is wide open
+    # keeps everything.
+    raise NotImplementedError("TODO gru-cell: return the new state, the tuple (h,).")
+
+
+def lstm_cell(read_BG: Tensor, recalled_BG: Tensor, state: State) -> State:
+    """One step of long short-term memory; the new state, `(h, c)`.
+
+    G = 4H: the sum of both halves holds four blocks side by side, before any squashing: the input
     gate i, the forget gate f, the candidate g and the output gate o, in this order.
     """
-    # TODO lstm-cell: return the new h and c, float32 [B, H] each.
+    # TODO lstm-cell: return the new state, (h, c), float32 [B, H] each.
     # A sigmoid squashes i, f and o, a tanh squashes g. Then c' = f * c + i * g, and
     # h' = o * tanh(c'). Make new tensors: the backward pass still needs the old ones.
-    raise NotImplementedError("TODO lstm-cell: return the new h and c, float32 [B, H] each.")
+    raise NotImplementedError("TODO lstm-cell: return the new state, (h, c), float32 [B, H] each.")
 
 
-class LSTM(nn.Module):
-    """One layer of long short-term memory, a drop-in for `torch.nn.LSTM(..., batch_first=True)`.
+# Each cell, how many blocks of gates it has, and how many tensors its state.
+CELLS = {"rnn": (rnn_cell, 1, 1), "gru": (gru_cell, 3, 1), "lstm": (lstm_cell, 4, 2)}
 
-    Parameters have torch's names, shapes and gate order (i, f, g, o), so weights can be copied
-    either way. States are [B, H]: torch's leading dimension of layers is left out.
+
+class Recurrent(nn.Module):
+    """One layer, a drop-in for `torch.nn.RNN`, `GRU` or `LSTM` with `batch_first=True`.
+
+    Parameters have torch's names, shapes and order of gates, so weights can be copied either way.
+    States are tuples of [B, H]: torch's leading dimension of layers is left out.
     """
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, cell: str, inputs: int, hidden: int) -> None:
         super().__init__()
-        bound = hidden**-0.5
-        self.weight_ih_l0 = nn.Parameter(torch.empty(4 * hidden, inputs).uniform_(-bound, bound))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
-        bias_G = torch.zeros(4 * hidden)
-        bias_G[hidden : 2 * hidden] = 1  # forget gates start open (Jozefowicz et al., 2015)
+        self.cell, blocks, self.remembered = CELLS[cell]
+        bound, gates = hidden**-0.5, blocks * hidden
+        self.weight_ih_l0 = nn.Parameter(torch.empty(gates, inputs).uniform_(-bound, bound))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(gates, hidden).uniform_(-bound, bound))
+        bias_G = torch.zeros(gates)
+        if cell == "lstm":
+            bias_G[hidden : 2 * hidden] = 1  # forget gates start open (Jozefowicz et al., 2015)
         self.bias_ih_l0 = nn.Parameter(bias_G)
-        self.bias_hh_l0 = nn.Parameter(torch.zeros(4 * hidden))
+        self.bias_hh_l0 = nn.Parameter(torch.zeros(gates))
 
     def forward(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Read T steps; return h of every step, float32 [B, T, H], and the state after the last.
@@ -59,11 +89,23 @@ class LSTM(nn.Module):
         """
         if state is None:
             zeros_BH = x_BTD.new_zeros(len(x_BTD), self.weight_hh_l0.shape[1])
-            state = zeros_BH, zeros_BH
-        # TODO lstm-loop: return every h, [B, T, H], and the last (h, c).
-        # Begin with h and c of `state`. A step's gates are W_ih x + b_ih + W_hh h + b_hh. All x are
-        # known beforehand: project them in one multiplication, and leave W_hh h to the loop.
-        raise NotImplementedError("TODO lstm-loop: return every h, [B, T, H], and the last (h, c).")
+            state = (zeros_BH,) * self.remembered
+        # TODO layer: return every h, [B, T, H], and the last state.
+        # W_ih x + b_ih is known for all steps beforehand: one multiplication. In the loop compute
+        # W_hh h + b_hh, where h is state[0], and let self.cell make the next state of the two.
+        raise NotImplementedError("TODO layer: return every h, [B, T, H], and the last state.")
+
+
+def gradient_by_step(layer: nn.Module, x_BTD: Tensor) -> Tensor:
+    """How strongly the layer's last output hangs on what it read at each step, float32 [T].
+
+    Entry t is the norm of the gradient of y[:, -1].sum() with respect to x[:, t], over all
+    sequences and numbers of the step. Where it is next to nothing, the layer cannot learn from it.
+    """
+    # TODO fading: return the gradient's norm at each step, float32 [T].
+    # Give x_BTD a place in the graph (detach, then requires_grad_), run the layer, and let
+    # torch.autograd.grad differentiate the sum of the last outputs. The layer's own .grad stay.
+    raise NotImplementedError("TODO fading: return the gradient's norm at each step, float32 [T].")
 
 
 # ------------------------------------------------------------------ unequal lengths
@@ -112,27 +154,6 @@ def balanced_weights(label_N: Tensor, classes: int) -> Tensor:
     raise NotImplementedError("TODO balanced-weights: return N / (C · N_c), float32 [C].")
 
 
-def nats(logits_BTV: Tensor, token_BT: Tensor) -> Tensor:
-    """The mean of -log p(token) over all B·T positions, float32 []: the loss of a language model.
-
-    Logarithms are natural, so the unit is the nat.
-    """
-    # TODO nats: return the mean cross-entropy, float32 [].
-    # F.cross_entropy wants the classes in dimension 1; it takes the log-softmax itself.
-    raise NotImplementedError("TODO nats: return the mean cross-entropy, float32 [].")
-
-
-def perplexity(nats_N: Tensor, tokens_N: Tensor) -> Tensor:
-    """The perplexity of a text that was scored in N chunks, float32 [].
-
-    `nats_N` holds each chunk's mean nats per token, `tokens_N` its number of tokens. Perplexity is
-    exp(mean nats of all tokens): as unsure as a choice among that many equally likely tokens.
-    """
-    # TODO perplexity: return exp(mean nats of all tokens), [].
-    # A chunk twice as long counts twice; and the exponential comes last, after the mean.
-    raise NotImplementedError("TODO perplexity: return exp(mean nats of all tokens), [].")
-
-
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
     """Scale all gradients in place so that their joint norm is at most `max_norm`.
 
@@ -147,48 +168,11 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
 
 # ------------------------------------------------------------------ data and model
 
+REACH = 20  # how many steps back `train/reach` looks
 
-class Data(LightningDataModule):
-    """Labelled sequences in shuffled batches, or one long text in chunks that follow each other.
 
-    `load` is a parameter so that a test can bring its own small splits.
-    """
-
-    def __init__(
-        self,
-        *,
-        name: str = "japanese_vowels",
-        size: str = "small",
-        batch_size: int = 32,
-        steps: int = 64,
-        seed: int = 0,
-        load: Callable[..., Batch] = load,
-    ) -> None:
-        super().__init__()
-        self.name, self.size = name, size
-        self.batch_size, self.steps, self.seed = batch_size, steps, seed
-        self.load = load
-
-    def setup(self, stage: str | None = None) -> None:
-        """Load both splits as the data set stores them."""
-        self.train = self.load(self.name, "train", self.size)
-        self.val = self.load(self.name, "val", self.size)
-
-    def train_dataloader(self) -> BatchLoader | StreamLoader:
-        """Items in a new order each epoch; a text from a new starting point."""
-        return self._loader(self.train, shuffle=True)
-
-    def val_dataloader(self) -> BatchLoader | StreamLoader:
-        """All items, or the whole text, in their own order."""
-        return self._loader(self.val, shuffle=False)
-
-    def _loader(self, split: Batch, *, shuffle: bool) -> BatchLoader | StreamLoader:
-        if "label" in split:
-            return BatchLoader(split, self.batch_size, shuffle=shuffle, seed=self.seed)
-        # [batch_size, steps + 1] tokens at a time; each lane goes on where the batch before ended
-        return StreamLoader(
-            split["tokens"], self.batch_size, self.steps, shuffle=shuffle, seed=self.seed
-        )
+class Data(SplitData):
+    """Labelled sequences: in a new order each epoch, for validation in their own."""
 
 
 class Standardize(nn.Module):
@@ -205,7 +189,7 @@ class Standardize(nn.Module):
 
 
 class Model(LightningModule):
-    """Numbers or tokens → LSTM → one vector per sequence → logits; or logits at every step.
+    """Numbers or tokens → recurrent layer → one vector per sequence → logits.
 
     `vocabulary` 0 reads series of `features` numbers a step, else ids below `vocabulary`, embedded
     in `features` numbers. `readout` makes one vector of the steps: the `last` or the `mean`.
@@ -214,6 +198,7 @@ class Model(LightningModule):
     def __init__(
         self,
         *,
+        cell: str = "lstm",
         vocabulary: int = 0,
         features: int = 12,
         hidden: int = 64,
@@ -232,11 +217,10 @@ class Model(LightningModule):
         self.encoder = (
             self.make_embedding(vocabulary, features) if vocabulary else Standardize(features)
         )
-        self.lstm = LSTM(features, hidden)
+        self.layer = Recurrent(cell, features, hidden)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, classes)
         self.register_buffer("class_weight", torch.ones(classes))
-        self.carried: dict[str, State] = {}  # what the LSTM remembers of "train" and "val" text
         self.sums: list[tuple[Tensor, ...]] = []  # of each batch that was validated
 
     @staticmethod
@@ -251,15 +235,14 @@ class Model(LightningModule):
         length_B = batch["lengths"]
         x = batch["series"] if "series" in batch else batch["tokens"]
         x = x[:, : int(length_B.max())]  # steps that are padding for all need not be computed
-        y_BTH, _ = self.lstm(self.dropout(self.encoder(x)))
+        y_BTH, _ = self.layer(self.dropout(self.encoder(x)))
         return self.head(self.dropout(self.readout(y_BTH, length_B)))
 
     def predict(self, batch: Batch) -> Tensor:
         """The logits, float32 [B, C], of a batch of raw items: what the lab is graded on.
 
         A batch holds `lengths`, int64 [B], and `series`, float32 [B, T, D], or `tokens`, int64
-        [B, T]. Positions past the length may hold anything. A language model's classes are the
-        tokens that may come next.
+        [B, T]. Positions past the length may hold anything.
         """
         return self(batch)
 
@@ -267,26 +250,9 @@ class Model(LightningModule):
         """The cross-entropy of labelled sequences, float32 []; `class_weight` weighs each item."""
         return F.cross_entropy(logits_BC, label_B, weight=self.class_weight)
 
-    def stream_loss(self, batch: Batch, stage: str) -> Tensor:
-        """The nats of the next chunk of a text, float32 [], by truncated back-propagation.
-
-        `tokens`, int64 [B, T + 1], go on where the chunk before ended, unless `start`, one bool []
-        for all B lanes, is True. `self.carried[stage]` is the state after that chunk; stages
-        ("train", "val") read different texts and must not share one.
-        """
-        token_BT, next_BT = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
-        # TODO truncated-bptt: carry the state on, return the nats.
-        # Begin with the state carried from the chunk before (None at the start of a text), apply
-        # encoder, dropout, lstm, dropout and head, and keep the new state, detached: memory flows
-        # on from chunk to chunk, gradients stop at the border.
-        raise NotImplementedError("TODO truncated-bptt: carry the state on, return the nats.")
-
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch of items, or of a chunk of text; logged as `train/loss`."""
-        if "label" in batch:
-            loss = self.item_loss(self(batch), batch["label"])
-        else:
-            loss = self.stream_loss(batch, "train")
+        """The loss of a batch; logged as `train/loss`."""
+        loss = self.item_loss(self(batch), batch["label"])
         self.log("train/loss", loss)
         return loss
 
@@ -316,51 +282,36 @@ class Model(LightningModule):
         if self.balanced:
             self.class_weight.copy_(balanced_weights(train["label"], len(self.class_weight)))
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the sums that the metrics of the whole split are made of.
+    def on_train_epoch_end(self) -> None:
+        """Log, for series, how much of a gradient is left REACH steps back: 1 is all of it."""
+        train = self.trainer.datamodule.train
+        if "series" in train:
+            long_BTD = train["series"][train["lengths"] > REACH][:, : REACH + 1].to(self.device)
+            norm_T = gradient_by_step(self.layer, self.encoder(long_BTD))
+            self.log("train/reach", norm_T[0] / norm_T[-1], sync_dist=True)  # alike on all devices
 
-        First the loss times its weight, and the weight: that of the batch's items, or its tokens.
-        """
-        if "label" in batch:
-            logits_BC, label_B = self(batch), batch["label"]
-            hit_B, classes = logits_BC.argmax(dim=1) == label_B, logits_BC.shape[1]
-            hits_C = torch.bincount(label_B[hit_B], minlength=classes)
-            items_C = torch.bincount(label_B, minlength=classes)
-            weight = (self.class_weight * items_C).sum()
-            self.sums.append((self.item_loss(logits_BC, label_B) * weight, weight, hits_C, items_C))
-        else:
-            loss = self.stream_loss(batch, "val")
-            weight = loss.new_tensor(batch["tokens"][:, 1:].numel())
-            self.sums.append((loss * weight, weight))
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the sums that the metrics of the whole split are made of."""
+        logits_BC, label_B = self(batch), batch["label"]
+        hit_B, classes = logits_BC.argmax(dim=1) == label_B, logits_BC.shape[1]
+        hits_C = torch.bincount(label_B[hit_B], minlength=classes)
+        items_C = torch.bincount(label_B, minlength=classes)
+        weight = (self.class_weight * items_C).sum()
+        self.sums.append((self.item_loss(logits_BC, label_B) * weight, weight, hits_C, items_C))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss, and two kinds of accuracy or the perplexity, over all devices.
+        """Log the loss and two kinds of accuracy of the whole split, over all devices.
 
         Sums may be added over batches and devices; means may not be averaged.
         """
-        total, weight, *counts = (
+        loss, weight, hits_C, items_C = (
             self.trainer.strategy.reduce(torch.stack(parts).sum(dim=0), reduce_op="sum")
             for parts in zip(*self.sums, strict=True)
         )
-        curves = {"val/loss": total / weight}
-        if counts:
-            hits_C, items_C = counts
-            curves["val/accuracy"] = hits_C.sum() / items_C.sum()
-            curves["val/balanced_accuracy"] = (hits_C / items_C)[items_C > 0].mean()
-        else:
-            curves["val/perplexity"] = perplexity(curves["val/loss"][None], weight[None])
+        curves = {
+            "val/loss": loss / weight,
+            "val/accuracy": hits_C.sum() / items_C.sum(),
+            "val/balanced_accuracy": (hits_C / items_C)[items_C > 0].mean(),
+        }
         self.log_dict(curves, sync_dist=True)  # equal on all devices, and so is their mean
         self.sums.clear()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the carried state, so that a resumed run goes on in the middle of the text."""
-        checkpoint["carried"] = self.carried
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the carried state up again."""
-        self.carried = checkpoint["carried"]
-
-    def on_train_start(self) -> None:
-        """Bring a state that came with a checkpoint to where the weights are."""
-        device = self.device
-        self.carried = {k: (h.to(device), c.to(device)) for k, (h, c) in self.carried.items()}

@@ -11,21 +11,21 @@ from labs.lab03_rnn._author import probes
 @checks.lstm_cell.also("saturated", "Gates that are wide open or shut")
 def saturated(rng: torch.Generator) -> Arrays:
     """Gates in the hundreds give finite numbers, and the right ones."""
-    width = checks.HIDDEN
-    return {"gates": normal(5, 4 * width, std=300)(rng), "c": normal(5, width, std=100)(rng)}
+    drawn = {name: draw(rng) for name, draw in checks.halves("lstm").items()}
+    return {name: value * (300 if name.startswith("re") else 100) for name, value in drawn.items()}
 
 
 @check(
-    "lstm-gradients",
+    "through-time",
     "Back-propagation through time",
-    given={**checks.LSTM, "x": normal(2, 6, 3)},
-    probe=probes.lstm_gradients,
+    given={**checks.weights("lstm"), "x": normal(2, 6, 3)},
+    probe=probes.through_time,
     atol=1e-4,
-    grad=("x", *checks.LSTM),
-    depends_on=("lstm-loop",),
-    hint="lstm-loop",
+    grad=("x", *checks.PARAMETERS),
+    depends_on=("layer",),
+    hint="layer",
 )
-def lstm_gradients(given) -> Tensor:
+def through_time(given) -> Tensor:
     """Within a sequence gradients flow through all steps: they equal those of torch.nn.LSTM."""
     return checks.read(given, given.x)[0]
 
@@ -45,7 +45,7 @@ def padded_twice(rng: torch.Generator) -> Arrays:
     given=padded_twice,
     probe=probes.padding,
     returns=dict.fromkeys(("last", "mean"), "float32 [3, 4, 2]"),
-    depends_on=("last-valid", "masked-mean", "lstm-loop", "embedding"),
+    depends_on=("last-valid", "masked-mean", "layer", "embedding"),
     hint="last-valid",
 )
 def padding(_given, got) -> Outcome:
@@ -63,23 +63,3 @@ def padding(_given, got) -> Outcome:
 def small_gradients(rng: torch.Generator) -> Arrays:
     """Gradients of zero, whose norm nothing can be divided by, stay as they are."""
     return {name: 0 * draw(rng) for name, draw in checks.GRADIENTS.items()}
-
-
-@check(
-    "two-texts",
-    "Two texts, two memories",
-    given=checks.TEXTS,
-    probe=probes.two_texts,
-    mistakes={
-        "validation's memory went on into the training text": lambda g: {
-            checks.NEXT: checks.scored(
-                g, 1, checks.scored(g | {"token": g.token.flip(0, 1)}, 0)[1]
-            )[0]
-        }
-    },
-    depends_on=("truncated-bptt",),
-    hint="truncated-bptt",
-)
-def two_texts(given) -> Arrays:
-    """Validation on another text leaves the memory of the training text alone."""
-    return {checks.NEXT: checks.two_chunks(given)[checks.NEXT]}

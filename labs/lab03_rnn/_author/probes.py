@@ -7,12 +7,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from dllab.checks import Arrays, Given
-from labs.lab03_rnn.checks import HIDDEN, LSTM, NEXT, TOKENS, chunk, language_model
+from labs.lab03_rnn.checks import HIDDEN, PARAMETERS, TOKENS
 
 
-def lstm_gradients(lab: ModuleType, given: Given) -> Tensor:
+def through_time(lab: ModuleType, given: Given) -> Tensor:
     """Read a batch with the given weights."""
-    y, _ = functional_call(lab.LSTM(3, HIDDEN), {name: given[name] for name in LSTM}, given.x)
+    weights = {name: given[name] for name in PARAMETERS}
+    y, _ = functional_call(lab.Recurrent("lstm", 3, HIDDEN), weights, given.x)
     return y
 
 
@@ -35,12 +36,3 @@ def _three_ways(model: nn.Module, given: Given) -> Tensor:
             for row, n in zip(given.one, given.lengths, strict=True)
         ]
     return torch.stack([*padded, torch.cat(alone)])
-
-
-def two_texts(lab: ModuleType, given: Given) -> Arrays:
-    """Read one text in two chunks, with validation on another in between."""
-    model = language_model(lab, given)
-    model.stream_loss(chunk(given, 0, start=True), "train")
-    with torch.no_grad():
-        model.stream_loss(chunk(given | {"token": given.token.flip(0, 1)}, 0, start=True), "val")
-    return {NEXT: model.stream_loss(chunk(given, 1, start=False), "train")}

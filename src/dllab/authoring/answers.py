@@ -72,8 +72,13 @@ def shown(value: Any) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation, to two digits of the latter; a single value alone."""
-    if len(values) < 2 or any(map(math.isnan, values)):
+    """Mean and standard deviation, to two digits of the latter; a single value alone.
+
+    A run without a value is one that the grader refused to score.
+    """
+    if any(map(math.isnan, values)):
+        return "not scored"
+    if len(values) < 2:
         return shown(statistics.fmean(values))
     mean, sd = statistics.fmean(values), statistics.stdev(values)
     digits = max(0, 1 - math.floor(math.log10(sd))) if sd else 3

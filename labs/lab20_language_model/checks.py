@@ -1,0 +1,435 @@
+"""The visible checks of lab 20, in the order of its tasks; right answers are PyTorch's own."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dllab.checks import Arrays, Given, check, integers, normal
+
+HIDDEN, TOKENS = 4, 7  # of a toy language
+LN2 = torch.tensor(2.0).log()
+
+
+def cost(g, logits: Tensor | None = None, **how: str) -> Tensor:
+    """The mean cross-entropy over all positions, of the given logits or others."""
+    scores = g.logits if logits is None else logits
+    return F.cross_entropy(scores.flatten(0, 1), g.token.flatten(), **how)
+
+
+@check(
+    "cross-entropy",
+    "Nats per token",
+    given={"logits": normal(2, 5, TOKENS, std=3), "token": integers(0, TOKENS, 2, 5)},
+    expect=cost,
+    mistakes={
+        "softmax was applied twice: cross_entropy wants raw logits": lambda g: cost(
+            g, g.logits.softmax(2)
+        ),
+        "these are bits: nats have natural logarithms": lambda g: cost(g) / LN2,
+        "divided by log 2 the wrong way: nats need no factor": lambda g: cost(g) * LN2,
+        "this is the sum over all positions, not the mean": lambda g: cost(g, reduction="sum"),
+        "summed over the steps: the mean is over all B·T positions": lambda g: 5 * cost(g),
+        "the softmax runs over the steps, not over the tokens": lambda g: F.nll_loss(
+            g.logits.log_softmax(1).flatten(0, 1), g.token.flatten()
+        ),
+        "view does not move the tokens to dimension 1: transpose(1, 2)": lambda g: F.cross_entropy(
+            g.logits.reshape(2, TOKENS, 5), g.token
+        ),
+        "this is the perplexity: leave the exp out": lambda g: cost(g).exp(),
+    },
+    grad=("logits",),
+)
+def cross_entropy(lab, given):
+    """The nats are the mean of -log p(token) over all positions, straight from the raw logits."""
+    return lab.nats(given.logits, given.token)
+
+
+def weighted(g, values: Tensor) -> Tensor:
+    """The mean over all tokens of what each chunk has."""
+    return (values * g.tokens).sum() / g.tokens.sum()
+
+
+CHUNKS = {
+    "nats": lambda rng: 1 + 2 * torch.rand(3, generator=rng),
+    "tokens": torch.tensor([400.0, 50.0, 7.0]),
+}
+
+
+@check(
+    "bits",
+    "Bits per character",
+    given=CHUNKS,
+    expect=lambda g: weighted(g, g.nats) / LN2,
+    mistakes={
+        "these are nats: divide by log 2": lambda g: weighted(g, g.nats),
+        "multiplied by log 2: a bit is less than a nat, so there are more of them": lambda g: (
+            weighted(g, g.nats) * LN2
+        ),
+        "a short chunk counts as much as a long one": lambda g: g.nats.mean() / LN2,
+        "this is the sum over the text: divide by its characters": lambda g: (
+            (g.nats * g.tokens).sum() / LN2
+        ),
+        "this is log2 of the nats: change the logarithm's base": lambda g: weighted(
+            g, g.nats
+        ).log2(),
+        "this is a perplexity": lambda g: 2 ** weighted(g, g.nats),
+    },
+    rtol=1e-4,
+)
+def bits(lab, given):
+    """Bits per character are the text's mean nats, divided by log 2, however it was cut."""
+    return lab.bits_per_character(given.nats, given.tokens)
+
+
+@check(
+    "perplexity",
+    "Perplexity of a text in chunks",
+    given=CHUNKS,
+    expect=lambda g: weighted(g, g.nats).exp(),
+    mistakes={
+        "the mean of exponentials is not the exponential of the mean": lambda g: weighted(
+            g, g.nats.exp()
+        ),
+        "a short chunk counts as much as a long one": lambda g: g.nats.mean().exp(),
+        "both: every chunk counts alike, and exp comes first": lambda g: g.nats.exp().mean(),
+        "the exp is missing": lambda g: weighted(g, g.nats),
+        "2 to the power of nats: that is for bits": lambda g: 2 ** weighted(g, g.nats),
+    },
+    rtol=1e-4,
+)
+def perplexity(lab, given):
+    """The perplexity is exp(mean nats of all tokens), however the text was cut into chunks."""
+    return lab.perplexity(given.nats, given.tokens)
+
+
+HALF, ZERO = "at temperature 0.5", "at temperature 0"
+
+
+def heated(g, soft=lambda x: x.softmax(1), cold=None, by=torch.div) -> Arrays:
+    """Probabilities at two temperatures."""
+    cold = F.one_hot(g.logits.argmax(1), TOKENS).float() if cold is None else cold
+    return {HALF: soft(by(g.logits, 0.5)), ZERO: cold}
+
+
+@check(
+    "temperature",
+    "Probabilities at a temperature",
+    given={"logits": normal(3, TOKENS, std=2)},
+    expect=heated,
+    mistakes={
+        "the temperature is ignored": lambda g: {HALF: g.logits.softmax(1)},
+        "multiplied by the temperature: divide": lambda g: {HALF: heated(g, by=torch.mul)[HALF]},
+        "the softmax is divided by the temperature: divide the logits": lambda g: {
+            HALF: g.logits.softmax(1) / 0.5
+        },
+        "the softmax runs over the batch, not over the tokens": lambda g: {
+            HALF: heated(g, soft=lambda x: x.softmax(0))[HALF]
+        },
+        "these are logarithms: probabilities are wanted": lambda g: {
+            HALF: heated(g, soft=lambda x: x.log_softmax(1))[HALF]
+        },
+        "these are the logits: the softmax is missing": lambda g: {HALF: g.logits / 0.5},
+        "temperature 0 is not 1: the most probable token is certain": lambda g: {
+            ZERO: g.logits.softmax(1)
+        },
+        "temperature 0 does not mean equally probable": lambda g: {
+            ZERO: torch.full_like(g.logits, 1 / TOKENS)
+        },
+        "at temperature 0 the least probable token was taken": lambda g: {
+            ZERO: F.one_hot(g.logits.argmin(1), TOKENS).float()
+        },
+    },
+)
+def temperature(lab, given):
+    """It is softmax(logits / temperature), and at 0 the most probable token is certain."""
+    found = {HALF: lab.probabilities(given.logits, 0.5)}
+    return {**found, ZERO: lab.probabilities(given.logits, 0)}
+
+
+def some_probabilities(rng: torch.Generator) -> Arrays:
+    """Draw probabilities of seven tokens, three times; no two are alike."""
+    return {"p": (2 * torch.randn(3, TOKENS, generator=rng)).softmax(1)}
+
+
+def rank(p: Tensor) -> Tensor:
+    """How many of its row are larger."""
+    return p.argsort(dim=1, descending=True).argsort(dim=1)
+
+
+def share(kept: Tensor) -> Tensor:
+    """Each row divided by its sum."""
+    return kept / kept.sum(1, keepdim=True)
+
+
+THREE, MANY = "of the 3 largest", "of the 20 largest, which are all"
+
+
+def topped(g, keep=lambda p: p * (rank(p) < 3), scale=share) -> Arrays:
+    """What is left of the largest three, and of more than there are."""
+    return {THREE: scale(keep(g.p)), MANY: g.p}
+
+
+@check(
+    "top-k",
+    "The k most probable",
+    given=some_probabilities,
+    expect=topped,
+    mistakes={
+        "what is kept does not sum to 1": lambda g: topped(g, scale=lambda p: p),
+        "the k smallest are kept": lambda g: topped(g, lambda p: p * (rank(p) >= TOKENS - 3)),
+        "one too many is kept": lambda g: topped(g, lambda p: p * (rank(p) < 4)),
+        "one too few is kept": lambda g: topped(g, lambda p: p * (rank(p) < 2)),
+        "the first k tokens are kept, not the most probable": lambda g: topped(
+            g, lambda p: p * (torch.arange(TOKENS) < 3)
+        ),
+        "the rows are sorted: each token keeps its place": lambda g: {
+            THREE: share(g.p.sort(1, descending=True).values * (torch.arange(TOKENS) < 3))
+        },
+        "a softmax of probabilities flattens them: divide by the sum": lambda g: {
+            THREE: torch.where(rank(g.p) < 3, g.p, -torch.inf).softmax(1)
+        },
+        "all rows share one sum: each has its own": lambda g: {
+            THREE: topped(g, scale=lambda p: p / p.sum())[THREE]
+        },
+        "the k largest of all rows together are kept: of each row": lambda g: topped(
+            g, lambda p: p * (p >= p.flatten().sort(descending=True).values[2])
+        ),
+    },
+)
+def top_k(lab, given):
+    """keep_top_k keeps the k largest of each row, in their places, so that they sum to 1."""
+    return {THREE: lab.keep_top_k(given.p, 3), MANY: lab.keep_top_k(given.p, 20)}
+
+
+def nucleus(p: Tensor, mass: float, more: int = 0) -> Tensor:
+    """The fewest tokens that hold `mass`, and `more`; scaled."""
+    value, token = p.sort(dim=1, descending=True)
+    enough = (value.cumsum(1) < mass).sum(1, keepdim=True) + 1 + more
+    return share(torch.zeros_like(p).scatter(1, token, value * (torch.arange(TOKENS) < enough)))
+
+
+LITTLE, MOST, ALL = "of mass 0.01", "of mass 0.8", "of mass 1"
+MASSES = {LITTLE: 0.01, MOST: 0.8, ALL: 1.0}
+
+
+def nuclei(g, change: Callable[[Tensor, float], Tensor] = nucleus) -> Arrays:
+    """The nuclei of three masses."""
+    return {name: change(g.p, mass) for name, mass in MASSES.items()}
+
+
+def held_by_smaller(p: Tensor) -> Tensor:
+    """What the less probable tokens of its row hold together."""
+    value, token = p.sort(dim=1)
+    return torch.zeros_like(p).scatter(1, token, value.cumsum(1) - value)
+
+
+@check(
+    "top-p",
+    "The nucleus",
+    given=some_probabilities,
+    expect=nuclei,
+    mistakes={
+        "the first token is dropped: the most probable is always kept": lambda g: {
+            MOST: nucleus(g.p, 0.8, -1)
+        },
+        "one too many is kept": lambda g: {MOST: nucleus(g.p, 0.8, 1)},
+        "what is kept does not sum to 1": lambda g: {MOST: g.p * (nucleus(g.p, 0.8) > 0)},
+        "tokens below 1 - mass are dropped one by one: add them up": lambda g: {
+            MOST: share(g.p * (g.p >= 0.2))
+        },
+        "the rows are not sorted: largest first": lambda g: {
+            MOST: share(g.p * (g.p.cumsum(1) - g.p < 0.8))
+        },
+        "sorted the wrong way: the least probable are kept": lambda g: {
+            MOST: share(g.p * (held_by_smaller(g.p) < 0.8))
+        },
+        "the rows are sorted: each token keeps its place": lambda g: {
+            MOST: nucleus(g.p, 0.8).sort(1, descending=True).values
+        },
+        "all rows share one sum: each has its own": lambda g: {
+            MOST: g.p * (nucleus(g.p, 0.8) > 0) / g.p[nucleus(g.p, 0.8) > 0].sum()
+        },
+    },
+)
+def top_p(lab, given):
+    """keep_top_p keeps as few tokens as hold the mass, never none, so that they sum to 1."""
+    return {name: lab.keep_top_p(given.p, mass) for name, mass in MASSES.items()}
+
+
+CHUNK = 4
+CELL = ("lstm.weight_ih_l0", "lstm.weight_hh_l0", "lstm.bias_ih_l0", "lstm.bias_hh_l0")
+LANGUAGE = {
+    "encoder.weight": normal(TOKENS, 3),
+    "lstm.weight_ih_l0": normal(4 * HIDDEN, 3),
+    "lstm.weight_hh_l0": normal(4 * HIDDEN, HIDDEN),
+    "lstm.bias_ih_l0": normal(4 * HIDDEN),
+    "lstm.bias_hh_l0": normal(4 * HIDDEN),
+    "head.weight": normal(TOKENS, HIDDEN, std=3),
+    "head.bias": normal(TOKENS),
+}
+TEXTS = {**LANGUAGE, "token": integers(1, TOKENS, 2, 2 * CHUNK + 1)}
+
+
+class Half(nn.Module):
+    """A dropout that halves every number, so that it shows where it was applied."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Half of each number."""
+        return x / 2
+
+
+def language_model(lab, g, dropout: nn.Module | None = None) -> nn.Module:
+    """The learner's Model in toy size, with the drawn parameters."""
+    model = lab.Model(tokens=TOKENS, features=3, hidden=HIDDEN).eval()
+    model.load_state_dict({name: g[name] for name in LANGUAGE})
+    model.dropout = dropout or nn.Identity()
+    return model
+
+
+def read(g, token_BT: Tensor, state=None, kept: float = 1.0) -> tuple[Tensor, tuple]:
+    """Logits of what follows each token, and the last state, by PyTorch's own cell."""
+    empty = torch.zeros(len(token_BT), HIDDEN)
+    state, logits = state or (empty, empty), []
+    for token_B in token_BT.unbind(1):
+        x = F.embedding(token_B, g["encoder.weight"]) * kept
+        state = torch.lstm_cell(x, state, *(g[name] for name in CELL))
+        logits.append(F.linear(state[0] * kept, g["head.weight"], g["head.bias"]))
+    return torch.stack(logits, 1), state
+
+
+def chunk(g, number: int, *, start: bool) -> Arrays:
+    """Chunk 0 or 1 of the drawn texts, as StreamLoader hands it out."""
+    first = number * CHUNK
+    return {"tokens": g.token[:, first : first + CHUNK + 1], "start": torch.tensor(start)}
+
+
+def scored(g, number: int, state=None, kept: float = 0.5, ahead: int = 1):
+    """Loss and next state of a chunk."""
+    tokens = chunk(g, number, start=False)["tokens"]
+    logits, state = read(g, tokens[:, :-1], state, kept)
+    return F.cross_entropy(logits.flatten(0, 1), tokens[:, ahead:][:, :CHUNK].flatten()), state
+
+
+FIRST, NEXT, ANEW = "loss of the first chunk", "loss of the next", "loss where a text starts"
+BACK = "gradient of the next chunk"
+
+
+def two_chunks(g, keep=lambda h, c: (h.detach(), c.detach()), **how: float) -> Arrays:
+    """Both chunks in turn, with what is kept of the state, and the second as a text's first."""
+    weight = g["lstm.weight_hh_l0"].requires_grad_()
+    first, state = scored(g, 0, **how)
+    second, later = scored(g, 1, keep(*state), **how)
+    (gradient,) = torch.autograd.grad(second, weight, retain_graph=True)
+    anew, _ = scored(g, 1, **how)
+    losses = {FIRST: first.detach(), NEXT: second.detach(), ANEW: anew.detach()}
+    return {**losses, BACK: gradient, "leaked": scored(g, 1, later)[0].detach()}
+
+
+def part(*names: str, **how: object):
+    """Some of what two chunks give, when something about them is wrong."""
+    return lambda g: {name: two_chunks(g, **how)[name] for name in names}
+
+
+@check(
+    "truncated-bptt",
+    "Truncated back-propagation",
+    given=TEXTS,
+    expect=part(FIRST, NEXT, ANEW, BACK),
+    mistakes={
+        "the next chunk began with an empty memory: carry the state over": lambda g: {
+            NEXT: two_chunks(g)[ANEW]
+        },
+        "a new text began with the memory of the one before: see `start`": lambda g: {
+            ANEW: two_chunks(g)["leaked"]
+        },
+        "h is carried on, c is not": part(NEXT, keep=lambda h, c: (h.detach(), 0 * c.detach())),
+        "c is carried on, h is not": part(NEXT, keep=lambda h, c: (0 * h.detach(), c.detach())),
+        "the next chunk's gradient reaches back into the first: detach the state": part(
+            BACK, keep=lambda h, c: (h, c)
+        ),
+        "the dropout is skipped: self.read has it": part(FIRST, kept=1.0),
+        "each token is asked for itself, not for the next": part(FIRST, ahead=0),
+        "softmax was applied twice: nats wants raw logits": lambda g: {
+            FIRST: F.cross_entropy(
+                read(g, g.token[:, :CHUNK], kept=0.5)[0].softmax(2).flatten(0, 1),
+                g.token[:, 1 : CHUNK + 1].flatten(),
+            )
+        },
+    },
+    depends_on=("cross-entropy",),
+)
+def truncated_bptt(lab, given):
+    """Memory flows from chunk to chunk, gradients stop at the border, a new text starts empty."""
+    model = language_model(lab, given, Half())
+    first = model.stream_loss(chunk(given, 0, start=True), "train")
+    second = model.stream_loss(chunk(given, 1, start=False), "train")
+    (gradient,) = torch.autograd.grad(second, [model.lstm.weight_hh_l0], retain_graph=True)
+    anew = model.stream_loss(chunk(given, 1, start=True), "train")
+    return {FIRST: first, NEXT: second, ANEW: anew, BACK: gradient}
+
+
+GREEDY, K, MASS = "at temperature 0", "with k = 1", "with a mass of next to nothing"
+SAME = "the same seed gives the same text"
+# How one may go astray between two draws, and what a learner is told.
+ASTRAY: dict[str, dict[str, object]] = {
+    "each token was read as if nothing came before: hand the state on": {"remember": False},
+    "what was drawn is not read: the same token comes again and again": {"on": False},
+    "the last token of the beginning is read twice": {"begin": (0, 1, 2, 2)},
+    "only the last token of the beginning was read": {"begin": (2,)},
+    "the logits after the first token were taken, not those after the last": {"after": 0},
+}
+
+
+def continued(g, begin=(0, 1, 2), after=-1, remember: bool = True, on: bool = True) -> Tensor:
+    """Six tokens, each the most probable, int64 [3, 6]."""
+    logits, state = read(g, g.token[:, list(begin)])
+    token = logits[:, after].argmax(1, keepdim=True)
+    drawn = [token]
+    for _ in range(5):
+        if on:
+            logits, state = read(g, token, state if remember else None)
+            token = logits[:, -1].argmax(1, keepdim=True)
+        drawn.append(token)
+    return torch.cat(drawn, 1)
+
+
+def telling_texts(rng: torch.Generator) -> Arrays:
+    """Draw a model and three beginnings with which each way to go astray shows."""
+    while True:
+        drawn = Given({name: draw(rng) for name, draw in LANGUAGE.items()})
+        drawn["token"] = torch.randint(1, TOKENS, (3, 3), generator=rng)
+        right = continued(drawn)
+        if not any(torch.equal(right, continued(drawn, **how)) for how in ASTRAY.values()):
+            return dict(drawn)
+
+
+@check(
+    "write",
+    "Writing on",
+    given=telling_texts,
+    expect=lambda g: dict.fromkeys((GREEDY, K, MASS), continued(g)) | {SAME: torch.tensor(True)},
+    mistakes={
+        "the beginning is returned as well: the drawn tokens alone": lambda g: {
+            GREEDY: torch.cat([g.token, continued(g)], 1)
+        },
+        **{
+            words: (lambda g, how=how: {GREEDY: continued(g, **how)})
+            for words, how in ASTRAY.items()
+        },
+        "texts stand in rows: this is [steps, B]": lambda g: {GREEDY: continued(g).T},
+        "the seed is ignored: draw with generator=generator": {SAME: torch.tensor(False)},
+    },
+    depends_on=("temperature", "top-k", "top-p"),
+)
+def write(lab, given):
+    """Each token is read once, and the next drawn by temperature, k and mass, from the seed."""
+    model = language_model(lab, given)
+    one, other = (model.write(given.token, 12, temperature=2.0, seed=3) for _ in range(2))
+    return {
+        GREEDY: model.write(given.token, 6, temperature=0.0),
+        K: model.write(given.token, 6, k=1),
+        MASS: model.write(given.token, 6, mass=1e-6),
+        SAME: torch.tensor(torch.equal(one, other)),
+    }
