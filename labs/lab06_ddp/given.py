@@ -2,7 +2,9 @@
 
 import os
 
+import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 
 
 def join_world() -> bool:
@@ -12,3 +14,15 @@ def join_world() -> bool:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     return True
+
+
+@torch.no_grad()
+def farthest_from_rank_0(module: nn.Module) -> Tensor:
+    """The largest difference between a weight of any rank and the same one of rank 0, float32 []."""
+    farthest = torch.zeros((), device=next(module.parameters()).device)
+    for weight in module.parameters():
+        first = weight.clone()
+        dist.broadcast(first, src=0)
+        farthest = torch.maximum(farthest, (weight - first).abs().max().float())
+    dist.all_reduce(farthest, dist.ReduceOp.MAX)
+    return farthest

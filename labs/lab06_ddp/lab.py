@@ -10,6 +10,7 @@ every rank has made it: leave one out and all others wait.
 """
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dllab.data.module import SplitData
-from labs.lab06_ddp.given import join_world
+from labs.lab06_ddp.given import farthest_from_rank_0, join_world
 
 
 def broadcast_state(module: nn.Module) -> None:
@@ -230,6 +231,7 @@ class Model(LightningModule):
         self.lr, self.momentum = lr, momentum
         self.batch, self.base_batch, self.warmup = batch, base_batch, warmup
         self.most_bytes = most_bytes
+        self.parallel: DataParallel | None = None
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([features, *widths]):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
@@ -258,6 +260,7 @@ class Model(LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """One step on this rank's items; afterwards all replicas are equal again."""
+        started = time.perf_counter()
         optimizer = self.optimizers()
         for group in optimizer.param_groups:
             group["lr"] = scaled_lr(
@@ -267,10 +270,14 @@ class Model(LightningModule):
         loss = share_of_mean(F.cross_entropy(logits_BC, batch["label"], reduction="none"))
         optimizer.zero_grad()
         self.manual_backward(loss)
+        waiting = time.perf_counter()
         if self.parallel:
             self.parallel.finish()
+        waited = time.perf_counter() - waiting
         optimizer.step()
         self.log("train/loss", loss, sync_dist=True)
+        share = waited / (time.perf_counter() - started)
+        self.log("train/waiting", share, on_step=False, on_epoch=True, sync_dist=True)
         return loss.detach()
 
     def on_validation_epoch_start(self) -> None:
@@ -285,9 +292,11 @@ class Model(LightningModule):
         self.log("val/loss", loss, batch_size=len(label_B), sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
-        """Log accuracy and macro-F1 over the items of all ranks."""
+        """Log accuracy and macro-F1 over the items of all ranks, and how far replicas differ."""
         predicted_B, label_B = (torch.cat(parts) for parts in zip(*self.answers, strict=True))
         confusion_CC = global_confusion(predicted_B, label_B, self.classes)
         hits = confusion_CC.diagonal().sum() / confusion_CC.sum()
         curves = {"val/accuracy": hits.float(), "val/macro_f1": macro_f1(confusion_CC).float()}
+        if self.parallel:
+            curves["val/replicas_differ"] = farthest_from_rank_0(self.net)
         self.log_dict(curves, sync_dist=True)  # equal on all ranks, and so is their mean
