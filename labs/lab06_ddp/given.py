@@ -18,7 +18,7 @@ def join_world() -> bool:
 
 @torch.no_grad()
 def farthest_from_rank_0(module: nn.Module) -> Tensor:
-    """The largest difference between a weight of any rank and the same one of rank 0, float32 []."""
+    """The largest difference between a weight of any rank and that of rank 0, float32 []."""
     farthest = torch.zeros((), device=next(module.parameters()).device)
     for weight in module.parameters():
         first = weight.clone()

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PICTURE = "curves.svg"
 POINTS = 60
+_DASHES = ("-", "--", ":")  # of what is laid over the reference
 # A picture by itself brings the ink that the page of a report would.
 _STYLE = """<style>
 svg{color:#333;--rule:#ccc;--val:#2b6cb0;--accent:#c05621;font-family:sans-serif}
@@ -34,8 +36,9 @@ def draw_curves(lab: Lab, ran: Sequence[Ran]) -> str:
     key = ran[0].experiment.curve
 
     def plot(axes: "Axes") -> None:
-        for one, colour in zip(ran, (VALUE, *[ACCENT] * (len(ran) - 1)), strict=True):
-            _draw(axes, one, colour)
+        _draw(axes, ran[0], VALUE)
+        for one, dashes in zip(ran[1:], cycle(_DASHES), strict=False):
+            _draw(axes, one, ACCENT, dashes)
         axes.set_xlabel("optimiser step")
         axes.set_title(key, loc="left", fontsize=10, color=INK)
         axes.legend(frameon=False, fontsize=9, labelcolor=INK)
@@ -57,11 +60,13 @@ def _digest(lab: Lab, drawn: Sequence[Experiment]) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
-def _draw(axes: "Axes", ran: Ran, colour: str) -> None:
+def _draw(axes: "Axes", ran: Ran, colour: str, dashes: str = "-") -> None:
     steps, values = band_of(ran.curves())
     seeds = len(values)
     label = ran.experiment.title + f" ({seeds} seeds)" * (seeds > 1)
-    axes.plot(steps, values.mean(axis=0), color=colour, linewidth=1.6, label=label)
+    axes.plot(
+        steps, values.mean(axis=0), color=colour, linestyle=dashes, linewidth=1.6, label=label
+    )
     if seeds > 1:
         axes.fill_between(
             steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.25, linewidth=0
