@@ -249,6 +249,15 @@ def test_a_trial_is_run_once_until_the_calibration_is_whole(scratch):
     assert len(ran) == 5, "another calibration"
 
 
+def test_a_trial_without_a_grade_is_run_again(scratch):
+    kept = KeptTrials(scaffold(scratch, "12", "augment"))
+    killed = Trial(0, -9, log="Killed")
+    graded = Trial(0, 0, metrics={"accuracy": MetricRow("accuracy", 0.8)})
+    assert kept.get_or_run(None, 0, lambda: killed) is killed
+    assert kept.get_or_run(None, 0, lambda: graded) is graded
+    assert kept.get_or_run(None, 0, lambda: killed) is graded
+
+
 def test_trials_are_kept_until_they_are_written(scratch, capsys):
     lab = scaffold(scratch, "12", "augment")
     solution = lab.solution.read_text()

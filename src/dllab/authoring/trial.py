@@ -42,6 +42,11 @@ class Trial:
     handed_in: Sequence[str] = field(default_factory=list)
 
     @property
+    def graded(self) -> bool:
+        """Whether it came to a result: not one that crashed, or that somebody stopped."""
+        return bool(self.metrics or self.max_score)
+
+    @property
     def passed(self) -> bool:
         """Whether the run was graded, and enough."""
         return self.code == 0
