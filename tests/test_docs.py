@@ -74,9 +74,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def or_in_turns(command: str) -> object:
-    """Each of the many commands that train takes half a minute."""
+    """Each of the many commands that train takes half a minute; one compares what they made."""
     trains = re.match(r"(make lab-|dllab train )\d\d", command) and command != "make lab-01"
-    return pytest.param(command, marks=pytest.mark.in_turns) if trains else command
+    later = trains or command.startswith("dllab runs compare")
+    return pytest.param(command, marks=pytest.mark.in_turns) if later else command
 
 
 @pytest.mark.slow

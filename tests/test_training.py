@@ -66,7 +66,8 @@ def test_in_a_terminal_a_bar_shows_how_far_it_is(project: Project) -> None:
 
     terminal = Terminal(*TRAIN)
     assert terminal.end() == 0, terminal.screen
-    assert "Epoch 1/1" in terminal.screen
+    assert "Epoch 1/2" in terminal.screen
+    assert "Epoch 2/2" in terminal.screen
     assert "epoch 2/2  step 40" in terminal.screen
     assert f"run {project.only_run().name}" in terminal.screen
 
@@ -155,9 +156,9 @@ def test_a_learner_reads_what_is_wrong_and_none_of_our_frames(
 
 SEQUENCE_MISTAKES = {
     "in place": (
-        "c_BH = f_BH.sigmoid() * c_BH + i_BH.sigmoid() * g_BH.tanh()",
-        "c_BH *= f_BH.sigmoid(); c_BH += i_BH.sigmoid() * g_BH.tanh()",
-        ["in forward", "lstm_cell(torch.addmm(", "make a new tensor there"],
+        "c_BH = f_BH.sigmoid() * state[1] + i_BH.sigmoid() * g_BH.tanh()",
+        "c_BH = state[1]; c_BH *= f_BH.sigmoid(); c_BH += i_BH.sigmoid() * g_BH.tanh()",
+        ["in forward", "recalled_BG = F.linear(state[0]", "make a new tensor there"],
     ),
     "cut off": (
         'self.log("train/loss", loss)\n        return loss',
