@@ -288,7 +288,7 @@ def test_a13_a_run_that_is_not_there_is_not_called_a_lab(
 ) -> None:
     assert main(["train", "90", "--resume", "WRONGID"]) == 2
     told = capsys.readouterr().err
-    assert "there is no run 'WRONGID', and no lab" in told
+    assert "neither a run nor a lab is called 'WRONGID'" in told
     assert "dllab runs" in told
 
 

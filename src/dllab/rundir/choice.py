@@ -11,7 +11,7 @@ from dllab.rundir.run import RunFolder, find_run, named_run
 
 @dataclass(frozen=True)
 class Choice:
-    """A run, and why it is the one (empty where it was named); `plain`: it is no surprise."""
+    """A run, and why it was chosen: empty where it was named; `plain` if anyone would expect it."""
 
     run: RunFolder
     why: str = ""

@@ -220,7 +220,7 @@ def find_run(root: Path, name: str) -> RunFolder:
         if name.isdecimal() and len(name) < 3:
             raise
         raise LabError(
-            f"there is no run {name!r}, and no lab",
+            f"neither a run nor a lab is called {name!r}",
             "dllab runs lists the runs, dllab list the labs",
         ) from None
     of_lab = all_runs(root, lab.id)

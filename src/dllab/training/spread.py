@@ -61,7 +61,7 @@ def spread_arm(
     first failing rank raised; InfraError, with the rank's last words, when one was killed or failed
     by no fault of the learner.
     """
-    print(f"starting {config.trainer.devices} processes; each imports torch first …", flush=True)
+    print(f"starting {config.trainer.devices} processes; torch is imported first …", flush=True)
     with TemporaryDirectory(prefix="dllab-") as logs, _Ranks() as ranks:
         for number, places in enumerate(_places(config)):
             log = Path(logs) / f"rank{number}.log"
