@@ -12,7 +12,7 @@ from dllab.report.curve_rules import Finding
 from dllab.report.findings import run_findings
 from dllab.report.rubric import Rubric, number, read_rubric
 from dllab.result import Result
-from dllab.rundir.choice import is_of_now
+from dllab.rundir.choice import code_of_now, is_of
 from dllab.rundir.listing import list_runs
 from dllab.rundir.run import RunFolder
 
@@ -99,7 +99,7 @@ def _from_rubric(rubric: Rubric) -> Iterator[Step]:
 def _beyond(lab: Lab, run: RunFolder, result: Result, rubric: Rubric) -> Iterator[Step]:
     if not rubric.passed or run.read_card().get("status", "finished") != "finished":
         return
-    if is_of_now(run.path, lab):
+    if is_of(run.path, code_of_now(lab)):
         yield Step("Pack this run to hand it in.", f"dllab submit {run.id}")
     else:
         yield Step(

@@ -27,41 +27,50 @@ def choose_run(root: Path, name: str) -> Choice:
         return Choice(run)
     newest = find_run(root, name)
     lab = find_lab(root, newest.lab_id)
+    now = code_of_now(lab)
     rows = list_runs(root, lab.id)
-    best = max(rows, key=lambda row: _rank(row, lab))  # of equals the first: the newest
-    plain = best.id == newest.id and _rank(best, lab) == (True, True, 2)
-    return Choice(RunFolder(Path(best.path)), _why(best, lab), plain)
+    best = max(rows, key=lambda row: _rank(row, now))  # of equals the first: the newest
+    rank = _rank(best, now)
+    plain = best.id == newest.id and rank == (True, True, 2)
+    return Choice(RunFolder(Path(best.path)), _why(best, rank, lab), plain)
 
 
 def better_run(root: Path, run: RunFolder) -> RunRow | None:
     """A run that could be handed in instead, and did better in practice than this one."""
     lab = find_lab(root, run.lab_id)
+    now = code_of_now(lab)
     rows = list_runs(root, lab.id)
     score = max((_grade(row) for row in rows if row.id == run.id), default=(False, 0.0))
-    ready = [row for row in rows if row.impl == "mine" and min(_rank(row, lab)) > 0]
+    ready = [row for row in rows if row.impl == "mine" and min(_rank(row, now)) > 0]
     best = max(ready, key=_grade, default=None)
     return best if best and _grade(best) > score else None
 
 
-def is_of_now(path: Path, lab: Lab) -> bool:
-    """Whether a run's code is what would run now: lab.py, or while untouched the reference."""
+def code_of_now(lab: Lab) -> bytes | None:
+    """What would run now: lab.py, or while untouched the reference; None where there is neither."""
     reference = lab.solution.is_file() and lab.code.is_file() and is_untouched(lab)
-    now, then = lab.solution if reference else lab.code, path / "lab.py"
-    return now.is_file() and then.is_file() and now.read_bytes() == then.read_bytes()
+    now = lab.solution if reference else lab.code
+    return now.read_bytes() if now.is_file() else None
 
 
-def _rank(row: RunRow, lab: Lab) -> tuple[bool, bool, int]:
+def is_of(run: Path, code: bytes | None) -> bool:
+    """Whether this is the code of a run."""
+    then = run / "lab.py"
+    return code is not None and then.is_file() and then.read_bytes() == code
+
+
+def _rank(row: RunRow, now: bytes | None) -> tuple[bool, bool, int]:
     """This code before older code, finished before stopped, full before experiments."""
     one_arm = any(text.startswith("arm=") for text in row.tried)
-    return is_of_now(Path(row.path), lab), row.finished, 0 if one_arm else 1 if row.tried else 2
+    return is_of(Path(row.path), now), row.finished, 0 if one_arm else 1 if row.tried else 2
 
 
 def _grade(row: RunRow) -> tuple[bool, float]:
     return bool(row.passed), row.score or 0.0
 
 
-def _why(row: RunRow, lab: Lab) -> str:
-    now, finished, whole = _rank(row, lab)
+def _why(row: RunRow, rank: tuple[bool, bool, int], lab: Lab) -> str:
+    now, finished, whole = rank
     if not now:
         return f"lab.py has changed since; make lab-{lab.number} trains what you have now"
     if not finished:
