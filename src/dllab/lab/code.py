@@ -88,11 +88,19 @@ def import_room(lab: Lab) -> ModuleType:
         return loaded
     for name in [n for n in sys.modules if n == lab.package or n.startswith(lab.package + ".")]:
         del sys.modules[name]
-    # Made by hand: the import system would join all folders of this name to one package.
-    room = sys.modules[lab.package] = ModuleType(lab.package)
-    room.__path__ = [folder]
+    room = _package(lab.package, folder)
     setattr(labs, lab.id, room)
+    _package(f"{lab.package}._author", str(lab.folder / "_author"))
     return room
+
+
+def _package(name: str, folder: str) -> ModuleType:
+    """Made by hand: the import system would join all folders of this name to one package, and run
+    an `__init__.py`, which the sandbox may not read.
+    """
+    made = sys.modules[name] = ModuleType(name)
+    made.__path__ = [folder]
+    return made
 
 
 def import_lab(lab: Lab, path: Path) -> ModuleType:

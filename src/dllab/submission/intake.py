@@ -86,6 +86,7 @@ def take_in(archive: Path, lab: Lab, folder: Path) -> Intake:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+        target.chmod(0o644)  # whatever the umask: the sandbox's user reads it at its own place
     return Intake(hashlib.sha256(data).hexdigest(), manifest, RunFolder(folder))
 
 
