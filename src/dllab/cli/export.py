@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,14 +62,15 @@ def _add_format(parser: argparse.ArgumentParser, name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the results, choose one for each learner and lab, write them."""
+    from dllab.course.roster import Roster, read_roster
     from dllab.export.choose import choose
     from dllab.export.formats import FORMATS, Book, ExportContext
     from dllab.export.grades import read_grades
-    from dllab.export.roster import Roster, read_roster
 
     format = FORMATS[args.format]
     roster = read_roster(args.roster) if args.roster else Roster()
-    grades, notes = choose(read_grades(args.results), for_credit=format.for_credit)
+    read = [replace(g, learner=roster.find(g.learner).learner) for g in read_grades(args.results)]
+    grades, notes = choose(read, for_credit=format.for_credit)
     context = ExportContext(roster, _columns(args.assignment or [], grades))
     if isinstance(format, Book):
         _write(format.render(grades, context), args.out)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from dllab.course.roster import Learner, Roster
 from dllab.export.grades import Grade
-from dllab.export.roster import Learner, Roster
 from dllab.report.table import cell, write_table
 
 COLUMNS = [
