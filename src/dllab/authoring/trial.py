@@ -14,6 +14,7 @@ import dllab
 from dllab.grading.result import exit_code
 from dllab.lab.find import Lab
 from dllab.result import MetricRow, Result, read_result
+from dllab.rundir.dreams import read_dreams
 from dllab.rundir.run import RunFolder
 
 TIME_LIMIT_S = 3600.0
@@ -24,7 +25,8 @@ class Trial:
     """What became of a run.
 
     `metrics` are those of its result by criterion, `curves` what was logged, by arm; `missed` is
-    what cost it points in practice, `handed_in` what would in an official grade.
+    what cost it points in practice, `handed_in` what would in an official grade, `undreamt` what
+    its model could not show.
     """
 
     seed: int
@@ -40,6 +42,7 @@ class Trial:
     log: str = ""
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     handed_in: Sequence[str] = field(default_factory=list)
+    undreamt: Sequence[str] = ()
 
     @property
     def graded(self) -> bool:
@@ -167,4 +170,5 @@ def _read(root: Path, seed: int, done: "subprocess.CompletedProcess[str]") -> Tr
         sum(path.stat().st_size for path in run.glob("arms/*/weights.safetensors")),
         log,
         {arm.name: arm.read_curve() for arm in RunFolder(run).arms()},
+        undreamt=[f"{d.title}: {d.failure}" for d in read_dreams(RunFolder(run)) if d.failure],
     )
