@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,15 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="submissions at a time")
     parser.add_argument(
         "--layout",
-        default="plain",
         metavar="NAME",
         help="how a folder tells whose a file is: nbgrader, canvas, moodle, gradescope, autolab, "
         "or a pattern such as '{learner}/{lab}/*.zip' (default: by the file's name)",
+    )
+    parser.add_argument(
+        "--course",
+        type=Path,
+        metavar="YAML",
+        help="course.yaml: due times, lateness, extensions, attempts, overrides, roster, layout",
     )
     parser.add_argument(
         "--roster", type=Path, metavar="CSV", help="who may hand in, and by which ids and names"
@@ -157,26 +163,31 @@ def _grade_packed(root: Path, folder: "RunFolder", args: argparse.Namespace) -> 
 def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
-    from dllab.course.roster import Roster, read_roster
+    from dllab.course.book import open_book
+    from dllab.export.feedback import write_feedback
     from dllab.grading.batch import grade_folder, write_passed_over
     from dllab.grading.regrade import before_and_after
+    from dllab.lab.find import all_labs
     from dllab.sandbox.backends import open_backend
     from dllab.submission.gather import gather
+    from dllab.submission.layouts import PLAIN
 
-    roster = read_roster(args.roster) if args.roster else Roster()
-    gathered = gather(folder, args.layout, roster, out=args.out)
+    book = open_book(args.course, args.roster, (lab.id for lab in all_labs(root)))
+    layout = args.layout or (book.course.layout if book.course else PLAIN)
+    gathered = gather(folder, layout, book.roster, out=args.out)
     write_passed_over(args.out, gathered.passed_over)
     with Progress() as progress, open_backend(args.backend) as backend:
         bar = progress.add_task("grading", total=len(gathered.submissions))
         batch = grade_folder(
             gathered.submissions,
-            _terms(root, args, backend),
+            replace(_terms(root, args, backend), course=book.course),
             args.out,
             args.jobs,
             lambda *_: progress.advance(bar),
             force=args.force,
         )
     results = batch.results
+    write_feedback(args.out, book)
     if not _hand_out(results, args.json):
         if batch.regrades:
             print(f"{before_and_after(batch.regrades)}\n")
@@ -186,7 +197,7 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
         for verdict, count in sorted(Counter(result.verdict for result in results).items()):
             print(f"{count:5} {verdict}")
         print(f"{sum(result.passed for result in results):5} passed")
-        _print_left_out(gathered, roster, args.out)
+        _print_left_out(gathered, book.roster, args.out)
         print(f"{args.out / 'summary.html'} shows them, {args.out / 'grades.csv'} lists them")
     return 0
 

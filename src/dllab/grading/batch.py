@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from dllab.course.plan import Course
+from dllab.course.standing import Entry, Standing, standings
 from dllab.errors import LabError, legible
 from dllab.grading.content import grader_content
 from dllab.grading.official import (
@@ -14,8 +16,10 @@ from dllab.grading.official import (
     grade_archive,
     hidden_id,
     require_sound,
+    timed,
 )
 from dllab.grading.regrade import Regrade, compare, keep, log
+from dllab.grading.signature import is_ours, sign
 from dllab.lab.find import Lab, all_labs
 from dllab.report.batch import BatchRow, write_evidence, write_summary
 from dllab.report.table import cell, write_table
@@ -64,8 +68,8 @@ def grade_folder(
         earlier = _earlier(target)
         why = _why_again(earlier, terms, labs) if earlier else ""
         if earlier and not why and not force:
-            return earlier, None
-        return _grade_one(one, terms, target, earlier, why or "forced")
+            return _retime(one, terms, target, earlier)
+        return _put(target, grade_archive(one.path, terms, one), earlier, why or "forced")
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         futures = {pool.submit(settle, same[target][0], target): target for target in same}
@@ -80,7 +84,8 @@ def grade_folder(
             raise
     results = [graded[targets[one]][0] for one in submissions]
     pairs = zip(submissions, results, strict=True)
-    rows = [_row(one, targets[one], result) for one, result in pairs]
+    said = standings(terms.course or Course(), [entry_of(result) for result in results])
+    rows = [_row(*pair, targets[pair[0]], told) for pair, told in zip(pairs, said, strict=True)]
     rows = with_shared_sheets(rows, results)
     write_text(out / "grades.csv", _csv(BatchRow, rows))
     write_summary(out, rows)
@@ -94,11 +99,23 @@ def result_of(one: HandedIn, out: Path) -> Path:
     return out / "results" / f"{readable}-{key[:12]}.json"
 
 
-def _grade_one(
-    one: HandedIn, terms: Terms, target: Path, earlier: Result | None, why: str
+def _retime(
+    one: HandedIn, terms: Terms, target: Path, earlier: Result
 ) -> tuple[Result, Regrade | None]:
-    """Grade, put the result where it belongs, and keep what was there."""
-    result, out = grade_archive(one.path, terms, one), target.parent.parent
+    """An earlier result, with what the course says now of its time."""
+    known = earlier.submission
+    told = replace(known, received_at=one.received_at or known.received_at)
+    now = timed(replace(earlier, submission=told), terms.course)
+    if now == earlier:
+        return earlier, None
+    return _put(target, sign(now), earlier, "another due time or penalty")
+
+
+def _put(
+    target: Path, result: Result, earlier: Result | None, why: str
+) -> tuple[Result, Regrade | None]:
+    """Put a result where it belongs, and keep what was there."""
+    out = target.parent.parent
     kept = keep(target, out) if earlier else None
     write_json(target, result.plain())
     write_evidence(target.with_suffix(".html"), result)
@@ -122,6 +139,8 @@ def _why_again(earlier: Result, terms: Terms, labs: Mapping[str, Lab]) -> str:
     grader = earlier.grader
     if earlier.verdict == "infra_error":
         return "the fault was ours"
+    if not is_ours(earlier):
+        return "not signed by this grader"
     if grader.content != grader_content(labs.get(earlier.submission.lab or "")):
         return "other checks, lab.yaml or grader"
     if grader.hidden != hidden_id(terms.hidden):
@@ -131,8 +150,16 @@ def _why_again(earlier: Result, terms: Terms, labs: Mapping[str, Lab]) -> str:
     return ""
 
 
-def _row(one: HandedIn, target: Path, result: Result) -> BatchRow:
+def entry_of(result: Result) -> Entry:
+    """What a course's rules ask of a result."""
+    known = result.submission
+    who, what = known.learner or "", known.lab or ""
+    return Entry(who, what, known.id or "", result.verdict, result.max_score, known.received_at)
+
+
+def _row(one: HandedIn, result: Result, target: Path, said: Standing) -> BatchRow:
     submission = result.submission
+    final = said.final(result.score, result.verdict)
     unknown = "not in the roster" if one.known is False else ""
     return BatchRow(
         archive=legible(str(one.path)),
@@ -145,6 +172,10 @@ def _row(one: HandedIn, target: Path, result: Result) -> BatchRow:
         reason="; ".join(part for part in (result.reason, unknown) if part),
         id=submission.id or "",
         result=f"results/{target.name}",
+        late_s=submission.late_s,
+        late_penalty=result.late_penalty,
+        final="" if final is None else f"{final:g}",
+        note=said.note,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dllab.course.plan import Course
 from dllab.data.catalog import data_folders
 from dllab.errors import LabError, Ungradable
 from dllab.grading.grade import grade_run, require_wall
@@ -35,6 +36,7 @@ class Terms:
     hidden: Path | None = None
     seed: int | None = None
     retrain: bool = False
+    course: Course | None = None
 
 
 def require_sound(terms: Terms) -> None:
@@ -75,7 +77,18 @@ def grade_archive(archive: Path, terms: Terms, handed_in: HandedIn | None = None
         received_at=one.received_at or _received(archive),
     )
     grader = replace(result.grader, hidden=hidden_id(terms.hidden), retrained=terms.retrain)
-    return sign(replace(result, submission=submission, grader=grader))
+    return sign(timed(replace(result, submission=submission, grader=grader), terms.course))
+
+
+def timed(result: Result, course: Course | None) -> Result:
+    """The result with what a course says of its time; without a course it stays as it is."""
+    if course is None:
+        return result
+    known = result.submission
+    learner, lab = known.learner or "", known.lab or ""
+    late_s, percent = course.lateness(learner, lab, known.received_at)
+    penalty = round(percent * result.max_score / 100, 6)
+    return replace(result, submission=replace(known, late_s=late_s), late_penalty=penalty)
 
 
 def hidden_id(hidden: Path | None) -> str | None:
