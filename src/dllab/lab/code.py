@@ -123,7 +123,7 @@ def import_code(lab: Lab, path: Path, exports: Iterable[str]) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit() in it ends nothing but its own import
         del sys.modules[name]
         raise learner_error(error, path, "it could not be imported") from error
     missing = [export for export in exports if not hasattr(module, export)]
