@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from dllab.checks import Given, check, close, integers, normal, run_here, uniform
 from dllab.checks.naming import name_of
 from dllab.checks.probing import ReturnedError
-from dllab.checks.tools import fit, instance
+from dllab.checks.tools import fit, instance, words_in
 from dllab.data import BatchLoader
 
 BATCH, CLASSES = 6, 4
@@ -218,3 +218,18 @@ def test_answers_may_be_plain_values():
     assert told(rates, lambda lr, steps: wrong).startswith("it never falls\nexpected last to be")
     with pytest.raises(AttributeError, match="nothing that is given is called 'rate'"):
         run_here(rates, SimpleNamespace(rates=lambda lr, steps: Given(lr=lr).rate), 0)
+
+
+def test_the_words_of_code_are_read_from_its_syntax_tree():
+    def loops(x):
+        """A string that says while, and cdist, counts for nothing."""
+        return [torch.cdist(row, x) for row in x]  # nor does a comment: while
+
+    def plain(x):
+        return x.sum()
+
+    assert "for" not in words_in(plain)
+    assert "while" not in words_in(loops)
+    assert {"for", "cdist", "torch", "x"} <= set(words_in(loops))
+    with pytest.raises(ReturnedError, match="its source cannot be read"):
+        words_in(torch.relu)

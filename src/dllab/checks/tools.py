@@ -1,8 +1,12 @@
-"""What probes of many labs need: gradients with no gaps, a short training without a word."""
+"""What probes of many labs need: gradients with no gaps, the words of code, a short training."""
 
+import ast
+import inspect
 import logging
+import textwrap
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -33,6 +37,30 @@ def instance(value: object, kind: type[Made]) -> Made:
     if not isinstance(value, kind):
         raise ReturnedError(f"expected a {kind.__name__}, got a {type(value).__name__}")
     return value
+
+
+def words_in(code: Callable[..., Any] | ModuleType) -> list[str]:
+    """What the source of a function or module mentions, by its syntax tree: each name and attribute
+    where it stands, and `for` or `while` for each loop and comprehension.
+
+    Raises ReturnedError where there is no source to read.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
+    except (OSError, TypeError) as error:
+        raise ReturnedError(f"its source cannot be read: {error}") from error
+    return [word for node in ast.walk(tree) if (word := _word(node))]
+
+
+def _word(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+            return name
+        case ast.For() | ast.AsyncFor() | ast.comprehension():
+            return "for"
+        case ast.While():
+            return "while"
+    return ""
 
 
 def fit(model: "LightningModule", batches: Iterable[Arrays], epochs: int = 1) -> None:
