@@ -33,7 +33,7 @@ reset-%: setup  ## bring a lab's starter back; your file is kept as a backup
 
 # --- work on dllab --------------------------------------------------------------------------------
 
-_pytest = $(VENV) -m pytest -q -n auto  # one worker a core
+_pytest = $(VENV) -m pytest -q -n auto  # one worker a core, and one more
 test: setup  ## run the tests; of the labs, what has changed and a sample
 	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(_pytest) $(value ARGS)
 

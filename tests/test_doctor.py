@@ -43,6 +43,7 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.in_turns
 def test_several_labs_are_proved_side_by_side(root):
     """Here three kinds; test_kinds.py asks the doctor about each of them, and for all rules."""
     labs = [
@@ -113,8 +114,15 @@ def hide_a_visible_probe(folder: Path) -> None:
     (folder / "_author/checks.py").write_text((folder / "checks.py").read_text())
 
 
+def or_in_turns(rule: str) -> object:
+    """What generates mutants or trains takes seconds each time."""
+    costs = NEEDS[rule] in ("mutation", "training")
+    return pytest.param(rule, marks=pytest.mark.in_turns) if costs else rule
+
+
 @pytest.mark.parametrize(
-    "rule", [rule for rule in NEEDS if NEEDS[rule] != "training" or rule in OF_FORMATS]
+    "rule",
+    [or_in_turns(rule) for rule in NEEDS if NEEDS[rule] != "training" or rule in OF_FORMATS],
 )
 def test_a_broken_rule_is_named(root, rule):
     """Every rule of the doctor: one without its case in BREAKS fails here."""
@@ -190,6 +198,7 @@ def test_small_labs_are_asked_for_all_the_mutants_that_there_are(root):
     assert generated_text(measures(diagnosis)) == "all 11/11 100%"
 
 
+@pytest.mark.in_turns
 def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
     lab = write_kind(root, "control")
     entry = [{"before": "a", "after": "b", "reason": ""}]

@@ -222,6 +222,36 @@ def test_measures_pick_from_a_logged_key():
     assert [value_of(trial, key) for key in keys] == [1.0, 2.0, 0.5, 2.0, 1.0]
 
 
+def test_bars_are_the_last_values_of_keys_in_the_order_logged(lab, capsys):
+    """A distribution that a run logs stands below the curves, one colour for each experiment."""
+    edit(
+        lab.folder / "lab.yaml",
+        "curve: val/loss\n  still",
+        "curve: val/loss\n    bars: share/\n  still",
+    )
+    kept = KeptTrials(lab, "experiments")
+    for one in again(lab).spec.experiments.values():
+        for seed in one.seeds:
+            shares = {"share/small": 0.25 + seed / 2, "share/0": 1.0}
+            points = [{"step": s, "epoch": 0, "val/loss": 1.0, "share/small": 9.0} for s in (1, 2)]
+            curve = [*points, {"step": 3, "epoch": 0, **shares}]
+            metrics = {"rest": MetricRow("rest", 0.9)}
+            trial = Trial(seed, 0, metrics=metrics, curves={"main": curve}, step_ms=7.5)
+            source = None if not one.mutant else mutant_source(lab)
+            kept.get_or_run(source, seed, lambda trial=trial: trial, one.overrides)
+    [ran] = run_experiments(lab, [again(lab).spec.experiments["reference"]])
+    assert ran.bars() == {"small": 0.5, "0": 1.0}
+    assert value_of(ran.trials[0], "step_ms") == 7.5
+    assert math.isnan(value_of(Trial(0, 0), "step_ms"))
+    assert main(["calibrate", "90", "--experiments"]) == 0
+    svg = (lab.folder / PICTURE).read_text()
+    assert ET.fromstring(svg) is not None
+    assert ">share<" in svg
+    assert ">small<" in svg
+    edit(lab.folder / "lab.yaml", "bars: share/", "bars: other/")
+    assert told(lab) == ["curves.svg is not drawn from these runs"]
+
+
 def test_an_answer_is_computed_by_the_reference(lab):
     (lab.folder / "_author" / "answers.py").write_text(
         "def parameters(lab, config):\n"

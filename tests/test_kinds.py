@@ -15,14 +15,17 @@ from safetensors.torch import save_file
 from sheets import fill_in
 
 from dllab.authoring.release import choose_labs, release
+from dllab.checks import exhibits
 from dllab.cli import main
-from dllab.errors import InfraError
+from dllab.errors import InfraError, LabError
 from dllab.grading.grade import grade_run
 from dllab.grading.items import PublicTest
 from dllab.lab.find import Lab
 from dllab.lab.scoring import scored_sets
+from dllab.rundir.dreams import read_dreams
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.backends import BACKENDS, Backend
+from dllab.submission.pack import pack
 
 
 @pytest.fixture
@@ -201,3 +204,89 @@ def test_a_play_that_is_wrong_is_the_labs_fault(
     edited(lab.folder / "checks.py", old, new)
     with pytest.raises(InfraError, match=said):
         graded(lab, run, warm)
+
+
+def test_a_model_dreams_in_the_report_the_same_for_the_same_seed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = trained(root, "control", CART)
+    assert main(["dream", "90"]) == 0
+    shown = capsys.readouterr().out
+    assert "One cart that starts anywhere" in shown
+    assert "step 6" in shown
+    kept, page = run.dream.read_bytes(), run.report.read_text()
+    assert page.count("data:image/png;base64,") == page.count("<circle ") == 6
+    assert "<th>speed</th>" in page
+    assert main(["dream", run.id]) == 0
+    assert run.dream.read_bytes() == kept
+    assert main(["dream", "90", "--seed", "1"]) == 0
+    assert run.dream.read_bytes() != kept
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("raise RuntimeError('asleep')", "asleep"),
+        ("return self.policy(observations)", "act: expected shape [1], got [1, 1]"),
+        ("import os; os._exit(0)", "ended the process"),
+    ],
+)
+def test_a_dream_that_fails_says_why_and_costs_nothing(
+    root: Path, answer: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = trained(root, "control", CART)
+    begin = "        # BEGIN SOLUTION act"
+    dreaming = "len(observations) == 1 and observations.abs().max() < 1.5"
+    edited(run.code, begin, f"        if {dreaming}:\n            {answer}\n{begin}")
+    assert main(["dream", "90"]) == 1
+    assert said in capsys.readouterr().out
+    assert said in run.report.read_text()
+
+
+def test_a_practice_grade_keeps_the_dream_and_an_official_one_has_none(
+    root: Path, warm: Backend
+) -> None:
+    lab, run = trained(root, "control", CART)
+    practice = grade_run(lab, run, mode="practice", backend=warm, source=PublicTest(), seed=1)
+    assert [len(one.exhibits) for one in practice.dreams] == [3]
+    official = grade_run(lab, run, mode="official", backend=warm, source=PublicTest(), seed=1)
+    assert official.dreams == ()
+
+
+def test_a_submission_dreams_behind_the_wall_onto_a_page(root: Path) -> None:
+    lab, run = trained(root, "control", CART)
+    run.card.write_text('{"impl": "mine", "status": "finished"}')
+    run.arm("main").curve.write_text("")
+    shutil.copyfile(run.code, lab.code)
+    pack(lab, run, root / "ada.zip")
+    assert main(["dream", "ada.zip", "--out", "ada.html"]) == 0
+    page = (root / "ada.html").read_text()
+    assert "ada.zip" in page
+    assert page.count("<circle ") == 6
+    assert not run.dream.exists()
+
+
+def test_a_lab_without_dreams_and_a_damaged_dream_are_told(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run = trained(root, "generative", {"shift": torch.zeros(1)})
+    assert main(["dream", run.id]) == 2
+    assert "declares no dream" in capsys.readouterr().err
+    run.dream.write_text('[{"title": 3}]')
+    with pytest.raises(LabError, match="damaged"):
+        read_dreams(run)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: exhibits.text("t", 5000 * "a"), "t: 5000 characters, and at most 4000"),
+        (lambda: exhibits.pictures("t", torch.zeros(2, 5, 5)), r"not \[2, 5, 5\]"),
+        (lambda: exhibits.pictures("t", torch.zeros(2, 1, 5, 5), ["one"]), "1 captions for 2"),
+        (lambda: exhibits.table("t", ["a", "b"], [[1]]), "another length than the header"),
+        (lambda: exhibits.points("t", torch.zeros(5000, 2)), "5000 points"),
+    ],
+)
+def test_an_exhibit_is_bounded_and_says_what_is_wrong_with_it(make: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make()

@@ -24,6 +24,7 @@ from dllab.grading.signature import key_path, verify
 from dllab.lab.find import Lab
 from dllab.result import Result, Submission
 from dllab.sandbox.backends import Backend, find_backend
+from dllab.submission.gather import lone
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_a_hidden_set_within_reach_is_refused(stage: Stage, place: str) -> None:
 def test_official_grades_want_a_wall(stage: Stage) -> None:
     terms = Terms(stage.root, find_backend("none"), "official", stage.hidden)
     with pytest.raises(LabError, match="needs a sandbox"):
-        grade_folder([stage.submit("ada")], terms, stage.root / "out")
+        grade_folder([lone(stage.submit("ada"))], terms, stage.root / "out")
 
 
 def some_submissions(stage: Stage) -> Path:
@@ -177,25 +178,28 @@ def test_an_interrupted_batch_goes_on_where_it_stopped(stage: Stage, warm: Backe
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        grade_folder(archives, terms, out, done=interrupt)
+        grade_folder([lone(one) for one in archives], terms, out, done=interrupt)
     first = {file: file.read_text() for file in _results()}
     assert 0 < len(first) < 4
-    results = grade_folder(archives, terms, out).results
+    results = grade_folder([lone(one) for one in archives], terms, out).results
     assert [result.submission.learner for result in results] == ["l0", "l1", "l2", "l3"]
     assert {file: file.read_text() for file in first} == first
 
     file = next(iter(first))
     file.write_text(file.read_text()[:100])
-    assert all(result.passed for result in grade_folder(archives, terms, out).results)
+    assert all(
+        result.passed
+        for result in grade_folder([lone(one) for one in archives], terms, out).results
+    )
 
 
 def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:
     archive, out = stage.submit("ada"), stage.root / "out"
     terms = Terms(stage.root, warm, "official", stage.hidden)
-    (first,) = grade_folder([archive], terms, out).results
+    (first,) = grade_folder([lone(archive)], terms, out).results
     about = stage.hidden / "hidden.json"
     about.write_text(about.read_text() + "\n")
-    (second,) = grade_folder([archive], terms, out).results
+    (second,) = grade_folder([lone(archive)], terms, out).results
     assert first.nonce != second.nonce
 
 
@@ -293,12 +297,12 @@ def test_fifty_graded_already_cost_each_a_look(
     """None is opened, and of the lab nothing is read that was read for another."""
     archives, out = [stage.submit("l0")], stage.root / "out"
     terms = Terms(stage.root, warm, "official", stage.hidden)
-    (first,) = grade_folder(archives, terms, out).results
+    (first,) = grade_folder([lone(one) for one in archives], terms, out).results
     text = _texts()[0]
     for number in range(1, 50):
         archives.append(stage.root / "archives" / f"l{number}.zip")
         shutil.copy(archives[0], archives[-1])
-        result_of(archives[-1], out).write_text(text)
+        result_of(lone(archives[-1]), out).write_text(text)
 
     looks: Counter[str] = Counter()
     counted = Path.read_bytes
@@ -310,14 +314,14 @@ def test_fifty_graded_already_cost_each_a_look(
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
     monkeypatch.setattr(batch, "grade_archive", None)
     grader_content.cache_clear()
-    assert grade_folder(archives, terms, out).results == [first] * 50
+    assert grade_folder([lone(one) for one in archives], terms, out).results == [first] * 50
     assert looks["probes.py"] == 1
 
 
 def test_a_second_archive_does_not_replace_the_first(stage: Stage, warm: Backend) -> None:
     terms, out = Terms(stage.root, warm, "official", stage.hidden), stage.root / "out"
-    grade_folder([stage.submit("ada")], terms, out)
-    grade_folder([stage.submit("ada", CHEATER)], terms, out)
+    grade_folder([lone(stage.submit("ada"))], terms, out)
+    grade_folder([lone(stage.submit("ada", CHEATER))], terms, out)
     scores = [json.loads(file.read_text())["score"] for file in _results()]
     assert sorted(scores) == [0, 20]
 

@@ -34,7 +34,7 @@ def proof_of(lab: Lab) -> Proof:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text() if path.exists() else ""
     assert old in text, f"{old!r} is not in {path}"
     path.write_text(text.replace(old, new))
 
@@ -43,6 +43,8 @@ def edit(path: Path, old: str, new: str) -> None:
 EDITS = [
     ("README.md", "# control", "# Control", ()),
     ("lab.yaml", "title: A cart", "title: Carts", ()),
+    ("lab.yaml", "title: A cart", "minutes: {act: 20}\ntitle: A cart", ()),
+    ("_author/answers.py", "", "def parameters(): return 8", ()),
     ("lab.yaml", "act: [think,", "act: [ponder,", ("checks",)),
     ("lab.yaml", "floor:", "strong: 1, floor:", ("checks", "training")),
     ("lab.py", "import torch\n", "import torch  # mine\n", ()),

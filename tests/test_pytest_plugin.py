@@ -34,6 +34,7 @@ def test_a_starter_fails_at_its_todo_and_the_reference_passes(lab):
     assert "1 passed" in told
 
 
+@pytest.mark.in_turns
 def test_a_mistake_is_told_with_the_learners_line_and_nothing_of_ours(lab):
     solution = lab.solution.read_text()
     lab.code.write_text(solution.replace("torch.tanh(self", "print('seen') or (self"))
@@ -52,6 +53,7 @@ def test_a_mistake_is_told_with_the_learners_line_and_nothing_of_ours(lab):
         assert "dllab/" not in text.replace("src/dllab/pytest_plugin.py", "")
 
 
+@pytest.mark.in_turns
 def test_a_file_that_cannot_be_imported_is_told_once(lab):
     lab.code.write_text("import torch\nunknown\n")
     code, told = run_pytest(lab, f"labs/{lab.id}")

@@ -66,6 +66,7 @@ def test_a_lab_of_each_kind_follows_the_house_rules(shelf: Path, tool: str) -> N
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.in_turns
 def test_a_lab_of_each_kind_is_sound_but_for_its_texts(shelf: Path) -> None:
     """What tests/shelf asks of every lab, and that its checks, hints and mutants work."""
     assert len(labs_of(shelf)) == len(KINDS)
@@ -89,6 +90,7 @@ def test_a_lab_of_each_kind_makes_a_notebook(shelf: Path, monkeypatch: pytest.Mo
         assert all(f'desk.check("{task}")' in code for task in lab.spec.hints)
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", of_this_run([kind for kind in KINDS if kind != "train"], 1))
 def test_a_lab_of_a_kind_is_proved_whole(shelf: Path, kind: str) -> None:

@@ -206,6 +206,7 @@ def test_a_terminal_sees_one_line_that_moves(project: Path) -> None:
     assert (project / "log").read_text().endswith("rest")
 
 
+@pytest.mark.in_turns
 def test_pip_does_the_work_where_uv_cannot_be_had(project: Path) -> None:
     with (project / "constraints.txt").open("a") as pins:
         pins.write("uv==0\n")
@@ -215,6 +216,7 @@ def test_pip_does_the_work_where_uv_cannot_be_had(project: Path) -> None:
     assert ready(project)
 
 
+@pytest.mark.in_turns
 def test_changed_requirements_update_in_place(built: Path) -> None:
     marker = built / ".venv/marker"
     marker.touch()
@@ -229,6 +231,7 @@ def test_changed_requirements_update_in_place(built: Path) -> None:
     assert marker.exists(), "a whole environment is brought up to date, not rebuilt"
 
 
+@pytest.mark.in_turns
 def test_a_broken_environment_is_not_trusted(built: Path) -> None:
     stamp, python = built / ".venv/dllab-stamp", built / ".venv/bin/python"
     away = stamp.rename(built / "stamp")
@@ -243,6 +246,7 @@ def test_a_broken_environment_is_not_trusted(built: Path) -> None:
     assert ready(built)
 
 
+@pytest.mark.in_turns
 def test_a_moved_environment_is_rebuilt(built: Path, tmp_path: Path) -> None:
     moved = shutil.copytree(built, tmp_path / "elsewhere", symlinks=True)
     assert not ready(moved)
@@ -252,6 +256,7 @@ def test_a_moved_environment_is_rebuilt(built: Path, tmp_path: Path) -> None:
     assert (moved / ".venv/bin/pip").read_text().startswith(f"#!{moved}/.venv/")
 
 
+@pytest.mark.in_turns
 def test_an_environment_of_another_project_is_left_alone(built: Path, project: Path) -> None:
     (project / ".venv").symlink_to(built / ".venv")
     result = set_up(project)
@@ -261,6 +266,7 @@ def test_an_environment_of_another_project_is_left_alone(built: Path, project: P
     assert ready(built)
 
 
+@pytest.mark.in_turns
 def test_a_failed_step_leaves_no_stamp_and_says_why(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         PROJECT.replace("[tool.", 'dependencies = ["a-package-that-nobody-has"]\n[tool.', 1)

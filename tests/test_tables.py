@@ -6,7 +6,7 @@ import pytest
 from authoring_labs import make_root, write_kind
 
 from dllab.authoring.generated import lab_page
-from dllab.authoring.tables import labs_table, rubric_table, task_table
+from dllab.authoring.tables import labs_table, mistakes_table, rubric_table, task_table
 from dllab.cli.main import main
 from dllab.errors import LabError
 from dllab.lab.find import Lab, all_labs
@@ -55,6 +55,15 @@ def test_labs_are_linked_from_where_the_page_is(root):
     write_kind(root, "control")
     table = labs_table(all_labs(root), root / "docs" / "page.md")
     assert "| [90 control](../labs/lab90_control/README.md) |" in table
+
+
+def test_wrong_versions_are_counted_by_what_they_are_red_in(root):
+    lab = write_kind(root, "control")
+    mutants = lab.folder / "_author" / "mutants.py"
+    edit(mutants, 'catches="act",', 'catches="act", says="between -1 and 1",')
+    edit(lab.folder / "lab.yaml", "cost: 20}", "cost: 20}\nhidden: [cost]")
+    [row] = mistakes_table(all_labs(root), root / "docs" / "page.md").splitlines()[2:]
+    assert row == "| [90 control](../labs/lab90_control/README.md) | 3 | 1 | 1 | 1 | 1 |"
 
 
 def test_what_is_stale_is_named_and_written(root, capsys):

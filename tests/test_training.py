@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,41 @@ def test_a05_a_call_that_does_not_end_is_told_with_its_line_and_so_is_the_first_
     assert (
         stderr.index("in one call") < stderr.index("stopping") < stderr.index("→ stopped at step")
     )
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("import torch\n", "it could not be imported: SystemExit"),
+        ("        optimizer.zero_grad()\n", "training stopped: SystemExit"),
+    ],
+    ids=["import", "step"],
+)
+def test_h6_exit_in_lab_py_is_no_pass(project: Project, dllab: Here, place: str, said: str) -> None:
+    indent = place[: len(place) - len(place.lstrip())]
+    project.edit(place, f"{place}{indent}exit()\n")
+    code, _, stderr = dllab(*TRAIN)
+    assert code == 1
+    assert re.search(rf"→ lab\.py:\d+: {said}", stderr), stderr
+
+
+def test_h6_sigterm_stops_as_cleanly_as_ctrl_c(project: Project, dllab: Here) -> None:
+    words = ["train", "01", "trainer.max_epochs=200", "trainer.threads=1", "--no-grade"]
+    process, run = project.start_and_wait_for_step(*words)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate()
+    assert process.returncode == 143, stderr
+    assert f"dllab train 01 --resume {run.name} goes on from there" in stderr
+    assert card(run)["status"] == "interrupted"
+
+
+def test_h7_overfit_learns_two_fixed_batches(project: Project, dllab: Here) -> None:
+    assert dllab("train", "01", "debug=overfit", "trainer.threads=1", "--no-grade")[0] == 0
+    points = curve(project.only_run())
+    losses = [point["train/loss"] for point in points if "train/loss" in point]
+    assert len(losses) == 100
+    assert losses[0] > 1
+    assert max(losses[-10:]) < 0.15
 
 
 def test_unfinished_lab_names_the_next_todo(project: Project, dllab: Here, repo: Path) -> None:

@@ -147,6 +147,7 @@ def test_keys_train_and_grade_and_come_back(clone):
 
 
 @unix
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_save_ends_a_check_that_would_never_end(clone):
     lab = find_lab(clone, "01")

@@ -1,6 +1,7 @@
 """A project with one lab to train in, in this process or in one of its own."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from dllab.cli import main
 
 # Two epochs of 20 batches, validated on 999 items: an odd number, which no two ranks share evenly.
 SHORT = ["trainer.max_epochs=2", "trainer.limit_train_batches=20", "trainer.threads=1"]
+TWO = ["hardware=ddp_cpu", "trainer.devices=2", "trainer.checkpoint_every_n_steps=5"]
 
 
 class Project:
@@ -78,6 +80,35 @@ class Project:
                     return process, run
             time.sleep(0.01)
         pytest.fail(f"ended before its first checkpoint: {process.communicate()}")
+
+
+def projects(root: Path, lab: str) -> Iterator[Project]:
+    """One, whose processes end with its fixture."""
+    project = Project(root, Path(__file__).resolve().parents[1], lab)
+    yield project
+    for process in project.started:
+        with process:  # a test that failed may have left one
+            process.kill()
+
+
+def train(project: Project, *words: str) -> tuple[Path, str]:
+    """Run to the end; the new run folder, the only one, and what was printed."""
+    before = project.runs()
+    process = project.start(*words)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert stderr == ""
+    (run,) = set(project.runs()) - set(before)
+    return run, stdout
+
+
+def undisturbed() -> Iterator[None]:
+    """What conftest's fixture `apart` does, for a whole module: its tests share a project."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("DLLAB_", "MAKE"))]:
+            patch.delenv(name)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
 
 
 class Here:

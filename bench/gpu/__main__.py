@@ -31,7 +31,7 @@ STEPS = {
     "loader": 45,
     "ranks": 60,
     "sandbox": 75,
-    "gpt": 200,
+    "gpt": 110,
     "labs": 170,
     "precision": 130,
     "parity": 120,

@@ -12,11 +12,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch.autograd import DeviceType
 from torch.optim.lr_scheduler import LambdaLR
-from torch.profiler import ProfilerActivity, profile
 
-from bench.gpu.harness import Plan, silence, synchronize, true_fp32
+from bench.gpu.harness import Plan, profiler, silence, synchronize, true_fp32, work_s
 from bench.measure import Result, judged, project
 from bench.sides.reference import reference
 from dllab.lab.find import find_lab
@@ -45,7 +43,7 @@ class Clock(Callback):
         if number == SKIPPED - 1:
             synchronize(self._device)
             if self._profiled:
-                self._profile = profile(activities=_activities(self._device), acc_events=True)
+                self._profile = profiler(self._device)
                 self._profile.start()
             self._start = time.perf_counter()
         elif number == steps - 1:
@@ -53,28 +51,12 @@ class Clock(Callback):
             self.step_s.append((time.perf_counter() - self._start) / (steps - SKIPPED))
             if self._profiled:
                 self._profile.stop()
-                self.busy_s.append(_busy_s(self._profile, self._device) / (steps - SKIPPED))
+                self.busy_s.append(work_s(self._profile, self._device) / (steps - SKIPPED))
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.tick(batch_idx, int(trainer.num_training_batches))
-
-
-def _activities(device: str) -> list[ProfilerActivity]:
-    return [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
-
-
-def _busy_s(taken: profile, device: str) -> float:
-    """Seconds in kernels and copies, which follow each other on one stream."""
-    kind = DeviceType.CUDA if device == "cuda" else DeviceType.CPU
-    ranges = [event.time_range for event in taken.events() if _is_work(event, kind)]
-    return sum(each.elapsed_us() for each in ranges) / 1e6
-
-
-def _is_work(event: Any, kind: DeviceType) -> bool:
-    """A profile also holds the names of regions, and on the processor what calls what."""
-    return event.device_type == kind and not event.is_user_annotation and event.cpu_parent is None
 
 
 def words(plan: Plan) -> list[str]:
@@ -95,10 +77,11 @@ def ours(plan: Plan, *, profiled: bool = False) -> Clock:
     return clock
 
 
-def bare(plan: Plan) -> Clock:
+def bare(plan: Plan, *, profiled: bool = False) -> Clock:
     """The same training as one would write it by hand."""
     module, config = reference("02", overrides=words(plan))
-    clock, model = Clock(plan.device), module.Model(**config.model).to(plan.device)
+    clock = Clock(plan.device, profiled=profiled)
+    model = module.Model(**config.model).to(plan.device)
     data = module.Data(**config.data)
     data.setup()
     batches = data.train_dataloader().to(plan.device)
@@ -118,12 +101,18 @@ def bare(plan: Plan) -> Clock:
 
 
 def measure(plan: Plan) -> Iterator[Result]:
-    """Both sides in turns; then one more run under a profile."""
+    """Both sides in turns; then each once more, under a profile."""
     true_fp32()
     pairs = [(ours(plan).step_s[-1], bare(plan).step_s[-1]) for _ in range(plan.pairs)]
     took, lean = (statistics.median(side) for side in zip(*pairs, strict=True))
     why = f"{1e3 * took:.2f} ms to {1e3 * lean:.2f} ms a step, lab 02's net {words(plan)[0]}"
     yield judged("G4-step", [a / b for a, b in pairs], why)
-    busy = ours(plan, profiled=True).busy_s[-1]
-    why = f"kernels and copies take {1e3 * busy:.2f} ms of a step of dllab train"
-    yield judged("G4-idle", [max(0.0, 100 * (1 - busy / a)) for a, _ in pairs], why)
+    busy, lean_busy = (side(plan, profiled=True).busy_s[-1] for side in (ours, bare))
+    why = f"kernels and copies take {1e3 * busy:.2f} ms of a step of dllab train; "
+    why += f"in a bare loop the GPU waits for {_idle(lean_busy, lean):.1f} %"
+    yield judged("G4-idle", [_idle(busy, step_s) for step_s, _ in pairs], why)
+
+
+def _idle(busy_s: float, step_s: float) -> float:
+    """Per cent of a step in which the GPU has nothing to do."""
+    return max(0.0, 100 * (1 - busy_s / step_s))

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from torch.autograd import DeviceType
+from torch.profiler import ProfilerActivity, profile
 
 T = TypeVar("T")
 Step = Callable[[], object]
@@ -71,6 +73,24 @@ def ratios(theirs: Step, ours: Step, plan: Plan, steps: int = 20) -> list[float]
         seconds(theirs, count, plan.device) / seconds(ours, count, plan.device)
         for _ in range(plan.pairs)
     ]
+
+
+def profiler(device: str) -> profile:
+    """One that knows of the device's work; `work_s` reads it once it has stopped."""
+    there = [ProfilerActivity.CUDA] if device == "cuda" else []
+    return profile(activities=[ProfilerActivity.CPU, *there], acc_events=True)
+
+
+def work_s(taken: profile, device: str) -> float:
+    """Seconds in kernels and copies, which follow each other on one stream."""
+    kind = DeviceType.CUDA if device == "cuda" else DeviceType.CPU
+    ranges = [event.time_range for event in taken.events() if _is_work(event, kind)]
+    return sum(each.elapsed_us() for each in ranges) / 1e6
+
+
+def _is_work(event: Any, kind: DeviceType) -> bool:
+    """A profile also holds the names of regions, and on the processor what calls what."""
+    return event.device_type == kind and not event.is_user_annotation and event.cpu_parent is None
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import torch
 
-from bench.gpu.harness import Plan, Step, ratios, seconds, true_fp32
+from bench.gpu.harness import Plan, Step, profiler, ratios, seconds, true_fp32, work_s
 from bench.gpu.nets import Precision, training_step
 from bench.measure import Result, judged
 from bench.sides.reference import reference
@@ -55,7 +55,12 @@ def speeds(module: ModuleType, config: Config, plan: Plan) -> Iterator[Result]:
 
 
 def _ms(step: Step, plan: Plan) -> str:
-    return f"{1e3 * seconds(step, plan.size(10, 1), plan.device):.2f} ms"
+    """What a step takes, and how much of that the GPU works: launching kernels may be slower."""
+    count = plan.size(10, 1)
+    took = seconds(step, count, plan.device)
+    with profiler(plan.device) as taken:
+        seconds(step, count, plan.device)
+    return f"{1e3 * took:.2f} ms (GPU at work: {1e3 * work_s(taken, plan.device) / count:.2f})"
 
 
 def measure(plan: Plan) -> Iterator[Result]:

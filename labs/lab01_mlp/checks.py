@@ -4,7 +4,7 @@ The toy network has 12 pixels, one hidden layer of 5 and 3 classes: small enough
 what it must do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import torch
@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from dllab.checks import Arrays, Given, check, integers, normal, uniform
+from dllab.checks import Arrays, Given, check, dream, exhibits, integers, normal, uniform
 from dllab.checks.tools import fit
-from dllab.data import BatchLoader
+from dllab.data import BatchLoader, find
 
 FEATURES, HIDDEN, CLASSES = 12, 5, 3
 PARAMETERS = {
@@ -431,3 +431,20 @@ def training_step(lab: ModuleType, given: Given) -> Arrays:
     model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), lr=TOY_LR)
     fit(model, toy_batches(given))
     return dict(model.named_parameters())
+
+
+@dream("What it takes for what", items=True)
+def confuses(player, rng: torch.Generator, items) -> Iterator[exhibits.Exhibit]:
+    """Test pictures of the four commonest mix-ups; below each, how sure the network is."""
+    image = items.inputs["image"]
+    p_NC = player.call("forward", image, returns="float32 [N, 10]").softmax(1)
+    label, said = items.labels()["label"], p_NC.argmax(1)
+    names, classes = find("fashion_mnist").classes, p_NC.shape[1]
+    pair = label * classes + said
+    count = torch.bincount(pair[label != said], minlength=classes**2)
+    for one in count.argsort(descending=True)[:4].tolist():
+        found = torch.where(pair == one)[0]
+        surest = found[p_NC[found, one % classes].argsort(descending=True)][:6]
+        title = f"{names[one // classes]} taken for {names[one % classes]}: {count[one]}"
+        sure = [f"{p:.0%}" for p in p_NC[surest, one % classes].tolist()]
+        yield exhibits.pictures(title, image[surest], sure)

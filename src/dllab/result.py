@@ -51,6 +51,7 @@ class Submission(_Part):
     learner: str | None = None
     received_at: datetime | None = None
     late_s: float = 0.0
+    """Seconds after it was due, by course.yaml; 0 within the grace."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class Result(_Part):
     score: float = 0.0
     max_score: float = 0.0
     late_penalty: float = 0.0
+    """In points, to be taken off the score; by course.yaml."""
     mode: Mode = "practice"
     impl: Impl = "mine"
     run: str | None = None
@@ -161,6 +163,11 @@ class Result(_Part):
     nonce: str | None = None
     signature: str | None = None
     """ed25519, base16, over the canonical JSON of all the rest."""
+
+    @property
+    def final(self) -> float:
+        """Points after the late penalty, never below zero."""
+        return max(0.0, self.score - self.late_penalty)
 
     def metric(self, name: str) -> MetricRow | None:
         """What was measured for a criterion."""

@@ -12,6 +12,7 @@ from official_lab import WEIGHTS, Stage, make_stage
 from dllab.grading.batch import grade_folder
 from dllab.grading.official import Terms
 from dllab.sandbox.backends import open_backend
+from dllab.submission.gather import lone
 
 HOSTILE_CODE = {"loops": "ungradable", "fork_bomb": "ungradable", "exits_zero": "graded"}
 HOSTILE_ARCHIVES = {"config_that_overflows_the_stack": "ungradable", "bomb": "ungradable"}
@@ -59,10 +60,10 @@ def test_a_hundred_submissions(stage: Stage) -> None:
     with open_backend("auto") as backend:
         terms = Terms(stage.root, backend, "official", stage.hidden)
         with pytest.raises(BreakError):
-            grade_folder(archives, terms, out, jobs=2, done=count)
+            grade_folder([lone(one) for one in archives], terms, out, jobs=2, done=count)
         first = {file: file.read_bytes() for file in (out / "results").glob("*.json")}
         assert BEFORE_THE_BREAK <= len(first) < 100
-        results = grade_folder(archives, terms, out, jobs=2).results
+        results = grade_folder([lone(one) for one in archives], terms, out, jobs=2).results
 
     assert all(file.read_bytes() == before for file, before in first.items()), "graded twice"
     verdicts = {r.submission.learner: r.verdict for r in results if not r.passed}

@@ -153,6 +153,7 @@ def test_no_archive_wins_a_point(stage: Stage, warm: Any, attack: str) -> None:
     assert not (stage.root / "LOOT").exists()
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", EVERYWHERE)
 @pytest.mark.parametrize("name", OTHER_WALLS)
@@ -216,6 +217,7 @@ def test_a_miss_by_bad_luck_is_a_miss(stage: Stage, warm: Any) -> None:
     assert 0.88 <= value < 0.9
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("attack", ["reads_training_data", "reads_paths"])
 def test_links_in_the_project_are_no_side_door(
     stage: Stage, warm: Any, tmp_path: Path, attack: str

@@ -11,7 +11,6 @@ import runpy
 import statistics
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -37,18 +36,14 @@ class Answers:
             return _recorded(self.lab, experiment, measure)
         if name not in self._functions:
             raise LabError(
-                f"{self.lab.folder / 'README.md'}: {self._path} has no function {name!r}",
+                f"{self.lab.folder / 'README.md'}: {self.lab.answers} has no function {name!r}",
                 "write it",
             )
         return shown(self._functions[name](self._reference, self._config))
 
-    @property
-    def _path(self) -> Path:
-        return self.lab.folder / "_author" / "answers.py"
-
     @cached_property
     def _functions(self) -> dict[str, Any]:
-        return runpy.run_path(str(self._path)) if self._path.is_file() else {}
+        return runpy.run_path(str(self.lab.answers)) if self.lab.answers.is_file() else {}
 
     @cached_property
     def _reference(self) -> ModuleType:

@@ -24,7 +24,17 @@ ProofPart = Literal["checks", "training"]
 PARTS: tuple[ProofPart, ...] = ("checks", "training")
 
 # Of lab.yaml, what no rule reads that runs code. A key that is not named here is part of the proof.
-PROSE = {"title", "summary", "level", "topics", "requires", "conflicts", "starter_sha256", "draft"}
+PROSE = {
+    "title",
+    "summary",
+    "level",
+    "minutes",
+    "topics",
+    "requires",
+    "conflicts",
+    "starter_sha256",
+    "draft",
+}
 LEFT_OUT: Mapping[ProofPart, Collection[str]] = {
     "checks": PROSE | {"arms", "pass_score", "calibration", "experiments"},
     "training": PROSE | {"checks", "hidden", "hints", "calibration", "experiments"},
@@ -72,7 +82,9 @@ def content_of(lab: Lab, part: ProofPart) -> str:
 
 
 def _checks(lab: Lab) -> Iterator[str]:
-    """All code but lab.py, which is generated from the reference; its comments may be markers."""
+    """All code but lab.py, which is generated from the reference, and answers.py, which the page
+    draws its numbers from; comments may be markers.
+    """
     paths = [
         *lab.folder.glob("*.py"),
         *lab.folder.glob("*.csv"),
@@ -81,7 +93,7 @@ def _checks(lab: Lab) -> Iterator[str]:
     texts = {
         path.relative_to(lab.folder).as_posix(): path.read_text(encoding="utf-8")
         for path in sorted(paths)
-        if path.suffix in (".py", ".yaml", ".csv") and path != lab.code
+        if path.suffix in (".py", ".yaml", ".csv") and path not in (lab.code, lab.answers)
     }
     yield from (f"{name}\n{text}" for name, text in texts.items())
     yield from _vocabulary("\n".join(texts.values()))

@@ -1,4 +1,7 @@
-"""The picture of expected curves beside a lab's page: a band over seeds, a mistake laid over it."""
+"""The picture of expected curves beside a lab's page: a band over seeds, a mistake laid over it.
+
+Below them stand bars, where experiments name keys whose last values are a distribution.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -43,7 +46,9 @@ def draw_curves(lab: Lab, ran: Sequence[Ran]) -> str:
         axes.set_title(key, loc="left", fontsize=10, color=INK)
         axes.legend(frameon=False, fontsize=9, labelcolor=INK)
 
-    svg = draw(f"{key} by optimiser step", plot, size=(6.4, 3.2))
+    barred = [one for one in ran if one.experiment.bars]
+    plots = [plot, lambda axes: _draw_bars(axes, barred)] if barred else [plot]
+    svg = draw(f"{key} by optimiser step", *plots, size=(6.4, 3.2 * len(plots)))
     start = '<svg xmlns:xlink="http://www.w3.org/1999/xlink" '
     head, _, body = svg.replace("<svg ", start, 1).partition(">")
     drawn = _digest(lab, [one.experiment for one in ran])
@@ -56,7 +61,10 @@ def is_picture_of(path: Path, lab: Lab, drawn: Sequence[Experiment]) -> bool:
 
 
 def _digest(lab: Lab, drawn: Sequence[Experiment]) -> str:
-    parts = [(recipe_of_experiment(lab, one), one.title, one.curve, one.seeds) for one in drawn]
+    parts = [
+        (recipe_of_experiment(lab, one), one.title, one.curve, one.seeds, *filter(None, [one.bars]))
+        for one in drawn
+    ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -71,6 +79,20 @@ def _draw(axes: "Axes", ran: Ran, colour: str, dashes: str = "-") -> None:
         axes.fill_between(
             steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.25, linewidth=0
         )
+
+
+def _draw_bars(axes: "Axes", ran: Sequence[Ran]) -> None:
+    """Side by side for each experiment, means over its seeds."""
+    from dllab.report.plots import ACCENT, INK, VALUE
+
+    width = 0.8 / len(ran)
+    for i, (one, colour) in enumerate(zip(ran, cycle([VALUE, ACCENT]), strict=False)):
+        bars = one.bars()
+        places = np.arange(len(bars)) + i * width
+        axes.bar(places, list(bars.values()), width, color=colour, label=one.experiment.title)
+        axes.set_xticks(np.arange(len(bars)) + 0.4 - width / 2, list(bars), rotation=60)
+    axes.set_title(ran[0].experiment.bars.strip("/"), loc="left", fontsize=10, color=INK)
+    axes.legend(frameon=False, fontsize=9, labelcolor=INK)
 
 
 def band_of(curves: Sequence[CurveSeries]) -> tuple[Floats, Floats]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
+from statistics import fmean
 
 from dllab.authoring.content import code_only, recipe_of
 from dllab.authoring.kept import KeptTrials
@@ -14,7 +16,7 @@ from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.spec import Experiment, Recorded
-from dllab.report.curves import CurveSeries, read_series
+from dllab.report.curves import CurveSeries, names, read_series
 
 Say = Callable[[str], None]
 
@@ -37,6 +39,18 @@ class Ran:
     def curves(self) -> list[CurveSeries]:
         """What is drawn of it, one series for each trial."""
         return [_logged(trial, self.experiment.curve) for trial in self.trials]
+
+    def bars(self) -> dict[str, float]:
+        """By what follows `bars` in a key, in the order logged: the mean over trials of its last
+        values.
+        """
+        begins = self.experiment.bars
+        logged = [names(curve) for curve in self.trials[0].curves.values()]
+        keys = [key for key in chain(*logged) if key.startswith(begins)]
+        return {
+            key.removeprefix(begins): fmean(value_of(trial, key) for trial in self.trials)
+            for key in keys
+        }
 
 
 def run_experiments(
@@ -74,10 +88,13 @@ def run_experiments(
 
 
 def value_of(trial: Trial, measure: str) -> float:
-    """What a run gave: a criterion's value, or of a logged key `last` (or `first`, `min`, `max`).
+    """What a run gave: a criterion's value, its `step_ms`, or of a logged key the last value (or
+    `first`, `min`, `max`).
 
     NaN where it did not get so far.
     """
+    if measure == "step_ms":
+        return trial.step_ms or math.nan
     if measure in trial.metrics:
         return trial.metrics[measure].value
     pick, _, key = measure.rpartition(" ")

@@ -107,4 +107,8 @@ def project_pages(root: Path) -> list[Page]:
     """The pages of a project that may list its labs. Private labs and drafts are listed nowhere."""
     labs = [lab for lab in finished_labs(root) if lab.folder.parent == root / "labs"]
     paths = [path for path in (root / "README.md", *(root / "docs").glob("*.md")) if path.is_file()]
-    return [Page(path, {"labs": partial(tables.labs_table, labs, path)}) for path in sorted(paths)]
+    makers = {"labs": tables.labs_table, "mistakes": tables.mistakes_table}
+    return [
+        Page(path, {name: partial(make, labs, path) for name, make in makers.items()})
+        for path in sorted(paths)
+    ]

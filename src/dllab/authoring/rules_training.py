@@ -132,13 +132,15 @@ def _close(one: float | None, other: float) -> bool:
 
 @rule("trains", "mend what the log says; dllab train NN impl=reference shows it", needs="training")
 def trains(case: LabCase) -> Iterator[str]:
-    """One run of the reference trains, is graded, and earns every point."""
+    """One run of the reference trains, is graded, earns every point, and dreams."""
     assert case.trial is not None
     if not case.trial.max_score:
         yield f"no grade came out (exit {case.trial.code}): {last_line(case.trial.log)}"
         return
     for missed in case.trial.missed:
         yield f"the reference misses {missed}"
+    for undreamt in case.trial.undreamt:
+        yield f"the reference cannot show {undreamt}"
 
 
 @rule(

@@ -8,6 +8,7 @@ from dllab.authoring.answers import spread
 from dllab.authoring.tasks import tasks_of
 from dllab.checklist.topics import load_checklist
 from dllab.lab.find import Lab, all_labs
+from dllab.lab.mutants import load_mutants
 from dllab.lab.spec import Criterion, Experiment
 
 
@@ -93,6 +94,23 @@ def labs_table(labs: Sequence[Lab], page: Path) -> str:
         for lab in labs
     ]
     return _table(("lab", "what you do", "level", "builds on"), rows)
+
+
+def mistakes_table(labs: Sequence[Lab], page: Path) -> str:
+    """A row for each lab: its wrong versions, by what they are red in, and how many are named."""
+    rows = [(_link(lab, page), *map(str, _mistakes(lab))) for lab in labs]
+    header = ("lab", "wrong versions", "in visible checks", "of these named")
+    return _table((*header, "in hidden checks", "in the score"), rows)
+
+
+def _mistakes(lab: Lab) -> tuple[int, int, int, int, int]:
+    """How many mutants a lab has, and of each column of `mistakes_table`."""
+    mutants = load_mutants(lab)
+    visible = [one for one in mutants if one.catches in lab.spec.visible]
+    hidden = [one for one in mutants if one.catches in lab.spec.hidden]
+    named = sum(bool(one.says) for one in visible)
+    scored = len(mutants) - len(visible) - len(hidden)
+    return len(mutants), len(visible), named, len(hidden), scored
 
 
 def _required(lab: Lab) -> Iterator[str]:

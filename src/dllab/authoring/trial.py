@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import dllab
 from dllab.grading.result import exit_code
 from dllab.lab.find import Lab
 from dllab.result import MetricRow, Result, read_result
+from dllab.rundir.dreams import read_dreams
 from dllab.rundir.run import RunFolder
 
 TIME_LIMIT_S = 3600.0
@@ -23,8 +25,9 @@ TIME_LIMIT_S = 3600.0
 class Trial:
     """What became of a run.
 
-    `metrics` are those of its result by criterion, `curves` what was logged, by arm; `missed` is
-    what cost it points in practice, `handed_in` what would in an official grade.
+    `metrics` are those of its result by criterion, `curves` what was logged, by arm; `step_ms` is
+    the CPU time of a step, validation included; `missed` is what cost it points in practice,
+    `handed_in` what would in an official grade, `undreamt` what its model could not show.
     """
 
     seed: int
@@ -35,11 +38,13 @@ class Trial:
     missed: Sequence[str] = ()
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    step_ms: float = 0.0
     memory_mb: int = 0
     artifact_bytes: int = 0
     log: str = ""
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     handed_in: Sequence[str] = field(default_factory=list)
+    undreamt: Sequence[str] = ()
 
     @property
     def graded(self) -> bool:
@@ -163,8 +168,16 @@ def _read(root: Path, seed: int, done: "subprocess.CompletedProcess[str]") -> Tr
         _missed(result),
         cost.get("wall_s", 0.0),
         cost.get("cpu_s", 0.0),
+        _step_ms(card),
         cost.get("peak_memory_mb", 0),
         sum(path.stat().st_size for path in run.glob("arms/*/weights.safetensors")),
         log,
         {arm.name: arm.read_curve() for arm in RunFolder(run).arms()},
+        undreamt=[f"{d.title}: {d.failure}" for d in read_dreams(RunFolder(run)) if d.failure],
     )
+
+
+def _step_ms(card: Mapping[str, Any]) -> float:
+    arms = card.get("arms", {}).values()
+    steps = sum(arm.get("steps", 0) for arm in arms)
+    return 1000 * sum(arm.get("cpu_s", 0.0) for arm in arms) / steps if steps else 0.0

@@ -47,8 +47,9 @@ What has a property in place of a right answer gets a judge, and says what is re
 
 A *play* measures what a trained model generates, controls or encodes, for a criterion. It runs
 with the scorer, who owns the world, and asks the model in the sandbox for one answer after the
-other; see `plays`. A *timing* compares how long two do the same; see `timings`. A *metric* measures
-scores of a shape of its own; see `dllab.metrics.metric`.
+other; see `plays`. A *dream* asks in the same way, to show what came of a training; see `dreams`. A
+*timing* compares how long two do the same; see `timings`. A *metric* measures scores of a shape of
+its own; see `dllab.metrics.metric`.
 
 A *driver* feeds a learner's own tests to code, for the format break-it. The learner returns cases,
 which are data; the scorer runs them on right and wrong variants of the lab:
@@ -61,9 +62,11 @@ which are data; the scorer runs them on right and wrong variants of the lab:
         return [Case({"a": torch.ones(2), "b": torch.zeros(2)}, expected=torch.ones(2))]
 """
 
+from dllab.checks import exhibits
 from dllab.checks.arrays import Arrays, Given, integers, normal, uniform, validate
 from dllab.checks.cases import Case, Driver, driver
 from dllab.checks.check import Check, check, collect, run_here
+from dllab.checks.dreams import Dream, dream, dreams_in
 from dllab.checks.outcome import PASS, Outcome, close, every, holds
 from dllab.checks.plays import ArtifactPath, Play, Player, PlayItems, play
 from dllab.checks.timings import Timing, timing
@@ -74,6 +77,7 @@ __all__ = [
     "ArtifactPath",
     "Case",
     "Check",
+    "Dream",
     "Driver",
     "Given",
     "Outcome",
@@ -84,8 +88,11 @@ __all__ = [
     "check",
     "close",
     "collect",
+    "dream",
+    "dreams_in",
     "driver",
     "every",
+    "exhibits",
     "holds",
     "integers",
     "normal",

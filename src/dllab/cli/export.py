@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,9 @@ def _add_format(parser: argparse.ArgumentParser, name: str) -> None:
         "results", metavar="RESULTS", nargs="+", type=Path, help="result.json files, or folders"
     )
     parser.add_argument("-o", dest="out", metavar="FILE|DIR", type=Path, help="instead of stdout")
+    parser.add_argument(
+        "--course", metavar="YAML", type=Path, help="due times, attempts, overrides, the roster"
+    )
     parser.set_defaults(run=run, format=name, roster=None, assignment=[])
     if name in ("nbgrader", "canvas", "lti"):
         parser.add_argument("--roster", metavar="CSV", type=Path, help="names and ids of learners")
@@ -61,20 +65,25 @@ def _add_format(parser: argparse.ArgumentParser, name: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the results, choose one for each learner and lab, write them."""
+    from dllab.course.book import open_book
     from dllab.export.choose import choose
     from dllab.export.formats import FORMATS, Book, ExportContext
     from dllab.export.grades import read_grades
-    from dllab.export.roster import Roster, read_roster
+    from dllab.export.settle import settle
 
     format = FORMATS[args.format]
-    roster = read_roster(args.roster) if args.roster else Roster()
-    grades, notes = choose(read_grades(args.results), for_credit=format.for_credit)
+    results = read_grades(args.results)
+    book = open_book(args.course, args.roster, None)
+    roster = book.roster
+    read = [replace(one, learner=roster.find(one.learner).learner) for one in results]
+    settled, left = settle(read, book.course)
+    grades, notes = choose(settled, for_credit=format.for_credit)
     context = ExportContext(roster, _columns(args.assignment or [], grades))
     if isinstance(format, Book):
         _write(format.render(grades, context), args.out)
     else:
         _write_documents(format, grades, context, args.out)
-    for note in notes:
+    for note in (*left, *notes):
         print(note, file=sys.stderr)
     return 0
 

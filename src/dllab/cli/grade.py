@@ -3,16 +3,21 @@
 import argparse
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dllab.errors import LabError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dllab.course.roster import Roster
     from dllab.grading.official import Terms
     from dllab.result import Mode, Result
     from dllab.rundir.run import RunFolder
     from dllab.sandbox.backends import Backend
+    from dllab.submission.gather import Gathered
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,6 +51,21 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="submissions at a time")
     parser.add_argument(
+        "--layout",
+        metavar="NAME",
+        help="how a folder tells whose a file is: nbgrader, canvas, moodle, gradescope, autolab, "
+        "or a pattern such as '{learner}/{lab}/*.zip' (default: by the file's name)",
+    )
+    parser.add_argument(
+        "--course",
+        type=Path,
+        metavar="YAML",
+        help="course.yaml: due times, lateness, extensions, attempts, overrides, roster, layout",
+    )
+    parser.add_argument(
+        "--roster", type=Path, metavar="CSV", help="who may hand in, and by which ids and names"
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("results"),
@@ -62,10 +82,11 @@ def run(args: argparse.Namespace) -> int:
     """Find what is to be graded, grade it, show it."""
     from dllab.lab.project import find_root
     from dllab.rundir.choice import choose_run
+    from dllab.submission.handed_in import is_unpacked
 
     root = find_root()
     subject = Path(args.subject).expanduser()
-    if subject.suffix == ".zip":
+    if subject.suffix.lower() == ".zip" or is_unpacked(subject):
         return _grade_archive(root, subject, args)
     if subject.is_dir() and not (subject / "config.yaml").is_file():
         return _grade_folder(root, subject, args)
@@ -114,7 +135,7 @@ def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:
     from dllab.report.terminal import print_rubric
     from dllab.sandbox.backends import open_backend
 
-    if not archive.is_file():
+    if not archive.exists():
         raise LabError(f"{archive} is not there", "give the path of a submission.zip")
     with open_backend(args.backend) as backend:
         result = grade_archive(archive, _terms(root, args, backend))
@@ -142,24 +163,31 @@ def _grade_packed(root: Path, folder: "RunFolder", args: argparse.Namespace) -> 
 def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
     from rich.progress import Progress
 
-    from dllab.grading.batch import grade_folder
+    from dllab.course.book import open_book
+    from dllab.export.feedback import write_feedback
+    from dllab.grading.batch import grade_folder, write_passed_over
     from dllab.grading.regrade import before_and_after
+    from dllab.lab.find import all_labs
     from dllab.sandbox.backends import open_backend
+    from dllab.submission.gather import gather
+    from dllab.submission.layouts import PLAIN
 
-    archives = sorted(file for file in folder.rglob("*.zip") if file.is_file())
-    if not archives:
-        raise LabError(f"{folder} holds no .zip", "give the folder of the submissions")
+    book = open_book(args.course, args.roster, (lab.id for lab in all_labs(root)))
+    layout = args.layout or (book.course.layout if book.course else PLAIN)
+    gathered = gather(folder, layout, book.roster, out=args.out)
+    write_passed_over(args.out, gathered.passed_over)
     with Progress() as progress, open_backend(args.backend) as backend:
-        bar = progress.add_task("grading", total=len(archives))
+        bar = progress.add_task("grading", total=len(gathered.submissions))
         batch = grade_folder(
-            archives,
-            _terms(root, args, backend),
+            gathered.submissions,
+            replace(_terms(root, args, backend), course=book.course),
             args.out,
             args.jobs,
             lambda *_: progress.advance(bar),
             force=args.force,
         )
     results = batch.results
+    write_feedback(args.out, book)
     if not _hand_out(results, args.json):
         if batch.regrades:
             print(f"{before_and_after(batch.regrades)}\n")
@@ -169,8 +197,28 @@ def _grade_folder(root: Path, folder: Path, args: argparse.Namespace) -> int:
         for verdict, count in sorted(Counter(result.verdict for result in results).items()):
             print(f"{count:5} {verdict}")
         print(f"{sum(result.passed for result in results):5} passed")
+        _print_left_out(gathered, book.roster, args.out)
         print(f"{args.out / 'summary.html'} shows them, {args.out / 'grades.csv'} lists them")
     return 0
+
+
+def _print_left_out(gathered: "Gathered", roster: "Roster", out: Path) -> None:
+    """Who handed in nothing, who is unknown, and which files were passed over."""
+    learners = {one.learner for one in gathered.submissions}
+    unknown = sorted({one.learner for one in gathered.submissions if one.known is False})
+    absent = [name for name in roster.learners if name not in learners]
+    if unknown:
+        print(f"{len(unknown):5} not in the roster: {_some(unknown)}")
+    if absent:
+        print(f"{len(absent):5} of the roster handed in nothing here: {_some(absent)}")
+    if passed := gathered.passed_over:
+        print(f"{len(passed):5} files passed over: {_some([one.file for one in passed])}")
+        print(f"      {out / 'passed_over.csv'} says why")
+
+
+def _some(names: "Sequence[str]", most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _terms(root: Path, args: argparse.Namespace, backend: "Backend") -> "Terms":

@@ -66,6 +66,10 @@ def _guarded(args: argparse.Namespace) -> int:
             raise
         print_error(error)
         return error.exit_code
+    except SystemExit as error:
+        # No command of ours ends so: code of the learner's did, in whatever library it called.
+        print_error(LearnerError(f"exit({error.code!r}) was called before the end", ""))
+        return 1
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,7 +84,7 @@ def print_error(error: LabError) -> None:
     if isinstance(error, LearnerError) and error.traceback:
         print(error.traceback, file=sys.stderr)
         print(file=sys.stderr)
-    asked_for = error.exit_code in (1, 130)  # the next step; Ctrl-C
+    asked_for = error.exit_code in (1, 130, 143)  # the next step; Ctrl-C; SIGTERM
     mark = "→" if asked_for else "error:"
     print(f"{mark} {error.what}", file=sys.stderr)
     if error.hint:

@@ -1,9 +1,31 @@
 """A place in the epoch for loaders that have none: PyTorch's own, or one that a lab has written."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from dllab.data.loader import place_seed, seeded
+
+
+class FixedBatches:
+    """The first batches of another's loader, the very same in each epoch: can it learn at all?
+
+    What is drawn for them, their rows and their augmentation, is drawn once.
+    """
+
+    def __init__(self, loader: Any, count: int) -> None:
+        self._loader = loader
+        self._count = min(count, len(loader))
+        self._batches: list[Any] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        """Hand them out; at first they come from the loader."""
+        if not self._batches:
+            self._batches = list(islice(self._loader, self._count))
+        return iter(self._batches)
 
 
 class Resumable:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from dllab.course.roster import Learner, Roster
 from dllab.errors import LabError
 from dllab.export.grades import Grade
-from dllab.export.roster import Learner, Roster
 from dllab.report.table import cell, write_table
 
 LEARNER_COLUMNS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]

@@ -14,8 +14,8 @@ from dllab.export.grades import Grade
 def choose(grades: Iterable[Grade], *, for_credit: bool = False) -> tuple[list[Grade], list[str]]:
     """The grades that count, by learner and lab, and a note for each result left aside.
 
-    `for_credit` leaves out runs of the reference solution: they are not a learner's work. Raises
-    LabError when there is nothing else.
+    `for_credit` leaves out runs of the reference solution, which are not a learner's work, and what
+    names no lab. Raises LabError when there is nothing else.
     """
     groups: dict[tuple[str, str], list[Grade]] = {}
     chosen: list[Grade] = []
@@ -23,10 +23,12 @@ def choose(grades: Iterable[Grade], *, for_credit: bool = False) -> tuple[list[G
     for grade in grades:
         if for_credit and grade.impl == "reference":
             notes.append(f"{grade.learner}, {grade.lab}: left out, the reference solution ran")
+        elif for_credit and not grade.lab:
+            notes.append(f"{grade.learner}: left out, it names no lab: {grade.reason}")
         else:
             groups.setdefault((grade.learner, grade.lab), []).append(grade)
     if not groups:
-        raise LabError("only runs of the reference solution here", "grade a learner's own work")
+        raise LabError("no result here is a learner's own work", "; ".join(notes))
     for _, group in sorted(groups.items()):
         best = max(group, key=_rank)
         newest = max(group, key=_age)

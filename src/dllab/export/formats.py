@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dllab.course.roster import Roster
 from dllab.export.autolab import stdout_lines
 from dllab.export.canvas import gradebook_csv
 from dllab.export.check50 import report_json
@@ -14,7 +15,6 @@ from dllab.export.gradescope import results_json
 from dllab.export.junit import suites_xml
 from dllab.export.lti import score_json
 from dllab.export.nbgrader import grades_csv
-from dllab.export.roster import Roster
 
 
 @dataclass(frozen=True)

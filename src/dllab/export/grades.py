@@ -75,6 +75,10 @@ class Grade:
     device: str
     rows: tuple[ShownRow, ...]
     metrics: tuple[MetricRow, ...]
+    late_s: float = 0.0
+    due: datetime | None = None
+    decided: str = ""
+    """Who set the score in place of the grader, and why."""
 
     @property
     def score(self) -> float:
@@ -138,6 +142,7 @@ def grade_of(result: Result, file: Path) -> Grade:
         device=grader.device or "",
         rows=_rows(result.checks),
         metrics=tuple(one for one in result.metrics if one.source == "measured"),
+        late_s=submission.late_s,
     )
 
 

@@ -6,8 +6,8 @@ Source: IMS Global, "LTI Assignment and Grade Services Specification 2.0", secti
 from datetime import datetime
 from typing import Any
 
+from dllab.course.roster import Roster
 from dllab.export.grades import Grade
-from dllab.export.roster import Roster
 from dllab.export.wording import explain
 from dllab.result import Verdict
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from dllab.course.roster import Learner, Roster
 from dllab.export.grades import Grade
-from dllab.export.roster import Learner, Roster
 from dllab.report.table import cell, write_table
 
 COLUMNS = [
@@ -24,7 +24,7 @@ def _line(grade: Grade, learner: Learner) -> list[str]:
     points = (grade.raw_score, grade.late_penalty, grade.score)
     return [
         grade.lab,
-        "",  # results do not know when a lab was due
+        f"{grade.due:%Y-%m-%d %H:%M:%S}" if grade.due else "",
         f"{grade.received_at:%Y-%m-%d %H:%M:%S}" if grade.received_at else "",
         *map(cell, (grade.learner, learner.last, learner.first, learner.email)),
         *(f"{value:.2f}" if counts else "" for value in points),

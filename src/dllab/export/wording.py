@@ -23,7 +23,9 @@ def explain(grade: Grade) -> str:
         # What led to a review is for the reviewer; an honest learner could only be hurt by it.
         reason = "" if grade.verdict == "needs_review" else grade.reason
         return "\n".join(line for line in (MEANING[grade.verdict], reason) if line)
-    return "\n".join([_headline(grade), *_penalty(grade), _scored_on(grade), *_hidden(grade)])
+    decided = [f"Set by {grade.decided}"] if grade.decided else []
+    lines = [_headline(grade), *decided, *_penalty(grade), _scored_on(grade), *_hidden(grade)]
+    return "\n".join(lines)
 
 
 def number(value: float) -> str:

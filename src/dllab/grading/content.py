@@ -26,8 +26,6 @@ ROOMS = (
     "submission",
     "training",
 )
-# Of a lab, what no grading reads: the learner's own file, and what its page states.
-LEFT_OUT = ("lab.py", "_author/answers.py")
 MUTANTS = "_author/mutants.py"  # only a break-it criterion is graded by them
 
 
@@ -48,7 +46,8 @@ def grader_content(lab: Lab | None) -> str:
 
 def _files_of(lab: Lab) -> Iterator[Path]:
     folder = lab.folder
-    out = {folder / name for name in LEFT_OUT}
+    # What no grading reads: the learner's own file, and what the page states.
+    out = {lab.code, lab.answers}
     if not any(isinstance(one, BreakIt) for one in lab.spec.formats.values()):
         out.add(folder / MUTANTS)
     yield folder / "lab.yaml"

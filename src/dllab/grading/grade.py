@@ -12,6 +12,7 @@ from dllab.grading.budget import weigh, withhold
 from dllab.grading.code_checks import check_code
 from dllab.grading.criteria import score_criteria
 from dllab.grading.draws import Draws
+from dllab.grading.dreams import dream
 from dllab.grading.formats.work import Work
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.plays import play_one
@@ -24,6 +25,7 @@ from dllab.grading.timings import time_one
 from dllab.lab.find import Lab, find_lab
 from dllab.report.findings import run_findings
 from dllab.result import CheckRow, CurveFinding, Mode, Result
+from dllab.rundir.dreams import Dreamt, write_dreams
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend, find_backend
 from dllab.sandbox.limits import Limits
@@ -32,10 +34,13 @@ from dllab.sandbox.session import Session
 
 @dataclass(frozen=True)
 class Graded:
-    """A result (dllab.result/1), and per arm what was predicted on the items that scored it."""
+    """A result (dllab.result/1), per arm what was predicted on the items that scored it, and in
+    practice what the model dreams.
+    """
 
     result: Result
     predictions: Mapping[str, Prediction]
+    dreams: tuple[Dreamt, ...]
 
 
 def grade(
@@ -70,6 +75,7 @@ def grade(
         ),
     )
     _keep_predictions(lab, run, graded.predictions, items)
+    write_dreams(run, graded.dreams)
     write_json(run.result, result.plain())
     return replace(graded, result=result)
 
@@ -106,13 +112,14 @@ def grade_run(
         beside = measure_beside(sitting, drawn)
         work = Work(lab, run.code, run.path, session, backend, drawn)
         formats = _judge_formats(work, mode)
+        dreams = dream(sitting) if mode == "practice" else ()
     # The sandbox is dead. Only now are labels opened.
     scored = score_criteria(sitting, predictions, beside, drawn)
 
     how = Grading(mode, backend.name, source.kind, drawn, session.nonce, whole)
     weighed = weigh(lab, run)
     measured = [*rows, *weighed, *withhold(scored.rows, weighed), *formats]
-    return Graded(make_result(lab, run, measured, scored.metrics, how), predictions)
+    return Graded(make_result(lab, run, measured, scored.metrics, how), predictions, dreams)
 
 
 def measure_beside(sitting: Sitting, seed: int) -> dict[str, Found]:

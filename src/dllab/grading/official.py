@@ -1,6 +1,5 @@
 """Official grading: a stranger's archive → intake → sandbox → hidden items → a signed result."""
 
-import hashlib
 import shutil
 import sys
 import tempfile
@@ -9,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dllab.course.plan import Course
 from dllab.data.catalog import data_folders
-from dllab.errors import LabError, Ungradable, legible
+from dllab.errors import LabError, Ungradable
 from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
@@ -19,7 +19,10 @@ from dllab.grading.signature import ensure_key, sign
 from dllab.lab.find import Lab, find_lab
 from dllab.result import Mode, Result, Verdict
 from dllab.sandbox.backends import Backend
+from dllab.submission.gather import HandedIn, lone
+from dllab.submission.handed_in import still_copy, submission_id
 from dllab.submission.intake import Intake, read_manifest, take_in
+from dllab.submission.layout import MANIFEST
 from dllab.submission.manifest import Manifest
 
 
@@ -33,6 +36,7 @@ class Terms:
     hidden: Path | None = None
     seed: int | None = None
     retrain: bool = False
+    course: Course | None = None
 
 
 def require_sound(terms: Terms) -> None:
@@ -55,59 +59,61 @@ def require_sound(terms: Terms) -> None:
             )
 
 
-def grade_archive(archive: Path, terms: Terms) -> Result:
+def grade_archive(archive: Path, terms: Terms, handed_in: HandedIn | None = None) -> Result:
     """The signed result of one archive. Whatever is wrong with it is a verdict, no exception.
 
-    A fault of ours is tried once more. Raises LabError as `require_sound` does.
+    `handed_in` says whose it is and when it came in; without it the archive's name and time do. A
+    fault of ours is tried once more. Raises LabError as `require_sound` does.
     """
     require_sound(terms)
-    result = _verdict(archive, terms)
+    one = handed_in or lone(archive)
+    id, result = _verdict(archive, terms)
     if result.verdict == "infra_error":
-        result = _verdict(archive, terms)
+        id, result = _verdict(archive, terms)
     submission = replace(
         result.submission,
-        id=file_id(archive),
-        learner=learner_of(archive),
-        received_at=_received(archive),
+        id=id,
+        learner=one.learner,
+        received_at=one.received_at or _received(archive),
     )
     grader = replace(result.grader, hidden=hidden_id(terms.hidden), retrained=terms.retrain)
-    return sign(replace(result, submission=submission, grader=grader))
+    return sign(timed(replace(result, submission=submission, grader=grader), terms.course))
 
 
-def file_id(archive: Path) -> str:
-    """The id of a submission: the sha256 of its bytes, read in pieces; empty if unreadable."""
-    try:
-        with archive.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def learner_of(archive: Path) -> str:
-    """Who handed an archive in: its name, or its folder's where it is called submission.zip."""
-    named = archive.stem if archive.stem != "submission" else archive.absolute().parent.name
-    return legible(named, 200)
+def timed(result: Result, course: Course | None) -> Result:
+    """The result with what a course says of its time; without a course it stays as it is."""
+    if course is None:
+        return result
+    known = result.submission
+    learner, lab = known.learner or "", known.lab or ""
+    late_s, percent = course.lateness(learner, lab, known.received_at)
+    penalty = round(percent * result.max_score / 100, 6)
+    return replace(result, submission=replace(known, late_s=late_s), late_penalty=penalty)
 
 
 def hidden_id(hidden: Path | None) -> str | None:
     """Which hidden set: the sha256 of its hidden.json, which holds the hashes of all the rest."""
-    return file_id(hidden / "hidden.json") if hidden else None
+    return submission_id(hidden / "hidden.json") if hidden else None
 
 
-def _verdict(archive: Path, terms: Terms) -> Result:
-    scratch, lab = Path(tempfile.mkdtemp(prefix="dllab-intake-")), None
+def _verdict(archive: Path, terms: Terms) -> tuple[str, Result]:
+    """The id of the very bytes that were graded, and what became of them."""
+    scratch, lab, id = Path(tempfile.mkdtemp(prefix="dllab-intake-")), None, ""
     try:
-        _, manifest = read_manifest(archive)
-        lab = _lab_of(manifest, terms)
-        return _grade(lab, take_in(archive, lab, scratch / "run"), terms)
+        id = submission_id(archive)
+        copy = still_copy(archive, scratch)
+        id = submission_id(copy)
+        lab = _lab_of(read_manifest(copy), terms)
+        return id, _grade(lab, take_in(copy, lab, scratch / "run"), terms)
     except Ungradable as error:
-        return _without_grade("ungradable", error.what, lab, terms)
+        reason = f"{error.what}; {error.hint}" if error.hint else error.what
+        return id, _without_grade("ungradable", reason, lab, terms)
     except LabError as error:
-        return _without_grade("infra_error", error.what, lab, terms)
+        return id, _without_grade("infra_error", error.what, lab, terms)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not take the batch along
         last = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
-        return _without_grade("infra_error", f"the grader failed: {reason}", lab, terms)
+        return id, _without_grade("infra_error", f"the grader failed: {reason}", lab, terms)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -167,7 +173,8 @@ def _without_grade(verdict: Verdict, reason: str, lab: Lab | None, terms: Terms)
 
 def _received(archive: Path) -> datetime | None:
     """When the archive was last written; None when it cannot be seen."""
+    written = archive / MANIFEST if archive.is_dir() else archive
     try:
-        return datetime.fromtimestamp(int(archive.stat().st_mtime), UTC)
+        return datetime.fromtimestamp(int(written.stat().st_mtime), UTC)
     except OSError:
         return None

@@ -19,20 +19,13 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
 
     Raises InfraError for a play that nobody has written, or that broke by itself.
     """
-    lab, session, source = sitting.lab, sitting.session, sitting.source
+    lab, source = sitting.lab, sitting.source
     play = find_named(lab, criterion.id, criterion.metric, Play)
     missing = [name for name in lab.spec.artifacts if not sitting.run.artifact(name).is_file()]
     if missing:
         return Found(untrained=f"this run has no {missing[0]}: train all arms, without arm=…")
-    if session.official:  # what the code remembers of other requests is not part of the model
-        session.renew()
-    if lab.spec.arms:
-        weights, model, absent = weights_of(sitting.run, criterion.arm)
-        if absent:
-            return Found(untrained=absent)
-        loaded = session.load(weights, model, seed=derive(seed, "load"), device=session.device)
-        if loaded.failure:
-            return Found(failure=loaded.failure, log=loaded.log)
+    if absent := load_model(sitting, criterion.arm, seed):
+        return absent
     player = ModelPlayer(sitting, play.returns)
     data = lab.spec.arms[criterion.arm].data if play.items else ""
     items = (SecretItems(source, data, player),) if play.items else ()
@@ -48,6 +41,20 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
             f"the play {play.name} itself failed, not your code: {type(error).__name__}: {error}",
             "this is the lab's fault, not yours: take the lab's folder anew",
         ) from error
+
+
+def load_model(sitting: Sitting, arm: str, seed: int) -> Found | None:
+    """Have the session hold the trained model of an arm, if the lab has arms; else say why not."""
+    session = sitting.session
+    if session.official:  # what the code remembers of other requests is not part of the model
+        session.renew()
+    if not sitting.lab.spec.arms:
+        return None
+    weights, model, absent = weights_of(sitting.run, arm)
+    if absent:
+        return Found(untrained=absent)
+    loaded = session.load(weights, model, seed=derive(seed, "load"), device=session.device)
+    return Found(failure=loaded.failure, log=loaded.log) if loaded.failure else None
 
 
 def _measured(measured: Tensor | Measured, criterion: Criterion) -> Measured:

@@ -15,7 +15,10 @@ _LOG = Lock()
 
 @dataclass(frozen=True)
 class Regrade:
-    """A line of regraded.csv. `kept` is the older result's place within the batch's folder."""
+    """A line of regraded.csv; scores are less late penalties.
+
+    `kept` is the older result's place within the batch's folder.
+    """
 
     learner: str
     lab: str
@@ -48,9 +51,9 @@ def compare(before: Result, after: Result, why: str, kept: Path) -> Regrade:
         lab=after.submission.lab or "",
         why=why,
         verdict_before=before.verdict,
-        score_before=before.score,
+        score_before=before.final,
         verdict_after=after.verdict,
-        score_after=after.score,
+        score_after=after.final,
         graded_at=after.graded_at.isoformat() if after.graded_at else "",
         kept=kept.as_posix(),
     )

@@ -52,5 +52,7 @@ def _make_artifacts(
     if reply.failure:
         raise Ungradable(f"making the artifacts anew failed: {reply.failure.message}")
     run.artifacts.mkdir(exist_ok=True)
+    run.artifacts.chmod(0o755)
     for name, content in reply.arrays.items():
         run.artifact(name).write_bytes(bytes(content.tolist()))
+        run.artifact(name).chmod(0o644)  # read behind the wall, whatever the umask

@@ -12,7 +12,10 @@ from dllab.errors import LabError, require
 from dllab.result import Result
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
 
 
 def key_path() -> Path:
@@ -45,7 +48,6 @@ def verify(result: Mapping[str, Any], public_key: Path) -> bool:
     Raises LabError when the key file cannot be read, or the result carries no signature.
     """
     require("cryptography", "grade", "checking a signature")
-    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -58,6 +60,18 @@ def verify(result: Mapping[str, Any], public_key: Path) -> bool:
     signature = result.get("signature")
     if not isinstance(signature, str):
         raise LabError("this result is not signed", "only official grades carry a signature")
+    return _holds(key, signature, result)
+
+
+def is_ours(result: Result) -> bool:
+    """Whether this grader's own key signed the result."""
+    key = _private_key().public_key()
+    return result.signature is not None and _holds(key, result.signature, result.plain())
+
+
+def _holds(key: "Ed25519PublicKey", signature: str, result: Mapping[str, Any]) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
     try:
         key.verify(bytes.fromhex(signature), _signed(result))
     except (InvalidSignature, ValueError):

@@ -88,11 +88,19 @@ def import_room(lab: Lab) -> ModuleType:
         return loaded
     for name in [n for n in sys.modules if n == lab.package or n.startswith(lab.package + ".")]:
         del sys.modules[name]
-    # Made by hand: the import system would join all folders of this name to one package.
-    room = sys.modules[lab.package] = ModuleType(lab.package)
-    room.__path__ = [folder]
+    room = _package(lab.package, folder)
     setattr(labs, lab.id, room)
+    _package(f"{lab.package}._author", str(lab.folder / "_author"))
     return room
+
+
+def _package(name: str, folder: str) -> ModuleType:
+    """Made by hand: the import system would join all folders of this name to one package, and run
+    an `__init__.py`, which the sandbox may not read.
+    """
+    made = sys.modules[name] = ModuleType(name)
+    made.__path__ = [folder]
+    return made
 
 
 def import_lab(lab: Lab, path: Path) -> ModuleType:
@@ -115,7 +123,7 @@ def import_code(lab: Lab, path: Path, exports: Iterable[str]) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # exit() in it ends nothing but its own import
         del sys.modules[name]
         raise learner_error(error, path, "it could not be imported") from error
     missing = [export for export in exports if not hasattr(module, export)]

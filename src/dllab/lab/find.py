@@ -52,6 +52,11 @@ class Lab:
         """The reference; absent from a learner's copy."""
         return self.folder / "_author" / "solution.py"
 
+    @property
+    def answers(self) -> Path:
+        """What computes the numbers of the page; absent from a learner's copy."""
+        return self.folder / "_author" / "answers.py"
+
     @cached_property
     def spec(self) -> LabSpec:
         """lab.yaml, read on first use."""

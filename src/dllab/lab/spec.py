@@ -123,13 +123,17 @@ class Experiment(Checked):
     title: str
     seeds: tuple[int, ...]
     measures: tuple[str, ...]
-    """Ids of criteria, or logged keys: their last value; `first`, `min` or `max` may precede."""
+    """Ids of criteria, or logged keys: their last value; `first`, `min` or `max` may precede. And
+    `step_ms`, the CPU time of a step in milliseconds, validation included.
+    """
     overrides: tuple[str, ...] = ()
     """What is changed on the command line."""
     mutant: str = ""
     """The planted mistake that is trained in place of the reference."""
     curve: str = ""
     """The logged key of which these runs are drawn in curves.svg; the reference comes first."""
+    bars: str = ""
+    """What logged keys begin with whose last values are drawn in curves.svg as bars, by name."""
     record: Recorded | None = None
     """Written by `dllab calibrate --experiments`."""
 

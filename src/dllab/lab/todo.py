@@ -1,6 +1,10 @@
 """What is left to do in a lab.py: every `raise NotImplementedError("TODO task: …")` in it."""
 
 import ast
+import codecs
+import io
+import tokenize
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +28,53 @@ def open_todos(path: Path) -> list[Todo]:
 
     Raises LearnerError when the file does not parse: it names the line and shows it.
     """
-    source = path.read_text(encoding="utf-8")
+    return todos_in(parse_file(path))
+
+
+def parse_file(path: Path) -> ast.Module:
+    """The syntax of a Python file, its bytes read as Python reads them: with a byte order mark, or
+    in the encoding that its first lines name.
+
+    Raises LearnerError where Python could not import it.
+    """
+    source = path.read_bytes()
     try:
-        tree = ast.parse(source, filename=str(path))
+        return ast.parse(source, filename=str(path))
     except SyntaxError as error:
+        if (wrong := not_text(source)) or not error.lineno:
+            raise _unreadable(path, wrong or error.msg) from None
         raise LearnerError(
             f"{path} does not parse: line {error.lineno}: {error.msg}",
             traceback="\n".join(_pointer(error)),
             hint="mend this line; Python read the file up to it",
         ) from None
-    return todos_in(tree)
+    except ValueError as error:
+        raise _unreadable(path, not_text(source) or str(error)) from None
+
+
+def not_text(source: bytes) -> str:
+    """Why Python cannot read bytes as text; empty where it can."""
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is UTF-16"
+    if b"\0" in source:
+        return f"line {_line(source, source.index(0))} holds a NUL byte"
+    encoding = "utf-8"
+    with suppress(SyntaxError):  # raised for no UTF-8 as well: that has a line, found below
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    try:
+        source.decode(encoding)
+    except UnicodeDecodeError as error:
+        return f"line {_line(source, error.start)} is not {encoding}"
+    return ""
+
+
+def _line(source: bytes, place: int) -> int:
+    return source.count(b"\n", 0, place) + 1
+
+
+def _unreadable(path: Path, why: str) -> LearnerError:
+    what = f"{path} is not text that Python reads: {why}"
+    return LearnerError(what, "", "save it as UTF-8: editors offer that beside the file's name")
 
 
 def todos_in(tree: ast.AST) -> list[Todo]:

@@ -36,7 +36,9 @@ class Bar:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """A line of grades.csv. `id` is the submission's, `result` a path within the batch's folder."""
+    """A line of grades.csv. `id` is the submission's, `result` a path within the batch's folder;
+    `final` are the points that count by course.yaml, and `note` is why.
+    """
 
     archive: str
     learner: str
@@ -48,6 +50,10 @@ class BatchRow:
     reason: str
     id: str
     result: str
+    late_s: float = 0.0
+    late_penalty: float = 0.0
+    final: str = ""
+    note: str = ""
 
 
 def write_summary(out: Path, rows: Sequence[BatchRow]) -> Path:

@@ -6,7 +6,7 @@ Whatever a run lacks (no arms, no result, no predictions) is left out of its pag
 came from learner code passes through the template's escaping.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from dllab.report.mistakes import Mistakes, read_mistakes
 from dllab.report.rubric import number, points, read_rubric
 from dllab.report.standing import read_standings
 from dllab.rundir.compare import Difference, differences
+from dllab.rundir.dreams import Dreamt, read_dreams
 from dllab.rundir.listing import full_run_before, previous_run
 from dllab.rundir.run import ArmFolder, RunFolder, write_text
 
@@ -51,6 +52,18 @@ def write_report(root: Path, run: RunFolder) -> Path:
     """
     enter(root)
     lab = find_lab(root, run.lab_id)
+    write_text(run.report, _render("report.html.j2", _content(root, lab, run)))
+    return run.report
+
+
+def write_dream_page(lab: Lab, of: str, dreams: Sequence[Dreamt], path: Path) -> None:
+    """Write a page of dreams alone, of a submission that has no run folder here."""
+    write_text(
+        path, _render("dream.html.j2", {"css": _css(), "lab": lab, "of": of, "dreams": dreams})
+    )
+
+
+def _render(template: str, content: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -58,9 +71,11 @@ def write_report(root: Path, run: RunFolder) -> Path:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "points": points, "percent": _percent}
-    page = environment.get_template("report.html.j2").render(_content(root, lab, run))
-    write_text(run.report, page)
-    return run.report
+    return environment.get_template(template).render(content)
+
+
+def _css() -> Markup:
+    return Markup((_HERE / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
 
 
 def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
@@ -70,7 +85,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
     before = full_run_before(root, run) if run.tried else previous_run(root, run)
     findings = {arm.name: arm.findings for arm in arms}
     return {
-        "css": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - ours
+        "css": _css(),
         "lab": lab,
         "run": run,
         "card": card,
@@ -87,6 +102,7 @@ def _content(root: Path, lab: Lab, run: RunFolder) -> dict[str, Any]:
         "before": before,
         "before_name": "the last full run" if run.tried else "the run before",
         "changes": _changes(before, run) if before else [],
+        "dreams": read_dreams(run),
         "costs": cost_facts(card),
     }
 

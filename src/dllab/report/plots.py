@@ -36,15 +36,18 @@ _SETTINGS: dict[Any, Any] = {
 }
 
 
-def draw(title: str, plot: Callable[[Axes], None], size: tuple[float, float] = (5.2, 2.9)) -> str:
-    """What `plot` draws, as an inline SVG element in the page's own ink. `size` is in inches."""
+def draw(title: str, *plots: Callable[[Axes], None], size: tuple[float, float] = (5.2, 2.9)) -> str:
+    """What `plots` draw, each below the one before, as an inline SVG element in the page's own ink.
+
+    `size` is that of all together, in inches.
+    """
     # The page's font is shown; which one matplotlib measures with is nobody's concern.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.add_subplot()
-        plot(axes)
-        _take_ink(axes)
+        for axes, plot in zip(figure.subplots(len(plots), squeeze=False).flat, plots, strict=True):
+            plot(axes)
+            _take_ink(axes)
         return _inline(figure, title)
 
 

@@ -2,21 +2,23 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dllab.checks.exhibits import Exhibit
 from dllab.lab.find import Lab
 from dllab.report.advice import Step
 from dllab.report.rubric import Rubric, RubricRow, points, read_rubric
 from dllab.report.standing import Tried
 from dllab.result import Result
+from dllab.rundir.dreams import Dreamt
 
 # status → (mark, what stands in for it without Unicode, style)
 _MARKS = {
@@ -59,6 +61,39 @@ def print_rubric(
     if report is not None:
         # A path must survive copy and paste: it is never wrapped.
         console.print(f"report   {report}", soft_wrap=True, style="dim")
+
+
+def print_dreams(dreams: Sequence[Dreamt], file: TextIO | None = None) -> None:
+    """Print what a model shows: texts and tables whole, of pictures and points what is written."""
+    console = _console(file or sys.stdout)
+    for one in dreams:
+        console.print()
+        console.print(_safe(one.title, console), style="bold")
+        if note := one.failure or one.sentence:
+            console.print(_safe(note, console), style="yellow" if one.failure else "dim")
+        for exhibit in one.exhibits:
+            console.print()
+            console.print(_safe(exhibit.title, console), style="cyan")
+            for part in _exhibit(exhibit, console):
+                console.print(Padding(part, (0, 0, 0, 2), expand=False))
+
+
+def _exhibit(exhibit: Exhibit, console: Console) -> Iterator[RenderableType]:
+    """A page shows pictures and points themselves."""
+    if exhibit.text:
+        yield Text(_safe(exhibit.text, console))
+    if exhibit.pictures:
+        captions = "\n".join(exhibit.captions)
+        yield Text(_safe(captions or f"{len(exhibit.pictures)} pictures", console))
+    if exhibit.points:
+        yield Text(f"{len(exhibit.points)} points")
+    if exhibit.header:
+        table = Table(box=None, pad_edge=False)
+        for name in exhibit.header:
+            table.add_column(_safe(name, console), overflow="fold")
+        for row in exhibit.rows:
+            table.add_row(*(Text(_safe(cell, console)) for cell in row))
+        yield table
 
 
 def print_steps(steps: Sequence[Step], file: TextIO | None = None) -> None:

@@ -130,6 +130,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def dream(self) -> Path:
+        """What the trained model has shown of itself."""
+        return self.path / "dream.json"
+
+    @property
     def artifacts(self) -> Path:
         """The folder of what the lab hands in beside its weights."""
         return self.path / "artifacts"

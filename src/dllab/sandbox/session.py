@@ -289,14 +289,28 @@ class Session:
         return self._unusable or reply
 
     def _greet(self) -> None:
-        """See that the worker serves before any learner code runs: what fails here is our fault."""
-        reply = self._exchange(Frame({"op": "greet"}), self._limits.start_s)
-        if reply.failure:
-            last = reply.log.strip().splitlines()[-1:] or ["it printed nothing"]
+        """See that the worker serves, and may read the lab's own files, before any learner code
+        runs: what fails here is our fault.
+        """
+        own = (
+            self._lab.folder / "checks.py",
+            self._lab.folder / "_author" / "probes.py",
+            self._code,
+        )
+        reads = [str(path) for path in own if path and path.is_file()]
+        reply = self._exchange(Frame({"op": "greet", "reads": reads}), self._limits.start_s)
+        if reply.failure is None:
+            return
+        if reply.failure.kind == "raised":
             raise InfraError(
-                f"no worker behind {self._backend.name}: {reply.failure.message}: {last[0]}",
-                "dllab doctor --sandbox shows what works on this machine",
+                f"no worker behind {self._backend.name} may read it: {reply.failure.message}",
+                "files of a lab must be readable for everybody: chmod -R a+rX",
             )
+        last = reply.log.strip().splitlines()[-1:] or ["it printed nothing"]
+        raise InfraError(
+            f"no worker behind {self._backend.name}: {reply.failure.message}: {last[0]}",
+            "dllab doctor --sandbox shows what works on this machine",
+        )
 
     def _exchange(self, frame: Frame, seconds: float) -> Reply:
         assert self._channel is not None

@@ -32,14 +32,14 @@ def main() -> None:
 def preload(lab: Lab) -> None:
     """Import all that learner code will import, but none of it. What fails here fails there too."""
     with suppress(Exception):
-        for name in _libraries(lab.code.read_text(encoding="utf-8")):
+        for name in _libraries(lab.code.read_bytes()):
             importlib.import_module(name)
     with suppress(Exception):
         import_room(lab)
         importlib.import_module(f"{lab.package}.checks")
 
 
-def _libraries(source: str) -> Iterator[str]:
+def _libraries(source: bytes) -> Iterator[str]:
     for node in ast.parse(source).body:
         match node:
             case ast.Import(names=names):

@@ -82,7 +82,7 @@ class Worker:
         """Run one request. Whatever learner code raises, also SystemExit, becomes a reply."""
         echo = {key: frame.header[key] for key in ("nonce", "serial")}
         operations: dict[str, Callable[[Frame], Arrays]] = {
-            "greet": lambda _: {},
+            "greet": self._greet,
             "open": self._open,
             "probe": self._probe,
             "cases": self._cases,
@@ -98,6 +98,11 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - nothing of theirs may end the worker
             return Frame({**echo, "failure": self._describe(error)})
         return Frame(echo, (arrays,))
+
+    def _greet(self, frame: Frame) -> Arrays:
+        for path in frame.header["reads"]:
+            Path(path).read_bytes()
+        return {}
 
     def _open(self, frame: Frame) -> Arrays:
         header = frame.header

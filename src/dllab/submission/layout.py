@@ -41,6 +41,16 @@ def is_allowed(name: str) -> bool:
     return _ALLOWED.fullmatch(name) is not None
 
 
+def left_by(path: str) -> str:
+    """Which program left a file of this path beside what people made; empty for any other file."""
+    *folders, name = path.split("/")
+    if "__MACOSX" in folders or name == ".DS_Store" or name.startswith("._"):
+        return "macOS"
+    if name.casefold() in ("thumbs.db", "desktop.ini"):
+        return "Windows"
+    return ""
+
+
 def required_files(spec: LabSpec) -> list[str]:
     """The files that a lab's submission must have, those of lab.yaml's `artifacts` among them."""
     artifacts = [artifact_file(name) for name in spec.artifacts]
@@ -59,6 +69,4 @@ def artifact_file(name: str) -> str:
 
 def bad(what: str) -> Ungradable:
     """A refusal, in words for the person who made the archive."""
-    return Ungradable(
-        legible(what, MAX_REASON), "make the archive with `dllab submit`; nothing was unpacked"
-    )
+    return Ungradable(legible(what, MAX_REASON), "hand in the file that `dllab submit` makes")

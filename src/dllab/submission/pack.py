@@ -2,10 +2,8 @@
 
 import difflib
 import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from dllab.lab.find import Lab
 from dllab.lab.starter import starter_text
 from dllab.rundir.run import RunFolder
 from dllab.submission import chain
+from dllab.submission.archive import make_zip
 from dllab.submission.layout import (
     MANIFEST,
     MAX_PACKED,
@@ -24,8 +23,6 @@ from dllab.submission.layout import (
     required_files,
 )
 from dllab.submission.manifest import FileSeal, Manifest
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can tell: no clock in the bytes
 
 
 def pack(lab: Lab, run: RunFolder, out: Path) -> Path:
@@ -43,7 +40,7 @@ def pack(lab: Lab, run: RunFolder, out: Path) -> Path:
             f"train every arm, without arm=…: dllab train {lab.number}",
         )
     files[MANIFEST] = _manifest(lab, run, files)
-    packed = _zip(files)
+    packed = make_zip(files)
     unpacked = sum(map(len, files.values()))
     if len(packed) > MAX_PACKED or unpacked > MAX_UNPACKED:
         raise LabError(
@@ -124,14 +121,3 @@ def _diff(lab: Lab, run: RunFolder) -> str:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _zip(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name in sorted(files, key=lambda name: (name != MANIFEST, name)):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, files[name])
-    return buffer.getvalue()

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from dllab import data as datasets
 from dllab.checks import validate
 from dllab.config.schema import Config
-from dllab.data.resumable import Resumable
+from dllab.data.resumable import FixedBatches, Resumable
 from dllab.errors import LabError, LearnerError
 from dllab.lab.code import Implementation, import_lab, is_learners, learner_error
 from dllab.lab.find import Lab
@@ -78,12 +78,12 @@ def train_arm(
     stopped = None
     flops, at_hand = CountFlops(), AtHand()
     try:
-        _let_it_resume(data, config.seed, checkpoint)
+        _let_it_resume(data, config, checkpoint)
         trainer = _trainer(folder, config, flops, [at_hand, *watchers])
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=False)
     except Interrupted as error:
         stopped = error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise explain(error, impl, model, at_hand, checkpoint) from error
     weights = _chosen_weights(trainer, folder)
     if trainer.is_global_zero:
@@ -102,8 +102,10 @@ def train_arm(
     return {**_summary(trainer, model), "flops": flops.total(trainer)}
 
 
-def _let_it_resume(data: L.LightningDataModule, seed: int, checkpoint: Path | None) -> None:
+def _let_it_resume(data: L.LightningDataModule, config: Config, checkpoint: Path | None) -> None:
     """Give the training loader a place in its epoch, and the one that a checkpoint saved.
+
+    With `overfit_batches` its batches are held fixed: Lightning does so with PyTorch's own alone.
 
     Lightning sees to the latter itself, but not where configure_optimizers asks the trainer for
     `estimated_stepping_batches`, as one-cycle schedules do: the loader is then built before the
@@ -113,14 +115,21 @@ def _let_it_resume(data: L.LightningDataModule, seed: int, checkpoint: Path | No
 
     def train_dataloader() -> Any:
         loader = make()
-        several = isinstance(loader, list | tuple | dict)
-        if hasattr(loader, "__len__") and not hasattr(loader, "state_dict") and not several:
-            loader = Resumable(loader, seed)
+        one = hasattr(loader, "__len__") and not isinstance(loader, list | tuple | dict)
+        if one and (fixed := config.trainer.overfit_batches):
+            loader = FixedBatches(loader, _as_many(fixed, loader))
+        if one and not hasattr(loader, "state_dict"):
+            loader = Resumable(loader, config.seed)
         if place:
             loader.load_state_dict(place)
         return loader
 
     data.train_dataloader = train_dataloader  # type: ignore[method-assign]
+
+
+def _as_many(batches: float, loader: Any) -> int:
+    """A number of batches, or a share of the loader's."""
+    return batches if isinstance(batches, int) else max(1, int(len(loader) * batches))
 
 
 def _saved_place(checkpoint: Path) -> dict[str, int] | None:
@@ -171,7 +180,7 @@ def _build(kind: type[Any], part: str, values: dict[str, Any], impl: Implementat
         ) from error
     except LabError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise learner_error(error, impl.path, f"building {kind.__name__} failed") from error
 
 
@@ -183,7 +192,7 @@ def _check_predict(
     two = {k: v if k in layout.shared else v[:2] for k, v in inputs.items()}
     try:
         scores = predict_items(model, two, shared=layout.shared)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise learner_error(error, impl.path, "predict failed on two items") from error
     if wrong := validate({"predict": scores}, {"predict": form.replace("[N", "[2", 1)}):
         hint = "one row of raw scores per item: look at what forward returns"
@@ -224,12 +233,14 @@ def trainer_arguments(config: Config) -> dict[str, Any]:
         "gradient_clip_val",
         "limit_train_batches",
         "limit_val_batches",
-        "overfit_batches",
         "check_val_every_n_epoch",
         "val_check_interval",
         "log_every_n_steps",
     )
-    return {name: getattr(config.trainer, name) for name in names}
+    arguments = {name: getattr(config.trainer, name) for name in names}
+    if few := config.trainer.overfit_batches:  # held fixed by us: see _let_it_resume
+        arguments |= {"limit_train_batches": few, "limit_val_batches": few}
+    return arguments
 
 
 def _summary(trainer: L.Trainer, model: L.LightningModule) -> Summary:

@@ -36,12 +36,12 @@ class AtHand(Callback):
 
 
 def explain(
-    error: Exception,
+    error: Exception | SystemExit,
     impl: Implementation,
     model: L.LightningModule,
     at_hand: AtHand,
     checkpoint: object,
-) -> Exception:
+) -> Exception | SystemExit:
     """The error to raise: the learner's code, the checkpoint, the config, or we were at fault."""
     if isinstance(error, LabError):
         return error
@@ -58,7 +58,7 @@ def explain(
     return error
 
 
-def _of_files(error: Exception, checkpoint: object) -> LabError | None:
+def _of_files(error: BaseException, checkpoint: object) -> LabError | None:
     if checkpoint and isinstance(error, DAMAGE):
         return LabError(
             f"{checkpoint} cannot be read: {error}",
@@ -79,7 +79,7 @@ def _again(model: L.LightningModule, at_hand: AtHand) -> None:
     loss.backward()  # type: ignore[union-attr]
 
 
-def _hook(error: Exception) -> str:
+def _hook(error: BaseException) -> str:
     """The hook that Lightning was at work for when it, or torch, raised; empty if we raised."""
     hook = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -92,7 +92,7 @@ def _hook(error: Exception) -> str:
 
 
 def _behind(
-    hook: str, error: Exception, impl: Implementation, model: L.LightningModule
+    hook: str, error: BaseException, impl: Implementation, model: L.LightningModule
 ) -> LearnerError:
     """What a hook of the learner's returned made Lightning or torch fail later."""
     name = hook if hook in vars(type(model)) else "training_step"

@@ -1,6 +1,6 @@
 import torch
 
-from dllab.checks import check, close, play
+from dllab.checks import check, close, dream, exhibits, play
 
 STEP = 0.1
 
@@ -69,3 +69,19 @@ def rest(player, rng):
     for _ in range(60):
         state = step(state, player.act(state).clamp(-1, 1))
     return 1 - state.abs().amax(1)
+
+
+@dream("A ride", returns="float32 [N]")
+def ride(player, rng):
+    """One cart that starts anywhere, pushed six times."""
+    state, rows = 2 * torch.rand(1, 2, generator=rng) - 1, []
+    frames = torch.zeros(6, 1, 8, 16)
+    for number in range(6):
+        push = player.act(state)
+        state = step(state, push)
+        rows.append([number + 1, push[0], state[0, 0], state[0, 1]])
+        frames[number, 0, 4, int(8 + 4 * state[0, 0].clamp(-1, 1))] = 1
+    yield exhibits.table("Step by step", ["step", "push", "place", "speed"], rows)
+    yield exhibits.pictures("As seen", frames, [f"step {row[0]}" for row in rows])
+    path = torch.tensor([row[2:] for row in rows])
+    yield exhibits.points("Place and speed", path, torch.arange(6) // 3, ["begins", "ends"])

@@ -23,7 +23,7 @@ class Unit:
     names: frozenset[str]
 
 
-def units(source: str) -> dict[str, Unit]:
+def units(source: str | bytes) -> dict[str, Unit]:
     """Top-level definitions by name, and the rest under `ELSEWHERE`. Raises SyntaxError."""
     parts: dict[str, list[ast.stmt]] = {ELSEWHERE: []}
     for node in ast.parse(source).body:

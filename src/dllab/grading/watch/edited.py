@@ -17,7 +17,7 @@ class Edits:
         }
         self._before: dict[str, str] | None = None
 
-    def of(self, source: str) -> list[str]:
+    def of(self, source: str | bytes) -> list[str]:
         """The tasks that this version has changed; nothing at first. Raises SyntaxError.
 
         Where a function is home to several, it is those that were open and are no more.

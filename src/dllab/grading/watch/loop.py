@@ -112,9 +112,9 @@ class Watcher:
             self._rounds.stop()
             self._finish()
             return
-        self._state.busy, text = True, source.decode("utf-8")
-        self._state.edited = self._edits.of(text)
-        self._rounds.begin(units(text), self._state.rows)
+        self._state.busy = True
+        self._state.edited = self._edits.of(source)
+        self._rounds.begin(units(source), self._state.rows)
         self.show()
 
     def _miss(self) -> None:

@@ -193,8 +193,8 @@ def _todo(state: WatchState) -> Iterator[RenderableType]:
 def _todo_text(state: WatchState, line: int) -> str:
     """The comment above the raise: it says more than its first line, which the raise repeats."""
     try:
-        above = state.lab.code.read_text(encoding="utf-8").splitlines()[: line - 1]
-    except (OSError, UnicodeDecodeError):
+        above = state.lab.code.read_bytes().decode(errors="replace").splitlines()[: line - 1]
+    except OSError:
         return ""
     comment: list[str] = []
     while above and (text := above.pop().strip()).startswith("#"):
