@@ -11,9 +11,10 @@ import pytest
 import torch
 from grading_lab import make_desk
 
-from dllab.errors import LabError
+from dllab.errors import InfraError, LabError
 from dllab.sandbox.backends import find_backend
 from dllab.sandbox.deadline import Deadline
+from dllab.sandbox.forking import ForkServer
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session
 from dllab.sandbox.wire import Decoder, Frame, TooLargeError, WireError, pack, unpack
@@ -301,3 +302,10 @@ def test_time_without_a_core_does_not_count():
         for process in (*crowd, idle):
             process.kill()
             process.wait()
+
+
+def test_a_warm_process_that_dies_says_why(tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text("raise RuntimeError('an import has started threads')\n")
+    server = ForkServer("dies", (), {"PYTHONPATH": str(tmp_path)})
+    with pytest.raises(InfraError, match="RuntimeError: an import has started threads"):
+        server.fork({})

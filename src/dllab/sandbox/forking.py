@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
@@ -36,7 +37,7 @@ class ForkServer:
         self._arguments, self._environment = arguments, dict(environment)
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
-        self._end: Callable[[], object] = lambda: None
+        self._end: Callable[[], str | None] = lambda: None
 
     def launch(self) -> None:
         """Start the server now, so that it warms up while the caller does something else."""
@@ -44,11 +45,14 @@ class ForkServer:
             if self._socket is None:
                 self._launch()
 
-    def close(self) -> None:
-        """End the server and all its forks. Happens by itself when this object or we end."""
+    def close(self) -> str:
+        """End the server and all its forks. Happens by itself when this object or we end.
+
+        Returns the last line that it wrote: of a traceback, the one that names the error.
+        """
         with self._lock:
-            self._end()
             self._socket = None
+            return self._end() or ""
 
     def fork(self, request: Request) -> Child:
         """A new worker; InfraError when the server cannot be kept alive."""
@@ -59,9 +63,9 @@ class ForkServer:
         try:
             return self._fork(request)
         except (OSError, EOFError) as error:
-            self.close()
             raise InfraError(
-                f"the warm process ended by itself ({error})", "is there memory left? try again"
+                f"the warm process ended by itself: {self.close() or error}",
+                "is there memory left? try again",
             ) from error
 
     def ask(self, request: Request) -> Request:
@@ -74,6 +78,7 @@ class ForkServer:
 
     def _launch(self) -> None:
         ours, theirs = socket.socketpair()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed where the server is ended
         with theirs:
             server = subprocess.Popen(
                 (*self._command, str(theirs.fileno()), *self._arguments),
@@ -81,10 +86,10 @@ class ForkServer:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal is not meant for it
             )
-        self._socket, self._end = ours, weakref.finalize(self, _end_server, ours, server)
+        self._socket, self._end = ours, weakref.finalize(self, _end_server, ours, server, log)
 
     def _fork(self, request: Request) -> Child:
         pipes = [os.pipe() for _ in range(3)]
@@ -108,13 +113,17 @@ class ForkServer:
         return Child(Forked(self, pid, seen, (our_in, our_out, our_log)))
 
 
-def _end_server(connection: socket.socket, server: subprocess.Popen[bytes]) -> None:
+def _end_server(connection: socket.socket, server: subprocess.Popen[bytes], log: IO[bytes]) -> str:
     connection.close()
     try:
         server.wait(timeout=5)
     except subprocess.TimeoutExpired:  # it may still be busy with its imports
         server.kill()
         server.wait()
+    with log:
+        log.seek(0)
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 class Forked:

@@ -80,9 +80,9 @@ def preload() -> None:
     for name in (*LIBRARIES, *(f"dllab.{room}" for room in ROOMS)):
         with suppress(ImportError):
             importlib.import_module(name)
-    threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - names are all that is needed
-    if threads > 1:
-        raise RuntimeError(f"{threads} threads after the imports, expected one")
+    threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    if len(threads) > 1:
+        raise RuntimeError(f"an import has started threads: {', '.join(threads)}; expected one")
     gc.collect()
     gc.freeze()  # forks then touch fewer pages, and share more
 
