@@ -1,6 +1,6 @@
-"""All that only a GPU can show, in one command of less than ten minutes: `make gpu-check`.
+"""All that only a GPU can show, in one command of eleven minutes: `make gpu-check`.
 
-    python -m bench.gpu [--dry-run] [--only gpt labs …] [--minutes 9] [--out FILE]
+    python -m bench.gpu [--dry-run] [--only gpt labs …] [--minutes 11] [--out FILE]
 
 The steps run one after the other, each in a process of its own and within a time of its own. After
 each one the JSON is written (results in the form of bench/results.json, the machine they were taken
@@ -131,7 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gpu", description="dllab on a GPU")
     parser.add_argument("--dry-run", action="store_true", help="tiny, on the processor")
     parser.add_argument("--only", nargs="+", choices=STEPS, default=list(STEPS), metavar="STEP")
-    parser.add_argument("--minutes", type=float, default=9, help="for all of it (default: 9)")
+    parser.add_argument("--minutes", type=float, default=11, help="for all of it (default: 11)")
     parser.add_argument("--out", type=Path, help="default: runs/gpu-check.json")
     args = parser.parse_args()
     ends = time.monotonic() + 60 * args.minutes
