@@ -1,14 +1,13 @@
 """Lab 20: a language model that reads Shakespeare's plays character by character, and writes on.
 
 Work through the TODOs from top to bottom. `pytest labs/lab20_language_model` checks them,
-`dllab hint 20 TASK` helps, `dllab train 20` trains the model, grades the run, and has it write.
+`dllab hint 20 TASK` helps, `dllab train 20` trains the model and grades the run, `dllab dream 20`
+has it write.
 
 Shapes stand in the names: B texts side by side, T characters of each, V characters that there are,
 H hidden units; `token_BT` is [B, T]. A token is the id of a character.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +15,9 @@ import torch.nn.functional as F
 from lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
 
-from dllab.data import StreamLoader, load, vocabulary
+from dllab.data import StreamLoader, load
 
 Batch = dict[str, Tensor]
-BEGINNING = "HAMLET:\n"  # what the trained model writes on from
-
 State = tuple[Tensor, Tensor]  # what the LSTM remembers: h and c, float32 [1, B, H] each
 
 # ------------------------------------------------------------------ how good is a guess?
@@ -292,15 +289,3 @@ class Model(LightningModule):
         """Bring a state that came with a checkpoint to where the weights are."""
         device = self.device
         self.carried = {k: (h.to(device), c.to(device)) for k, (h, c) in self.carried.items()}
-
-
-def make_artifacts(folder: Path, models: Mapping[str, Model]) -> None:
-    """Let the trained model write: artifacts/sample.txt in the run's folder."""
-    characters, model = vocabulary("shakespeare"), models["lstm"]
-    begin_1T = torch.tensor([[characters.index(sign) for sign in BEGINNING]])
-    texts = []
-    for temperature in (0.0, 0.5, 0.8, 1.2):
-        written = model.write(begin_1T, 400, temperature=temperature, mass=0.95)[0]
-        said = "".join(characters[token] for token in written.tolist())
-        texts.append(f"--- temperature {temperature}\n{BEGINNING}{said}\n")
-    (folder / "sample.txt").write_text("\n".join(texts), encoding="utf-8")
