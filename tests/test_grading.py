@@ -14,8 +14,8 @@ from dllab.data import Column
 from dllab.errors import InfraError, LabError, LearnerError
 from dllab.grading import code_checks, grade
 from dllab.grading.code_checks import run_checks
+from dllab.grading.independence import AGAIN, company
 from dllab.grading.inputs import fill_padding, shuffle
-from dllab.grading.predictions import ALONE, company
 from dllab.grading.result import decide, exit_code
 from dllab.lab.layout import Layout, scores_form
 from dllab.result import CheckRow, read_result
@@ -122,9 +122,9 @@ SUM = "total = batch['series'].sum((1, 2))"
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["return batch['series'][:, 0, 0]"], "predict: expected shape [300, 2], got [300]"),
+        (["return batch['series'][:, 0, 0]"], "predict: expected shape [150, 2], got [150]"),
         (["return batch['series'][:, :2, 0] * 0 / 0"], "must be finite"),
-        (["return batch['series'][:, 0]"], "expected shape [300, 2], got [300, 1]"),
+        (["return batch['series'][:, 0]"], "expected shape [150, 2], got [150, 1]"),
         (["return batch['label']"], "KeyError"),
         (["import os", "os._exit(0)"], "exit code 0"),
     ],
@@ -168,7 +168,7 @@ def test_the_few_that_are_scored_again_do_not_tell_how_items_rank_among_all():
     upper = value > value.median()
     scores = torch.stack([~upper, upper], 1).float()
     chosen = [company(scores, torch.Generator().manual_seed(seed)) for seed in range(500)]
-    assert all(len(set(few.tolist())) == ALONE for few in chosen)
+    assert all(len(set(few.tolist())) == AGAIN for few in chosen)
     by_half = [torch.equal(value[few] > value[few].median(), upper[few]) for few in chosen]
     assert sum(by_half) == 0
     positive = torch.tensor([int(upper[few].sum()) for few in chosen])

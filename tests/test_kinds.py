@@ -20,11 +20,12 @@ from dllab.cli import main
 from dllab.errors import InfraError, LabError
 from dllab.grading.grade import grade_run
 from dllab.grading.items import PublicTest
+from dllab.grading.official import Terms, grade_archive
 from dllab.lab.find import Lab
 from dllab.lab.scoring import scored_sets
 from dllab.rundir.dreams import read_dreams
 from dllab.rundir.run import RunFolder
-from dllab.sandbox.backends import BACKENDS, Backend
+from dllab.sandbox.backends import BACKENDS, Backend, find_backend
 from dllab.submission.pack import pack
 
 
@@ -97,6 +98,8 @@ def test_a_lab_goes_the_whole_way(
     result = json.loads(Path("official.json").read_text())
     assert (result["mode"], result["score"], result["max_score"]) == ("official", 100, 100)
     assert result["evaluated_on"] == ("hidden" if scored_sets(lab) else "public-test")
+    for name in ("bubblewrap", "landlock"):
+        graded_behind(name, lab, root.parent / "hidden")
 
     lab.code.write_bytes(starter)
     out = root.parent / "copy"
@@ -113,6 +116,18 @@ def test_a_lab_goes_the_whole_way(
         [criterion] = lab.spec.formats.values()
         for told in (watched, shown):
             assert f" {criterion.title}" in told.stdout.replace(lab.spec.title, "")
+
+
+def graded_behind(name: str, lab: Lab, hidden: Path) -> None:
+    """The same archive has the same points behind another wall, or is no wall for such a lab."""
+    if (wall := find_backend(name)).problem():
+        return
+    terms = Terms(lab.root, wall, "official", hidden if scored_sets(lab) else None)
+    result = grade_archive(Path("ada.zip"), terms)
+    if lab.spec.budgets.sockets and name == "landlock":
+        assert (result.verdict, "sockets" in result.reason) == ("infra_error", True)
+        return
+    assert (result.verdict, result.score) == ("graded", 100), (name, result)
 
 
 def status_of_formats(path: str) -> set[str]:

@@ -17,6 +17,8 @@ from dllab.sandbox.backends import find_backend
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session
 
+UNJUDGED = "what your code returned cannot be judged ({}), and what the reference returns can"
+
 
 def run_checks(
     lab: Lab, code: Path, ids: Sequence[str] | None = None, *, seed: int | None = None
@@ -85,8 +87,23 @@ def _run(session: Session, lab: Lab, check: Check, row: CheckRow, seed: int) -> 
     try:
         outcome = check.judge(given, reply.arrays)
     except Exception as error:  # noqa: BLE001 - as above
+        if _judges_the_reference(session, lab, check, seed):
+            return replace(row, status="fail", message=UNJUDGED.format(type(error).__name__))
         return _our_fault(row, "judge", error)
     return _judged(row, outcome)
+
+
+def _judges_the_reference(session: Session, lab: Lab, check: Check, seed: int) -> bool:
+    """Whether the check works on what the reference returns: then what broke it is not ours."""
+    if not (session.official and lab.solution.is_file()):
+        return False
+    given = check.given(generator(seed, "given"))
+    with session.beside(lab.solution) as reference:
+        reply = reference.probe(*_place(check, lab), given, derive(seed, "probe"), check.grad)
+    try:
+        return reply.failure is None and check.judge(given, reply.arrays) is not None
+    except Exception:  # noqa: BLE001 - as above
+        return False
 
 
 def _judged(row: CheckRow, outcome: Outcome) -> CheckRow:

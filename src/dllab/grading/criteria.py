@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import torch
+from torch import Tensor
+
 from dllab.errors import InfraError
 from dllab.grading.items import ItemSource
 from dllab.grading.predictions import Prediction
@@ -12,7 +15,7 @@ from dllab.grading.sitting import Sitting
 from dllab.lab.find import Lab
 from dllab.lab.scoring import find_metric, scored_arms
 from dllab.lab.spec import Criterion
-from dllab.metrics import Measured
+from dllab.metrics import Items, Measured, Metric
 from dllab.result import CheckRow, MetricRow
 from dllab.rundir.run import RunFolder
 
@@ -77,11 +80,24 @@ def _of_predictions(
     except ValueError as error:  # of scores that no number can be made of
         return Found(absent=str(error))
     except Exception as error:
+        if _measures_zeros(metric, prediction.scores, items, layout.groups(labels)):
+            return Found(absent=f"no number can be made of these scores: {type(error).__name__}")
         raise InfraError(
             f"the metric {metric.name} itself failed, not your code: "
             f"{type(error).__name__}: {error}",
             "this is the lab's fault, not yours: take the lab's folder anew",
         ) from error
+
+
+def _measures_zeros(metric: Metric, scores: Tensor, items: Items, groups: Tensor | None) -> bool:
+    """Whether a metric works where all scores are zero: then what broke it is not ours."""
+    try:
+        metric(torch.zeros_like(scores), items, groups)
+    except ValueError:  # of scores that no number can be made of
+        return True
+    except Exception:  # noqa: BLE001 - author code
+        return False
+    return True
 
 
 def _row(lab: Lab, criterion: Criterion, found: Found) -> CheckRow:
@@ -142,7 +158,8 @@ def _integrity(lab: Lab, arm: str, prediction: Prediction) -> CheckRow:
         required=True,
     )
     if prediction.leak:
-        return replace(row, status="fail", message=prediction.leak)
+        evidence = {"difference": prediction.differs}
+        return replace(row, status="fail", message=prediction.leak, evidence=evidence)
     if prediction.scores is None:
         return replace(row, status="skip", message="there are no scores to compare")
     return row

@@ -157,15 +157,19 @@ def _draw(name: str, size: int, generator: torch.Generator) -> tuple[Arrays, Lea
 def _draw_cuts(
     dataset: DataSet, stream: Arrays, size: int, generator: torch.Generator
 ) -> tuple[Arrays, Leakage]:
-    """Windows of the reserved text, as many as the kind wants at least."""
-    kind, length = kind_of(dataset), len(next(iter(stream.values())))
-    if size > length // 2:
+    """Windows of the reserved text that lie apart: as many as the kind wants at least, if it has
+    them. What one has to tell must not stand in another.
+    """
+    kind = kind_of(dataset)
+    if size > (most := kind.fits(dataset, stream)):
         raise LabError(
-            f"{dataset.name} has {length} reserved steps; --size {size} asks for more windows",
-            f"ask for at most {length // 2}",
+            f"{dataset.name} has reserved text for {most} windows that lie apart; --size {size} "
+            "asks for more",
+            f"ask for at most {most}",
         )
-    seed, count = int(torch.randint(2**31, (1,), generator=generator)), max(size, kind.cuts)
-    items = kind.cut(dataset, stream, count, seed)
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    count = min(max(size, kind.cuts), most)
+    items = kind.cut(dataset, stream, count, seed, apart=True)
     splits = [data.load(dataset.name, split) for split in SPLITS]
     released = {key: torch.cat([split[key] for split in splits]) for key in stream}
     return items, find_leakage(dataset, items, kind.cut(dataset, released, 4 * count, seed))

@@ -8,21 +8,33 @@ import torch
 from torch import Tensor
 
 from dllab.checks import validate
+from dllab.grading.independence import (
+    TOLERANCE,
+    company,
+    difference,
+    drown,
+    groups,
+    spread,
+)
 from dllab.grading.inputs import chosen, shuffle
 from dllab.grading.items import Arrays
 from dllab.grading.seeds import derive, generator
 from dllab.grading.sitting import Sitting
 from dllab.lab.inference import BATCH_SIZE
 from dllab.lab.layout import Layout
-from dllab.lab.scoring import form_of, scored_arms
+from dllab.lab.scoring import form_of, scored_arms, scores_classes
 from dllab.rundir.run import RunFolder
 from dllab.sandbox.session import Failure, Reply, Session
 
-ALONE = 48  # items scored a second time, among other neighbours
-ALONE_BATCH_SIZE = 7
-# A share of the scores' spread: far above rounding in bfloat16 (0.4 %), far below what batch
-# statistics or padding do to a score.
-TOLERANCE = 0.02
+AGAIN_BATCH_SIZE = 19
+RANDOM = "scores of an item change from call to call: dropout in train mode, or an augmentation?"
+NEIGHBOURS = (
+    "scores of an item change with its neighbours: batch norm in train mode, or values behind "
+    "`lengths` read as data?"
+)
+ORDER = (
+    "scores of an item change with the order of the items: does a position stand in for an item?"
+)
 
 
 @dataclass(frozen=True)
@@ -30,13 +42,15 @@ class Prediction:
     """`scores` `[N, …]` in the order of the data set, or why there are none.
 
     `absent`: the arm was not trained. `failure`: the model could not be scored. `leak`: an item's
-    scores change with its neighbours, so they prove nothing.
+    scores change with its neighbours, so they prove nothing; `differs` says by how much, in units
+    of their spread.
     """
 
     scores: Tensor | None = None
     absent: str = ""
     failure: Failure | None = None
     leak: str = ""
+    differs: float = 0.0
     log: str = ""
 
 
@@ -44,31 +58,45 @@ class Prediction:
 class Scorer:
     """Hands a model's items to the sandbox, each time in another secret order.
 
-    `form` is what must come back, `dtype [N, …]`.
+    `form` is what must come back, `dtype [N, …]`: scores of `classes`, or other numbers.
     """
 
     session: Session
     weights: bytes
     model: Mapping[str, Any]
+    inputs: Arrays
     layout: Layout
     form: str
     seed: int
+    classes: bool = True
+    independent: bool = True
 
-    def score(self, inputs: Arrays, batch_size: int, label: str) -> Tensor | Reply:
-        """Scores in the order of `inputs`; the reply, with its failure, where there are none."""
-        hidden = shuffle(inputs, self.layout, generator(self.seed, "order", label))
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return self.layout.count(self.inputs)
+
+    def score(
+        self, items: Tensor, label: str, *, batch_size: int = BATCH_SIZE, chance: str = ""
+    ) -> Tensor | Reply:
+        """Scores of the items with these indices; the reply with its failure where there are none.
+
+        `label` decides on the order, `chance` on the model's random numbers as well.
+        """
+        some = chosen(self.inputs, self.layout, items)
+        hidden = shuffle(some, self.layout, generator(self.seed, "order", label))
         reply = self.session.predict(
             self.weights,
             self.model,
             hidden.inputs,
             shared=self.layout.shared,
-            batch_size=batch_size,
-            seed=derive(self.seed, "predict", label),
+            batch_size=batch_size if self.independent else len(items),
+            seed=derive(self.seed, "predict", label, chance),
             device=self.session.device,
         )
         if reply.failure:
             return reply
-        form = self.form.replace("[N", f"[{self.layout.count(inputs)}", 1)
+        form = self.form.replace("[N", f"[{len(items)}", 1)
         if wrong := validate({"predict": reply.arrays.get("scores")}, {"predict": form}):
             return Reply(failure=Failure("raised", wrong), log=reply.log)
         return hidden.restore(reply.arrays["scores"])
@@ -87,78 +115,108 @@ def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]
 
 
 def predict_arms(sitting: Sitting, seed: int) -> dict[str, Prediction]:
-    """What every scored arm's weights predict, by arm; no label is read."""
-    lab, predictions = sitting.lab, {}
+    """What every scored arm's weights predict, by arm; no label is read.
+
+    Where the grade counts, each group of items goes to a worker that is new, and so do those that
+    are scored again: what a worker remembers of other items could be an answer. No request that
+    follows has a worker that has seen any. Arms on one set share workers and groups.
+    """
+    lab, session = sitting.lab, sitting.session
+    predictions: dict[str, Prediction] = {}
+    scorers: dict[str, Scorer] = {}
     for name in scored_arms(lab, official=sitting.whole):
-        arm = lab.spec.arms[name]
         weights, model, absent = weights_of(sitting.run, name)
         if absent:
             predictions[name] = Prediction(absent=absent)
-            continue
-        layout = sitting.source.layout(arm.data)
-        form = form_of(lab, arm, layout)
-        assert form is not None
-        scorer = Scorer(sitting.session, weights, model, layout, form, derive(seed, "arm", name))
-        inputs = sitting.source.inputs(arm.data)
-        predictions[name] = predict(scorer, inputs, independent=arm.independent)
-    return predictions
+        else:
+            scorers[name] = _scorer(sitting, name, weights, model, derive(seed, "arm", name))
+    parts = {name: _parts(sitting, name, scorer, seed) for name, scorer in scorers.items()}
+    got: dict[str, list[Tensor | Reply]] = {name: [] for name in scorers}
+    for turn in range(max(map(len, parts.values()), default=0)):
+        _begin(session)
+        for name, scorer in scorers.items():
+            if turn < len(parts[name]):
+                got[name].append(scorer.score(parts[name][turn], f"group {turn}"))
+    _begin(session)
+    for name, scorer in scorers.items():
+        first = _whole(got[name], parts[name])
+        predictions[name] = _unscored(first) if isinstance(first, Reply) else _prove(scorer, first)
+    _begin(session)
+    return {name: predictions[name] for name in scored_arms(lab, official=sitting.whole)}
 
 
-def predict(scorer: Scorer, inputs: Arrays, *, independent: bool = True) -> Prediction:
-    """Score all items, then some again in another order, batch size, company and padding.
+def _scorer(
+    sitting: Sitting, name: str, weights: bytes, model: Mapping[str, Any], seed: int
+) -> Scorer:
+    lab, source = sitting.lab, sitting.source
+    arm = lab.spec.arms[name]
+    layout = source.layout(arm.data)
+    form = form_of(lab, arm, layout)
+    assert form is not None
+    return Scorer(
+        sitting.session,
+        weights,
+        model,
+        source.inputs(arm.data),
+        layout,
+        form,
+        seed,
+        classes=scores_classes(lab, arm),
+        independent=arm.independent,
+    )
 
-    What comes back is validated as finite arrays of the declared form before anyone compares. Where
-    the grade counts, the second scoring has a new worker: one that remembers the first could repeat
-    it. Items that are not independent are scored all at once, both times: their scores must follow
-    them into the other order.
+
+def _parts(sitting: Sitting, arm: str, scorer: Scorer, seed: int) -> list[Tensor]:
+    """The indices of the items that each worker gets: in practice, of all."""
+    if not (scorer.independent and sitting.session.official):
+        return [torch.arange(scorer.count)]
+    return groups(scorer.count, generator(seed, "groups", sitting.lab.spec.arms[arm].data))
+
+
+def _begin(session: Session) -> None:
+    """A worker that knows nothing; in practice there are no secrets, and a start costs time."""
+    if session.official:
+        session.renew()
+
+
+def _whole(got: list[Tensor | Reply], parts: list[Tensor]) -> Tensor | Reply:
+    """The scores of all groups in the order of the items, or the first reply without."""
+    scores = [one for one in got if isinstance(one, Tensor)]
+    if len(scores) < len(got):
+        return next(one for one in got if isinstance(one, Reply))
+    return torch.cat(scores)[torch.cat(parts).argsort()]
+
+
+def _unscored(reply: Reply) -> Prediction:
+    return Prediction(failure=reply.failure, log=reply.log)
+
+
+def _prove(scorer: Scorer, first: Tensor) -> Prediction:
+    """Score some again in another order, batch size, company and padding, and compare.
+
+    What comes back is validated as finite arrays of the declared form before that. Items that are
+    not independent are scored all at once, both times: their scores must follow them into the other
+    order.
     """
-    count = scorer.layout.count(inputs)
-    first = scorer.score(inputs, BATCH_SIZE if independent else count, "all")
-    if isinstance(first, Reply):
-        return Prediction(failure=first.failure, log=first.log)
-    some = torch.arange(count)
-    if independent:
+    some = torch.arange(scorer.count)
+    if scorer.independent:
         some = company(first, generator(scorer.seed, "alone"))
-    few = chosen(inputs, scorer.layout, some)
-    if scorer.session.official:
-        scorer.session.renew()
-    second = scorer.score(few, ALONE_BATCH_SIZE if independent else count, "again")
-    if isinstance(second, Reply):
-        return Prediction(failure=second.failure, log=second.log)
-    return Prediction(first, leak=_leak(first, first[some], second, independent=independent))
+    again = scorer.score(some, "again", batch_size=AGAIN_BATCH_SIZE)
+    if isinstance(again, Reply):
+        return _unscored(again)
+    scale = spread(first, classes=scorer.classes)
+    of_some = scale[some] if len(scale) == len(first) else scale
+    differs = difference(first[some], again, of_some)
+    if differs > TOLERANCE and float((first[some] - again).abs().max()) > 1e-5:
+        return Prediction(first, leak=_cause(scorer, some, again, of_some), differs=differs)
+    if not scorer.session.official:
+        return Prediction(first)
+    return Prediction(drown(first, differs, scale, generator(scorer.seed, "noise")))
 
 
-def company(scores: Tensor, rng: torch.Generator) -> Tensor:
-    """Which items to score again, int64 [ALONE]: half or more from one end of the scores, others by
-    chance; which end and how many is chance too.
-
-    A model that ranks the items it is given against each other, and calls the upper half positive,
-    gives these few other scores than before. Were all drawn by chance, it would go unseen in twelve
-    grades of a hundred.
-    """
-    order = torch.randperm(len(scores), generator=rng)
-    top = bool(torch.randint(2, (), generator=rng))
-    share = int(torch.randint(ALONE // 2, ALONE + 1, (), generator=rng))
-    first = scores.reshape(len(scores), -1)[order, 0]
-    extreme = order[first.argsort(descending=top, stable=True)[:share]]
-    left = order[~torch.isin(order, extreme)].flip(0)  # where scores tie, its front is picked over
-    others = left[: ALONE - share]
-    return torch.cat([extreme, others])
-
-
-def _leak(scores: Tensor, once: Tensor, again: Tensor, *, independent: bool) -> str:
-    """Why the two scorings of the same items differ beyond rounding, or the empty string."""
-    difference = float((once.double() - again.double()).abs().max())
-    allowed = TOLERANCE * float(scores.double().std()) + 1e-5
-    if difference <= allowed:
-        return ""
-    cause = (
-        "its neighbours" if independent else "the order of the items",
-        "batch norm in train mode, or values behind `lengths` read as data?"
-        if independent
-        else "does a position stand in for an item?",
-    )
-    return (
-        f"scores of an item change with {cause[0]}, by {difference:.3g} where rounding allows "
-        f"{allowed:.3g}: {cause[1]}"
-    )
+def _cause(scorer: Scorer, some: Tensor, again: Tensor, scale: Tensor) -> str:
+    """Chance, if the same batches have other scores when the random numbers are others."""
+    anew = scorer.score(some, "again", batch_size=AGAIN_BATCH_SIZE, chance="anew")
+    if isinstance(anew, Tensor) and difference(again, anew, scale) > TOLERANCE:
+        return RANDOM
+    return NEIGHBOURS if scorer.independent else ORDER

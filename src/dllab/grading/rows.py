@@ -6,15 +6,21 @@ from typing import Any
 
 from dllab.metrics import Measured
 from dllab.result import CheckRow, Status
-from dllab.sandbox.session import Failure
+from dllab.sandbox.session import Failure, FailureKind
 
 # Code that cannot be imported, hangs or takes too much cannot be graded at all.
 UNGRADABLE = ("import", "timeout", "memory")
-# What a learner reads where the code's own words are withheld.
-WITHHELD = {
+# What a learner reads where code had hidden values in its hands: one sentence for each kind of
+# failure. Its own words, the parser's of a forged reply, byte counts and exit codes could tell.
+WITHHELD: dict[FailureKind, str] = {
+    "import": "your code could not be imported",
     "raised": "your code raised an exception here, or returned what cannot be used; its words are "
     "withheld, since they could quote hidden values",
     "memory": "your code ran out of memory",
+    "died": "your code ended the process",
+    "timeout": "your code timed out",
+    "output": "your code returned or wrote more than is allowed",
+    "protocol": "what came back was not a reply: was it forged?",
 }
 
 
@@ -52,7 +58,7 @@ def explain(failure: Failure, log: str, *, secret: bool = False) -> dict[str, An
         "log": log,
     }
     return {
-        "message": WITHHELD.get(failure.kind, failure.message) if secret else failure.message,
+        "message": WITHHELD[failure.kind] if secret else failure.message,
         "evidence": {key: value for key, value in evidence.items() if value},
         "lost": failure.kind in UNGRADABLE,
     }

@@ -26,6 +26,16 @@ def scored_sets(lab: Lab) -> list[str]:
     return [name for name in dict.fromkeys(named) if name]
 
 
+def scores_classes(lab: Lab, arm: Arm) -> bool:
+    """Whether what `predict` of an arm returns are scores of classes."""
+    metrics = (
+        find_metric(lab, one.id, one.metric)
+        for one in lab.spec.measured.values()
+        if one.kind == "metric" and one.arm == arm.name
+    )
+    return all(one.of_classes for one in metrics)
+
+
 def form_of(lab: Lab, arm: Arm, layout: Layout) -> str | None:
     """What `predict` of an arm returns, by the metrics that score it; None where none does.
 

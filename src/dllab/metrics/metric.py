@@ -55,6 +55,11 @@ class Metric:
     unit: str = ""
     sentence: str = ""
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether what it measures are scores of the classes of a set."""
+        return self.scores.partition("[N, ")[2][:1] == "C"
+
     def __call__(self, scores: Tensor, items: Items, groups: Groups = None) -> Measured:
         """The metric on these items, with its interval; over `groups` int64 `[N]` where given.
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from dllab.sandbox import kernel, landlock, seccomp
 
-DEVICES = tuple(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
+# No /dev/zero: whoever maps it gets shared memory that no limit counts.
+DEVICES = tuple(f"/dev/{name}" for name in ("null", "full", "random", "urandom"))
 _KEEP_CAPABILITIES = 8
 
 
@@ -130,6 +131,7 @@ def main() -> None:
     confinement = Confinement.parse(text)
     if confinement.one_group:
         _post_guard()
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # an orphan stays in the tree, and counts
     confine(confinement)
     kernel.die_with_parent(signal.SIGKILL)
     os.execv(command[0], command)  # noqa: S606 - no shell is the point

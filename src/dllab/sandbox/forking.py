@@ -5,6 +5,7 @@ and means fork; `{"poll": pid}` asks for a fork's exit code. When the socket clo
 ends its forks and itself. The client may be used from many threads.
 """
 
+import functools
 import json
 import os
 import signal
@@ -56,10 +57,8 @@ class ForkServer:
 
     def fork(self, request: Request) -> Child:
         """A new worker; InfraError when the server cannot be kept alive."""
-        try:
+        with suppress(OSError, EOFError):
             return self._fork(request)
-        except (OSError, EOFError):
-            self.close()
         try:
             return self._fork(request)
         except (OSError, EOFError) as error:
@@ -68,13 +67,13 @@ class ForkServer:
                 "is there memory left? try again",
             ) from error
 
-    def ask(self, request: Request) -> Request:
-        """One question about a fork; OSError or EOFError when the server is gone."""
+    def ask(self, server: socket.socket, request: Request) -> Request:
+        """One question to the server of a fork; OSError or EOFError when that one is gone."""
         with self._lock:
-            if self._socket is None:
+            if self._socket is not server:
                 raise EOFError("it was closed")
-            self._socket.sendall(json.dumps(request).encode())
-            return _receive(self._socket)[0]
+            server.sendall(json.dumps(request).encode())
+            return _receive(server)[0]
 
     def _launch(self) -> None:
         ours, theirs = socket.socketpair()
@@ -98,9 +97,14 @@ class ForkServer:
         try:
             with self._lock:
                 self.launch()
-                assert self._socket is not None
-                socket.send_fds(self._socket, [json.dumps(request).encode()], theirs)
-                answer, descriptors = _receive(self._socket)
+                server = self._socket
+                assert server is not None
+                try:
+                    socket.send_fds(server, [json.dumps(request).encode()], theirs)
+                    answer, descriptors = _receive(server)
+                except (OSError, EOFError):
+                    self.close()
+                    raise
         except BaseException:
             for ours in (our_in, our_out, our_log):
                 os.close(ours)
@@ -110,7 +114,8 @@ class ForkServer:
                 os.close(descriptor)
         pid = answer["pid"]
         seen = _pid_seen_here(descriptors) if descriptors else pid
-        return Child(Forked(self, pid, seen, (our_in, our_out, our_log)))
+        ask = functools.partial(self.ask, server)
+        return Child(Forked(ask, pid, seen, (our_in, our_out, our_log)))
 
 
 def _end_server(connection: socket.socket, server: subprocess.Popen[bytes], log: IO[bytes]) -> str:
@@ -130,10 +135,15 @@ class Forked:
     """A fork as a process; its exit code is known to the server alone."""
 
     def __init__(
-        self, server: ForkServer, inner_pid: int, pid: int, pipes: tuple[int, int, int]
+        self,
+        ask: Callable[[Request], Request],
+        inner_pid: int,
+        pid: int,
+        pipes: tuple[int, int, int],
     ) -> None:
-        self._server, self._inner_pid = server, inner_pid
+        self._ask, self._inner_pid = ask, inner_pid
         self._code: int | None = None
+        self.orphaned = False
         self.pid = pid
         self.stdin: IO[bytes] = os.fdopen(pipes[0], "wb", buffering=0)
         self.stdout: IO[bytes] = os.fdopen(pipes[1], "rb", buffering=0)
@@ -143,9 +153,9 @@ class Forked:
         """The exit code (negative: the signal that ended it), or None while it runs."""
         if self._code is None:
             try:
-                self._code = self._server.ask({"poll": self._inner_pid})["code"]
+                self._code = self._ask({"poll": self._inner_pid})["code"]
             except (OSError, EOFError, KeyError):
-                self._code = -signal.SIGKILL  # the server is gone, and took its forks along
+                self._code, self.orphaned = -signal.SIGKILL, True  # they end with their server
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Protocol, cast, runtime_checkable
 
 import psutil
 
@@ -61,6 +61,16 @@ class Process(Protocol):
         ...
 
 
+@runtime_checkable
+class Fork(Protocol):
+    """A process that lives as long as the server which it was forked from."""
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether that server is gone."""
+        ...
+
+
 class Child:
     """A started job: three pipes and a process tree."""
 
@@ -80,6 +90,11 @@ class Child:
     def ended(self) -> bool:
         """Whether the worker itself is gone (its children may live on)."""
         return self._process.poll() is not None
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the server that it was forked from is gone, which takes its forks along."""
+        return isinstance(self._process, Fork) and self._process.orphaned
 
     @property
     def ending(self) -> str:

@@ -50,6 +50,14 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "fanotify_init": (300, 262),
     "modify_ldt": (154, None),
     "personality": (135, 92),
+    # which pages of a file are in memory: workers of one grade could talk by that
+    "fadvise64": (221, 223),
+    "readahead": (187, 213),
+    "mincore": (27, 232),
+    "cachestat": (451, 451),
+    "preadv2": (327, 286),
+    "pwritev2": (328, 287),
+    "io_setup": (206, 0),
     # memory that belongs to no process, so that no limit counts it
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
@@ -80,14 +88,18 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 }
 LEAVING_THE_GROUP = {"setsid": (112, 157), "setpgid": (109, 154)}
 SOCKET, CLONE, CLONE3, IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
+MMAP, MADVISE = (9, 222), (28, 233)
 ARCHITECTURES = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}
 
 NAMESPACES = 0x7E02_0000  # every CLONE_NEW… flag
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX: typing into somebody's terminal
+COLD, PAGEOUT = 20, 21  # advice that throws pages out of memory
+SHARED_ANONYMOUS = 0x21  # MAP_SHARED and MAP_ANONYMOUS: no limit of a process counts such pages
 UNIX, INTERNET = (socket.AF_UNIX,), (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, 16)
 
 _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
+_NUMBER, _ARCHITECTURE = 0, 4
+_FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT, _FOURTH_ARGUMENT = 16, 24, 32, 40
 _KILL, _ALLOW = 0x8000_0000, 0x7FFF_0000
 _DENY, _ABSENT = 0x0005_0000 | errno.EPERM, 0x0005_0000 | errno.ENOSYS
 _X32 = 0x4000_0000
@@ -129,6 +141,8 @@ def program(families: Sequence[int], *, one_group: bool = False) -> bytes:
             _when(CLONE[column], _FIRST_ARGUMENT, _refuse_bits(NAMESPACES)),
             _when(SOCKET[column], _FIRST_ARGUMENT, _refuse_others(families)),
             _when(IOCTL[column], _SECOND_ARGUMENT, _refuse(TERMINAL_INPUT)),
+            _when(MADVISE[column], _THIRD_ARGUMENT, _refuse((COLD, PAGEOUT))),
+            _when(MMAP[column], _FOURTH_ARGUMENT, _refuse_all_of(SHARED_ANONYMOUS)),
             _op(_RETURN, _ALLOW),
         ]
     )
@@ -142,6 +156,10 @@ def _when(number: int, argument: int, then: bytes) -> bytes:
 
 def _refuse_bits(mask: int) -> bytes:
     return _op(_AND, mask) + _op(_EQUAL, 0, 1, 0) + _op(_RETURN, _DENY) + _op(_RETURN, _ALLOW)
+
+
+def _refuse_all_of(mask: int) -> bytes:
+    return _op(_AND, mask) + _op(_EQUAL, mask, 0, 1) + _op(_RETURN, _DENY) + _op(_RETURN, _ALLOW)
 
 
 def _refuse_others(values: Sequence[int]) -> bytes:

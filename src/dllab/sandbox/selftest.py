@@ -42,7 +42,8 @@ CPU_LIMITS = replace(LIMITS, cpu_s=8)
 EXPECTED: dict[str, tuple[str, ...]] = {
     "memory_hog": ("memory",),
     "memory_hogs": ("memory",),
-    "shared_memory": ("memory",),
+    "orphans": ("memory",),
+    "shared_memory": ("", "memory"),
     "cpu_hog": ("timeout",),
     "disk_filler": ("", "output"),
     "many_files": ("", "output"),

@@ -40,6 +40,7 @@ FailureKind = Literal["import", "raised", "memory", "died", "timeout", "output",
 TRACEBACK_CHARS = 20_000
 PRACTICE_S = 10.0  # for one check; all of them take about a second
 IMPORT_S = 30.0  # for the import of lab.py, and of all that it imports
+ANSWERED_ANEW = ("probe", "cases", "predict", "load")  # whatever the worker held before
 WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
 
 
@@ -70,6 +71,9 @@ class Session:
     worker. Code that cannot be imported is not tried again: every request gets the same failure.
     The requests together may last `limits.total_s`.
 
+    Where a grade counts, hidden probes can be read by workers of their own alone: what a visible
+    check says must not quote them.
+
     Without `code`, none but the author's runs in it, whose probes get None for `lab`. The folder of
     `artifacts` that were handed in can be read there. Data sets are out of its reach, vocabularies
     apart, unless all `released` data is needed for a training: a model may not keep its weights in
@@ -97,6 +101,7 @@ class Session:
         self._watch: Watch | None = None
         self._unusable: Reply | None = None
         self._serial = 0
+        self._hidden = False  # whether the present worker may read hidden probes
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +109,10 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self._stop()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def beside(self, code: Path) -> "Session":
+        """Another session, around other code of the same lab, behind the same wall."""
+        return Session(self._lab, code, self._backend, self._limits)
 
     @property
     def official(self) -> bool:
@@ -157,7 +166,7 @@ class Session:
         """
         header = {"op": "probe", "module": module, "function": function, "seed": seed, "grad": grad}
         most_s = PRACTICE_S if module == "checks" else math.inf  # a hidden one may take its time
-        return self._ask(header, pack(given), most_s=most_s)
+        return self._ask(header, pack(given), most_s=most_s, hidden=module != "checks")
 
     def cases(self, function: str) -> Reply:
         """Call a function of the learner's file that returns cases; as `checks.cases.flat` does."""
@@ -248,10 +257,34 @@ class Session:
         }
         return self._ask(header, pack(arrays))
 
-    def _ask(self, header: dict[str, Any], *blobs: bytes, most_s: float = math.inf) -> Reply:
-        if self._channel is None and (started := self._start()).failure:
-            return started
-        return self._exchange(Frame(header, blobs), self._within(self._limits.request_s, most_s))
+    def _ask(
+        self,
+        header: dict[str, Any],
+        *blobs: bytes,
+        most_s: float = math.inf,
+        hidden: bool = False,
+    ) -> Reply:
+        """One request, in a worker that may read hidden probes or in one that may not.
+
+        A worker that somebody killed, and none of our limits, gets a second try, unless the first
+        one held what the request needs.
+        """
+        if self.official and hidden != self._hidden:
+            self._stop()
+        self._hidden = hidden
+        seconds = self._within(self._limits.request_s, most_s)
+        for first in (True, False):
+            if self._channel is None and (started := self._start()).failure:
+                return started
+            reply = self._exchange(Frame(header, blobs), seconds)
+            if not (first and self._was_killed(reply) and header["op"] in ANSWERED_ANEW):
+                break
+        return reply
+
+    def _was_killed(self, reply: Reply) -> bool:
+        """By SIGKILL: from a kernel short of memory, an operator, or the code itself."""
+        failure = reply.failure
+        return failure is not None and failure.kind == "died" and "SIGKILL" in failure.message
 
     def _within(self, seconds: float, most_s: float) -> float:
         """Who practises sits there and waits; an official grade has time."""
@@ -292,11 +325,7 @@ class Session:
         """See that the worker serves, and may read the lab's own files, before any learner code
         runs: what fails here is our fault.
         """
-        own = (
-            self._lab.folder / "checks.py",
-            self._lab.folder / "_author" / "probes.py",
-            self._code,
-        )
+        own = (self._lab.folder / "checks.py", *self._probes, self._code)
         reads = [str(path) for path in own if path and path.is_file()]
         reply = self._exchange(Frame({"op": "greet", "reads": reads}), self._limits.start_s)
         if reply.failure is None:
@@ -312,6 +341,12 @@ class Session:
             "dllab doctor --sandbox shows what works on this machine",
         )
 
+    @property
+    def _probes(self) -> tuple[Path, ...]:
+        """The hidden probes, where the present worker is one for them, or no wall hides them."""
+        open_to_it = self._hidden or not self.official
+        return (self._lab.folder / "_author" / "probes.py",) if open_to_it else ()
+
     def _exchange(self, frame: Frame, seconds: float) -> Reply:
         assert self._channel is not None
         channel, begin = self._channel, time.monotonic()
@@ -323,14 +358,21 @@ class Session:
             self._ends += deadline.lent
             arrays, failure = _read_answer(answer, echo)
         except WorkerLostError as lost:
-            arrays, failure = {}, self._blame(lost)
-            self._stop()
+            try:
+                arrays, failure = {}, self._blame(lost)
+            finally:
+                self._stop()
         return Reply(arrays, failure, time.monotonic() - begin, channel.log)
 
     def _blame(self, lost: WorkerLostError) -> Failure:
         """Which limit took the worker away, where one did."""
         if self._watch and (breach := self._watch.breach):
             return Failure(breach.kind, f"your code {breach.message}")
+        if self._child and self._child.orphaned:
+            raise InfraError(
+                "the warm process was ended from outside, and its workers with it",
+                "is there memory left? try again",
+            )
         if lost.kind == "died" and "SIGXCPU" in str(lost):
             return Failure("timeout", f"used more than {self._limits.cpu_s:.0f} s of CPU time")
         if self.official:
@@ -375,7 +417,7 @@ class Session:
                 Path(sys.base_prefix),
                 source / "dllab",
                 self._lab.folder,
-                author / "probes.py",
+                *self._probes,
                 self._lab.root / "pyproject.toml",
                 *data.readable,
                 *(path for path in (self._code, self._artifacts) if path),

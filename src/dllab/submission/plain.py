@@ -20,7 +20,10 @@ def read_plain_yaml(content: bytes, name: str, max_bytes: int) -> object:
     except Exception as error:  # noqa: BLE001 - `0x_` is a ValueError, `2001-99-99` another
         raise bad(f"{name} is not plain YAML: {error}") from None
     if not _is_plain(value):
-        raise bad(f"{name} may hold texts, numbers, lists and mappings with texts as keys")
+        raise bad(
+            f"{name} may hold texts, numbers, lists and mappings with texts as keys; "
+            "integers have 64 bits at most"
+        )
     return value
 
 
@@ -55,9 +58,13 @@ def read_text(name: str, content: bytes) -> str:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether JSON can say it too: no dates, no bytes, no keys but texts."""
+    """Whether JSON can say it too: no dates, no bytes, no keys but texts, and integers of 64 bits
+    (`0x…` may have digits without number, which nobody could write down again).
+    """
     if isinstance(value, dict):
         return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
     if isinstance(value, list):
         return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | bool | int | float)
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or isinstance(value, str | float)

@@ -88,8 +88,17 @@ class Kind:
         """
         return tensors(dataset, rows)
 
-    def cut(self, dataset: DataSet, split: Tensors, count: int, seed: int) -> Tensors:
-        """`count` items out of a split, at places drawn from `seed`, where `cuts` says so."""
+    def cut(
+        self, dataset: DataSet, split: Tensors, count: int, seed: int, *, apart: bool = False
+    ) -> Tensors:
+        """`count` items out of a split, at places drawn from `seed`, where `cuts` says so.
+
+        Where they are `apart`, no two hold the same step: the target of one is no other's input.
+        """
+        raise NotImplementedError
+
+    def fits(self, dataset: DataSet, split: Tensors) -> int:
+        """How many items that are apart can be cut out of a split."""
         raise NotImplementedError
 
     def vocabulary(self, rows: Rows) -> list[str]:

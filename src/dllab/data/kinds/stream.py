@@ -36,16 +36,26 @@ class Streams(Kind):
         text = "".join(str(one) for one in rows["text"])
         return {"tokens": torch.tensor([index.get(character, UNKNOWN) for character in text])}
 
-    def cut(self, dataset: DataSet, split: Tensors, count: int, seed: int) -> Tensors:
-        """Windows at random places; they may overlap."""
+    def cut(
+        self, dataset: DataSet, split: Tensors, count: int, seed: int, *, apart: bool = False
+    ) -> Tensors:
+        """Windows at random places; they may overlap, unless they are to be `apart`."""
         stream, width = split["tokens"], dataset.columns["tokens"].most
         assert width is not None, "a stream's set declares how wide its windows are"
         rng = torch.Generator().manual_seed(seed)
-        starts = torch.randint(len(stream) - width, (count,), generator=rng)
+        whole = count * (width + 1) if apart else width  # what no window may begin in
+        starts = torch.randint(max(1, len(stream) - whole), (count,), generator=rng)
+        if apart:  # each behind those before it, and then in any order
+            starts = starts.sort().values + torch.arange(count) * (width + 1)
+            starts = starts[torch.randperm(count, generator=rng)]
         spans = stream.unfold(0, width + 1, 1)[starts]
         lengths = torch.full((count,), width)
         label = spans[:, -1].clone()
         return {"tokens": spans[:, :-1].contiguous(), "lengths": lengths, "label": label}
+
+    def fits(self, dataset: DataSet, split: Tensors) -> int:
+        """As many windows as there is text for."""
+        return len(split["tokens"]) // ((dataset.columns["tokens"].most or 0) + 1)
 
     def vocabulary(self, rows: Rows) -> list[str]:
         """All characters."""

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import platform
 import subprocess
@@ -54,6 +55,29 @@ def kernel_doors(_: Targets) -> str:
     return " ".join(
         name for name, (pair, *rest) in numbers.items() if _errno(pair, *rest) not in refused
     )
+
+
+def page_cache(_: Targets) -> str:
+    """Learn which pages of a file are in memory, or throw them out: a letter to the next worker."""
+    page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    address = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    size, told = ctypes.c_size_t(mmap.PAGESIZE), ctypes.create_string_buffer(64)
+    with open(__file__, "rb") as file:  # noqa: PTH123
+        number = file.fileno()
+        tries: dict[str, tuple[Any, ...]] = {
+            "fadvise": ((221, 223), number, 0, 0, 4),
+            "readahead": ((187, 213), number, 0, 4096),
+            "mincore": ((27, 232), address, size, told),
+            "cachestat": ((451, 451), number, told, told, 0),
+            "preadv2": ((327, 286), number, None, 0, 0, 0, 8),
+            "pwritev2": ((328, 287), number, None, 0, 0, 0, 8),
+            "asynchronous": ((206, 0), 1, told),
+            "cold": ((28, 233), address, size, 20),
+            "pageout": ((28, 233), address, size, 21),
+        }
+        return " ".join(
+            name for name, (pair, *rest) in tries.items() if _errno(pair, *rest) != errno.EPERM
+        )
 
 
 def _syscall(numbers: tuple[int, int], *arguments: Any) -> int:

@@ -39,22 +39,47 @@ def memory_hogs(targets: Targets) -> str:
     """Twice the memory that is allowed, a little in each of several processes."""
     for _ in range(8):
         if os.fork() == 0:
-            block = mmap.mmap(-1, targets["memory"] // 4, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            for start in range(0, len(block), 4096):
-                block[start] = 1
-            time.sleep(20)
-            os._exit(0)
+            _hold(targets["memory"] // 4)
     time.sleep(15)
     return "all of it"
 
 
 def shared_memory(targets: Targets) -> str:
-    """Twice the memory that is allowed, as shared pages, which no process's data limit counts."""
-    block = mmap.mmap(-1, 2 * targets["memory"])
+    """Twice the memory that is allowed, as shared pages, which no process's data limit counts; and
+    let go of, so that no process seems to hold them.
+    """
+    size, done = 2 * targets["memory"], []
+    for name in ("anonymous", "/dev/zero"):
+        try:
+            number = -1 if name == "anonymous" else os.open(name, os.O_RDWR)
+            block = mmap.mmap(number, size, mmap.MAP_SHARED)
+        except OSError:
+            continue
+        for start in range(0, len(block), 4096):
+            block[start] = 1
+            if start % (64 * MB) == 0:
+                block.madvise(mmap.MADV_DONTNEED)
+        done.append(name)
+    return " ".join(done)
+
+
+def orphans(targets: Targets) -> str:
+    """Twice the memory that is allowed, in processes whose parents are gone."""
+    for _ in range(8):
+        if os.fork() == 0:
+            if os.fork() == 0:
+                _hold(targets["memory"] // 4)
+            os._exit(0)
+    time.sleep(15)
+    return "all of it"
+
+
+def _hold(size: int) -> None:
+    block = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for start in range(0, len(block), 4096):
         block[start] = 1
-    time.sleep(5)
-    return f"{len(block)} bytes"
+    time.sleep(20)
+    os._exit(0)
 
 
 def disk_filler(targets: Targets) -> str:
