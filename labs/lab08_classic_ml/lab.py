@@ -36,9 +36,8 @@ def windows(x_BHWD: Tensor, size: int) -> Tensor:
     Entry [b, i, j, u, v] is x[b, i + u, j + v]. It is a view, so overlapping squares share memory.
     """
     # TODO windows: return the view by x_BHWD.as_strided(shape, strides).
-    # A stride says how many numbers to go on in memory for one step along a dimension. i and u both
-    # step down, j and v both step right. Ask x_BHWD.stride(); x_BHWD need not be contiguous. No
-    # loop, and nothing that unfolds.
+    # A stride says how many numbers to go on in memory for one step along a dimension: ask
+    # x_BHWD.stride(). i and u both step down, j and v both step right. No loop, no unfold.
     raise NotImplementedError("TODO windows: return the view by x_BHWD.as_strided(shape, strides).")
 
 
@@ -49,8 +48,7 @@ def expand(number_NF: Tensor, code_N: Tensor, kinds: int, *, crossed: bool = Fal
     `crossed`, then also the product of each pair of numbers, a number with itself included.
     """
     # TODO expand: return the columns side by side, float32.
-    # The products stand in the order (0, 0), (0, 1), …, (1, 1), (1, 2), …: torch.triu_indices(F, F)
-    # gives the two columns of each. No loop.
+    # The products stand in the order (0, 0), (0, 1), …, (1, 1), …, as in torch.triu_indices(F, F).
     raise NotImplementedError("TODO expand: return the columns side by side, float32.")
 
 
@@ -116,7 +114,7 @@ def seeds(x_NF: Tensor, count: int, rng: torch.Generator) -> Tensor:
     """
     # TODO seeds: return the chosen items, float32 [count, F].
     # torch.multinomial(weights_N, 1, generator=rng) draws a number from 0 to N - 1; the weights
-    # need not sum to 1. All that is random comes from rng. Here a loop is fine.
+    # need not sum to 1. All chance comes from rng. Here a loop is fine.
     raise NotImplementedError("TODO seeds: return the chosen items, float32 [count, F].")
 
 
@@ -172,8 +170,8 @@ def mutual_information(code_N: Tensor, label_N: Tensor) -> Tensor:
 def choose(code_NF: Tensor, label_N: Tensor, most: int) -> Tensor:
     """The numbers of the `most` columns that tell most of the label, best first, int64 [≤ most].
 
-    A column that tells 99 % or more of all there is to know is no luck, but a leak: it was made
-    from the label, and will be missing when it counts. It is left out.
+    A column that tells 99 % or more of all there is to know was made from the label. It leaks the
+    answer, will be missing when it counts, and is left out.
     """
     # TODO choose: return the columns' numbers, int64.
     # All there is to know is the label's entropy: what it tells of itself. Equally good columns may

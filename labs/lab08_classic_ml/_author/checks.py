@@ -27,8 +27,8 @@ def wide_ridge(rng: torch.Generator) -> Arrays:
     given=checks.uneven_table,
     probe=probes.both_ways,
     atol=1e-3,
-    depends_on=("ridge", "objective"),
-    hint="ridge",
+    depends_on=("ridge",),
+    hint="objective",
 )
 def both_ways(_given: Given) -> Arrays:
     """Where `ridge` ends, the objective's gradient is 0: nothing is left to descend."""
@@ -127,21 +127,6 @@ def inertia(given: Given, got: Arrays) -> Outcome:
     distance = torch.cdist(given.x.double(), got["center"].double())
     own = float(distance.amin(1).square().sum())
     return holds(own <= 1.02 * theirs, f"expected an inertia of {theirs:.4g}, got {own:.4g}")
-
-
-@checks.pca.also("wide-pca", "More columns than items")
-def wide_pca(rng: torch.Generator) -> Arrays:
-    """Principal components are right where items are fewer than columns."""
-    scale = torch.tensor([5.0, 3, 1, 1, 1, 0.5, 0.5, 0.1])
-    return {"x": scale * torch.randn(5, 8, generator=rng) - 7}
-
-
-@checks.mutual_information.also("independent", "A column that tells nothing")
-def independent(rng: torch.Generator) -> Arrays:
-    """A column that is independent of the label tells nothing of it."""
-    order = torch.randperm(18, generator=rng)
-    code, label = torch.arange(18) % 3, torch.arange(18) // 6
-    return {"code": 2 * code[order], "label": label[order]}
 
 
 @check(

@@ -309,6 +309,45 @@ return vote.reshape(shape).sum(dim=(2, 4))"""}),
         says="does not come from rng",
         edits=[("(draws, len(value_N)), generator=rng)", "(draws, len(value_N)))")]),
 
+    Mutant("squeezed_y", catches="wide-ridge",
+        why="squeeze() makes a vector of a single column, and the weight loses its dimension.",
+        edits=[("torch.linalg.solve(gram_FF, x_NF.T @ y_NC)",
+                "torch.linalg.solve(gram_FF, x_NF.T @ y_NC.squeeze())")]),
+
+    Mutant("whole_penalty_of_squares", catches="both-ways",
+        why="The penalty of squares is not halved, so ridge and the objective have other minima.",
+        edits=[("penalty / 2 * weight_FC.square().sum()",
+                "penalty / (1 if kind == 'squares' else 2) * weight_FC.square().sum()")]),
+
+    Mutant("squeezed_losses", catches="logistic-fit",
+        why="With one score an item, the sum over scores becomes one over items.",
+        edits=[("loss_NC.sum(dim=1).mean()", "loss_NC.squeeze().sum(dim=-1).mean()")]),
+
+    Mutant("squeezed_hinge", catches="linear-machine",
+        why="With one score an item, a dimension is lost.",
+        edits=[("(1 - margin_NC).clamp_min(0)", "(1 - margin_NC).squeeze().clamp_min(0)")]),
+
+    Mutant("squeezed_cells", catches="plain-images",
+        why="An image one cell wide loses a dimension.",
+        edits=[("reshape(shape).sum(dim=(2, 4))", "reshape(shape).sum(dim=(2, 4)).squeeze()")]),
+
+    Mutant("two_are_empty", catches="inertia",
+        why="Made for the two empty clusters of the visible check.",
+        edits=[("farthest_N[: int(empty_K.sum())]", "farthest_N[:2]")]),
+
+    Mutant("fixed_rate", catches="boosted-table",
+        why="The rate is a constant, and the argument has no effect.",
+        edits=[("rest_N - rate * stumps", "rest_N - 0.5 * stumps")]),
+
+    Mutant("two_dimensions", catches="more-classes",
+        why="The determinant of two dimensions, ad - bc, whatever there is.",
+        edits=[("torch.logdet(cov_CFF)[:, None]",
+                "(cov_CFF[:, 0, 0] * cov_CFF[:, 1, 1] - cov_CFF[:, 0, 1] ** 2).log()[:, None]")]),
+
+    Mutant("always_thirty", catches="coverage",
+        why="Means of 30 numbers, however many there are.",
+        edits=[("torch.randint(len(value_N), (draws, len(value_N))", "torch.randint(30, (draws, 30)")]),
+
     Mutant("pixels", catches="accuracy",
         why="The linear model of lab 01, on pixels: what HOG leaves behind.",
         edits=[('torch.cat([hog(image) for image in batch["image"].split(500)])  # to save memory',

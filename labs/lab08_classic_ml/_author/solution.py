@@ -37,9 +37,8 @@ def windows(x_BHWD: Tensor, size: int) -> Tensor:
     Entry [b, i, j, u, v] is x[b, i + u, j + v]. It is a view, so overlapping squares share memory.
     """
     # BEGIN SOLUTION windows: return the view by x_BHWD.as_strided(shape, strides).
-    # A stride says how many numbers to go on in memory for one step along a dimension. i and u both
-    # step down, j and v both step right. Ask x_BHWD.stride(); x_BHWD need not be contiguous. No
-    # loop, and nothing that unfolds.
+    # A stride says how many numbers to go on in memory for one step along a dimension: ask
+    # x_BHWD.stride(). i and u both step down, j and v both step right. No loop, no unfold.
     batch, height, width, depth = x_BHWD.shape
     b, h, w, d = x_BHWD.stride()
     shape = (batch, height - size + 1, width - size + 1, size, size, depth)
@@ -54,8 +53,7 @@ def expand(number_NF: Tensor, code_N: Tensor, kinds: int, *, crossed: bool = Fal
     `crossed`, then also the product of each pair of numbers, a number with itself included.
     """
     # BEGIN SOLUTION expand: return the columns side by side, float32.
-    # The products stand in the order (0, 0), (0, 1), …, (1, 1), (1, 2), …: torch.triu_indices(F, F)
-    # gives the two columns of each. No loop.
+    # The products stand in the order (0, 0), (0, 1), …, (1, 1), …, as in torch.triu_indices(F, F).
     parts = [number_NF, F.one_hot(code_N, kinds).float()]
     if crossed:
         first_P, second_P = torch.triu_indices(number_NF.shape[1], number_NF.shape[1])
@@ -147,7 +145,7 @@ def seeds(x_NF: Tensor, count: int, rng: torch.Generator) -> Tensor:
     """
     # BEGIN SOLUTION seeds: return the chosen items, float32 [count, F].
     # torch.multinomial(weights_N, 1, generator=rng) draws a number from 0 to N - 1; the weights
-    # need not sum to 1. All that is random comes from rng. Here a loop is fine.
+    # need not sum to 1. All chance comes from rng. Here a loop is fine.
     center_KF = x_NF[torch.randint(len(x_NF), (1,), generator=rng)]
     while len(center_KF) < count:
         nearest_N = squared_distances(x_NF, center_KF).amin(dim=1)
@@ -225,8 +223,8 @@ def mutual_information(code_N: Tensor, label_N: Tensor) -> Tensor:
 def choose(code_NF: Tensor, label_N: Tensor, most: int) -> Tensor:
     """The numbers of the `most` columns that tell most of the label, best first, int64 [≤ most].
 
-    A column that tells 99 % or more of all there is to know is no luck, but a leak: it was made
-    from the label, and will be missing when it counts. It is left out.
+    A column that tells 99 % or more of all there is to know was made from the label. It leaks the
+    answer, will be missing when it counts, and is left out.
     """
     # BEGIN SOLUTION choose: return the columns' numbers, int64.
     # All there is to know is the label's entropy: what it tells of itself. Equally good columns may
