@@ -219,6 +219,7 @@ def _stream(command: list[str], log: Path, title: str) -> tuple[int, str]:
     import time
 
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    env["PIP_USER"] = "0"  # an environment has no packages of the user's
     begin, output, line = time.monotonic(), b"", _Line(title)
     reader, writer = os.pipe()
     with log.open("ab") as file, subprocess.Popen(

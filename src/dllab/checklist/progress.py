@@ -9,6 +9,7 @@ furthest step, and of two ticks of one topic the one with the higher revision st
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,10 +68,7 @@ class Progress:
         except FileNotFoundError:
             return cls(path)
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise LabError(
-                f"{path} cannot be read: {error}",
-                "restore it from git or a backup, or move it away to begin anew",
-            ) from None
+            raise LabError(f"{path} cannot be read: {error}", _way_out(path)) from None
         try:
             return _parse(raw, path)
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -135,6 +133,19 @@ class Progress:
     def _change(self, topic: str, *, done: bool, note: str) -> None:
         revision = self.ticks[topic].revision + 1 if topic in self.ticks else 1
         self.ticks[topic] = Tick(revision, _now(), done, note)
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a file that cannot be read; git's marks of a conflict are told apart."""
+    with suppress(OSError):
+        if b"<<<<<<<" in path.read_bytes():
+            name = path.name
+            return (
+                f"two versions met in git: `git show :2:{name} > mine.json`, "
+                f"`git show :3:{name} > theirs.json`, move {name} away, "
+                "and `dllab progress merge` takes in each"
+            )
+    return "restore it from git or a backup, or move it away to begin anew"
 
 
 def _parse(raw: Mapping[str, Any], path: Path) -> Progress:

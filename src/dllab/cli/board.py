@@ -2,6 +2,8 @@
 
 import argparse
 
+from dllab.errors import LabError
+
 PORT = 8089
 
 
@@ -25,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
     from dllab.report.board.server import BoardServer
 
     root = find_root()
+    if not 0 <= args.port < 1 << 16:
+        raise LabError(f"--port {args.port} is no port", "say one from 1024 to 65535, or 0")
     with BoardServer(root, args.port) as server:
         print(f"the board is at {server.url} (Ctrl-C ends it)", flush=True)
         try:

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
     from dllab.export.formats import FORMATS, Book, ExportContext
     from dllab.export.grades import read_grades
     from dllab.export.settle import settle
+    from dllab.report.table import for_spreadsheets
 
     format = FORMATS[args.format]
     results = read_grades(args.results)
@@ -80,7 +81,10 @@ def run(args: argparse.Namespace) -> int:
     grades, notes = choose(settled, for_credit=format.for_credit)
     context = ExportContext(roster, _columns(args.assignment or [], grades))
     if isinstance(format, Book):
-        _write(format.render(grades, context), args.out)
+        table = format.render(grades, context)
+        _write(
+            for_spreadsheets(table) if args.out and args.out.suffix == ".csv" else table, args.out
+        )
     else:
         _write_documents(format, grades, context, args.out)
     for note in (*left, *notes):

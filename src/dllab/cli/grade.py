@@ -85,6 +85,10 @@ def run(args: argparse.Namespace) -> int:
     from dllab.submission.handed_in import is_unpacked
 
     root = find_root()
+    if args.jobs < 1:
+        raise LabError(f"--jobs {args.jobs} grades nothing", "say 1 or more")
+    if args.out.exists() and not args.out.is_dir():
+        raise LabError(f"--out {args.out} is a file", "name a folder for the results")
     subject = Path(args.subject).expanduser()
     if subject.suffix.lower() == ".zip" or is_unpacked(subject):
         return _grade_archive(root, subject, args)
@@ -105,7 +109,6 @@ def grade_and_report(
     root: Path, folder: "RunFolder", json_file: str | None = None, *, whole: bool = False
 ) -> int:
     """Practice-grade a run, write result.json and report.html, print the rubric; the exit code."""
-    from dllab.checklist.progress import Progress
     from dllab.grading.grade import grade
     from dllab.grading.result import exit_code
     from dllab.lab.find import find_lab
@@ -116,16 +119,29 @@ def grade_and_report(
 
     result = grade(root, folder, whole=whole).result
     report = write_report(root, folder)
-    progress = Progress.load(root)
-    if progress.record_result(result):
-        progress.save()
+    forgotten = _record(root, result)
     if not _hand_out(result, json_file):
         lab = find_lab(root, folder.lab_id)
         tried = read_tried(root, lab, folder, result)
         print_rubric(result, lab, report=report, tried=tried)
         print_steps(steps_after(lab, folder))
+    if forgotten:
+        print(f"note: a pass is not on record: {forgotten}", file=sys.stderr)
     experiment = folder.tried and result.verdict == "graded"
     return 0 if experiment else exit_code(result)
+
+
+def _record(root: Path, result: "Result") -> str:
+    """Enter a pass in progress.json; why not where that file cannot be read or written."""
+    from dllab.checklist.progress import Progress
+
+    try:
+        progress = Progress.load(root)
+        if progress.record_result(result):
+            progress.save()
+    except LabError as error:
+        return f"{error.what}; {error.hint}"
+    return ""
 
 
 def _grade_archive(root: Path, archive: Path, args: argparse.Namespace) -> int:

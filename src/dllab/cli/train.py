@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from dllab.errors import LabError
@@ -70,6 +71,11 @@ def _sigterm_as_ctrl_c() -> Iterator[threading.Event]:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from dllab.training.machine import drop_leftovers
+
+    if ranks := [one for one in drop_leftovers() if not one.startswith("SLURM_")]:
+        told = " ".join(ranks)
+        print(f"note: {told} is left over: no launcher started this process", file=sys.stderr)
     from dllab.lab.find import find_lab
     from dllab.lab.project import find_root
 
@@ -78,7 +84,12 @@ def _run(args: argparse.Namespace) -> int:
     if args.multirun:
         from dllab.config.sweep import multirun
 
-        return multirun(lab, args.overrides, train_and_grade)
+        if args.resume:
+            raise LabError(
+                "-m begins runs anew, --resume goes on with one", "leave one of them out"
+            )
+        one_run = partial(train_and_grade, grade=not args.no_grade, whole=args.whole)
+        return multirun(lab, args.overrides, one_run)
     if args.resume and args.overrides:
         raise LabError("--resume goes on with the run's own config", "leave the overrides out")
     return train_and_grade(

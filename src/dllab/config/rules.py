@@ -18,8 +18,6 @@ PRECISIONS = (
     "bf16-true",
     "16-true",
     "64-true",
-    "transformer-engine",
-    "transformer-engine-float16",
 )
 ACCELERATORS = ("cpu", "gpu", "tpu", "mps", "auto")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "fsdp")
@@ -105,6 +103,9 @@ def _ranges(config: Config, home: Home) -> None:
         _share(f"trainer.{name}", getattr(trainer, name), home)
     if trainer.val_check_interval is not None:
         _share("trainer.val_check_interval", trainer.val_check_interval, home)
+        if not trainer.val_check_interval:
+            few = "more than 0; to leave validation out say trainer.limit_val_batches=0"
+            _refuse("trainer.val_check_interval", trainer.val_check_interval, few, home)
 
 
 def _share(key: str, value: float, home: Home) -> None:

@@ -22,7 +22,7 @@ from dllab.grading.regrade import Regrade, compare, keep, log
 from dllab.grading.signature import is_ours, sign
 from dllab.lab.find import Lab, all_labs
 from dllab.report.batch import BatchRow, write_evidence, write_summary
-from dllab.report.table import cell, write_table
+from dllab.report.table import cell, for_spreadsheets, write_table
 from dllab.result import Result, read_result
 from dllab.rundir.run import write_json, write_text
 from dllab.submission.gather import HandedIn, PassedOver
@@ -87,7 +87,7 @@ def grade_folder(
     said = standings(terms.course or Course(), [entry_of(result) for result in results])
     rows = [_row(*pair, targets[pair[0]], told) for pair, told in zip(pairs, said, strict=True)]
     rows = with_shared_sheets(rows, results)
-    write_text(out / "grades.csv", _csv(BatchRow, rows))
+    write_text(out / "grades.csv", for_spreadsheets(_csv(BatchRow, rows)))
     write_summary(out, rows)
     return GradedBatch(results, [regrade for _, regrade in graded.values() if regrade])
 
@@ -200,7 +200,7 @@ def _drawn(result: Result) -> list[tuple[str, str]]:
 
 def write_passed_over(out: Path, passed_over: Iterable[PassedOver]) -> None:
     """`out/passed_over.csv`: the files of a folder that are no submissions, and why not."""
-    write_text(out / "passed_over.csv", _csv(PassedOver, passed_over))
+    write_text(out / "passed_over.csv", for_spreadsheets(_csv(PassedOver, passed_over)))
 
 
 def _csv(model: type[BatchRow | PassedOver], rows: Iterable[BatchRow | PassedOver]) -> str:

@@ -94,8 +94,14 @@ def _private_key() -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     path = key_path()
-    if not path.is_file():
-        _make_key(path)
+    try:
+        if not path.is_file():
+            _make_key(path)
+    except OSError as error:
+        raise LabError(
+            f"the grader's key cannot be made in {path.parent}: {error.strerror}",
+            "DLLAB_GRADER_KEY=/a/folder/of/yours/grader.pem says where else",
+        ) from None
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:

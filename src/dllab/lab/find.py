@@ -92,8 +92,11 @@ def find_lab(root: Path, name: str) -> Lab:
     if len(found) == 1:
         return found[0]
     if found:
-        choices = " or ".join(f"{lab.folder.parent.name}/{lab.number}" for lab in found)
-        raise LabError(f"lab {name} is there twice: {_places(found)}", f"say {choices}")
+        choices = [f"{lab.folder.parent.name}/{lab.number}" for lab in found]
+        if len(set(choices)) < len(found):  # in folders of one name, or in one
+            choices = [lab.id for lab in found]
+        hint = f"say {' or '.join(choices)}"
+        raise LabError(f"lab {name} is there twice: {_places(found)}", hint)
     if bare := [lab.folder for lab in _rooms(root) if _is_called(lab, name)]:
         raise LabError(f"{bare[0]} has no lab.yaml", "every lab folder needs one")
     shelf = ", ".join(f"{lab.number} {lab.slug}" for lab in labs) or "none"

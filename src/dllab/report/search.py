@@ -61,13 +61,15 @@ def _plots(
     plots = {}
     if len(done) > 1:
         plots["The best value so far"] = draw(
-            "history", lambda a: _history(a, done, maximise), _WIDE
+            "history", lambda a: _history(a, done, maximise), size=_WIDE
         )
         plots["Trials, from dark (worst) to light (best)"] = draw(
-            "parallel coordinates", lambda axes: _parallel(axes, done), _WIDE
+            "parallel coordinates", lambda axes: _parallel(axes, done), size=_WIDE
         )
     if importance:
-        plots["What mattered"] = draw("importance", lambda a: _importance(a, importance), _WIDE)
+        plots["What mattered"] = draw(
+            "importance", lambda a: _importance(a, importance), size=_WIDE
+        )
     return {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704 - drawn by us
 
 

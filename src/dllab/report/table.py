@@ -32,6 +32,11 @@ def cell(text: str) -> str:
     return f"'{tidy}" if tidy.startswith(FORMULA_STARTS) else tidy
 
 
+def for_spreadsheets(table: str) -> str:
+    """CSV as a file: Excel takes it for UTF-8 by a mark, which goes where letters ask for one."""
+    return table if table.isascii() else f"\ufeff{table}"
+
+
 def write_table(rows: Iterable[Sequence[str]], *, quote_all: bool = False) -> str:
     """The rows as CSV; fields with commas or quotes are quoted, or all of them."""
     text = io.StringIO()

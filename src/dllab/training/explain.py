@@ -53,9 +53,17 @@ def explain(
         return wrong
     if hook := _hook(error):
         return _behind(hook, error, impl, model)
+    return _of_config(error) or error
+
+
+def _of_config(error: BaseException) -> LabError | None:
+    if isinstance(error, ValueError) and "`val_check_interval`" in str(error):
+        told = " ".join(str(error).partition(". ")[0].split()).replace("`", "")
+        few = "make it no more than an epoch has batches, or a share of them: 0.5"
+        return LabError(f"trainer.{told}", few)
     if isinstance(error, MisconfigurationException):
         return LabError(str(error), "see `dllab config` for the values that were used")
-    return error
+    return None
 
 
 def _of_files(error: BaseException, checkpoint: object) -> LabError | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from dllab.config.schema import Config
 from dllab.errors import LabError
 
+RANKS = ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 STOPPING = "stopping behind this step; Ctrl-C again stops at once"
 
 
@@ -18,7 +19,21 @@ def started_by() -> str:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return "torchrun"
     interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
-    return "slurm" if "SLURM_NTASKS" in os.environ and not interactive else ""
+    task = "SLURM_NTASKS" in os.environ and "SLURM_PROCID" in os.environ
+    return "slurm" if task and not interactive else ""
+
+
+def drop_leftovers() -> list[str]:
+    """Take out of the environment what a launcher left in it that did not start this process.
+
+    The variables that were there: with them a run would wait for peers that nobody started, or be
+    taken for another's helper, which grades nothing.
+    """
+    launcher = started_by()
+    left = [] if launcher else [*RANKS]
+    if launcher != "slurm":
+        left += [name for name in os.environ if name.startswith("SLURM_")]
+    return [f"{name}={os.environ.pop(name)}" for name in left if name in os.environ]
 
 
 def world_size() -> int:

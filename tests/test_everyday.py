@@ -1,0 +1,115 @@
+"""Everyday accidents of machines and people, as public trackers tell of them: told, no crash."""
+
+import os
+from pathlib import Path
+
+import pytest
+from grading_lab import make_desk
+from training_lab import SHORT, Here, Project
+
+from dllab.cli.grade import grade_and_report
+from dllab.errors import LabError
+from dllab.grading.signature import ensure_key
+from dllab.lab.find import find_lab
+from dllab.report.table import for_spreadsheets
+from dllab.rundir.run import RunFolder
+from dllab.training.machine import drop_leftovers, is_main_process
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trainer.val_check_interval=0"], "trainer.limit_val_batches=0"),
+        (["trainer.val_check_interval=100"], "no more than an epoch has batches"),
+        (["trainer.precision=transformer-engine"], "trainer.precision"),
+    ],
+    ids=["never", "too-rarely", "hardware"],
+)
+def test_m4_numbers_of_the_trainer_that_cannot_be(
+    project: Project, dllab: Here, words: list[str], said: str
+) -> None:
+    code, _, stderr = dllab("train", "01", *SHORT, *words, "--no-grade")
+    assert code == 2
+    assert said in stderr
+    assert "Traceback" not in stderr
+    assert "check_val_every_n_epoch" not in stderr
+
+
+def test_m6_what_a_launcher_left_behind_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leftovers = {"RANK": "1", "WORLD_SIZE": "2", "SLURM_NTASKS": "1", "SLURM_JOB_NAME": "x"}
+    for name, value in leftovers.items():
+        monkeypatch.setenv(name, value)
+    assert sorted(drop_leftovers()) == [f"{n}={v}" for n, v in sorted(leftovers.items())]
+    assert is_main_process()
+    assert not set(leftovers) & set(os.environ)
+
+
+def test_m6_what_a_launcher_needs_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}
+    for name, value in job.items():
+        monkeypatch.setenv(name, value)
+    assert drop_leftovers() == []
+    assert os.environ["RANK"] == "1"
+
+
+def test_m7_a_home_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    with pytest.raises(LabError, match="key cannot be made") as told:
+        ensure_key()
+    assert "DLLAB_GRADER_KEY" in told.value.hint
+
+
+def test_m10_a_conflict_in_progress_json_costs_no_rubric(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = make_desk(tmp_path)
+    spec = "title: T\nsummary: S\nlevel: beginner\ntopics: []\nexports: [double]\nchecks: "
+    spec += "{double: 2, twice: 3}\npass_score: 0.7\nstarter_sha256: x\n"
+    (desk.lab.folder / "lab.yaml").write_text(spec)
+    run = RunFolder.create(tmp_path, "lab90_tiny")
+    run.code.write_text("def double(x):\n    return 2 * x\n")
+    run.config.write_text("{lab: lab90_tiny, impl: mine, arms: {}}")
+    (tmp_path / "progress.json").write_text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n")
+    assert grade_and_report(tmp_path, run) == 0
+    told = capsys.readouterr()
+    assert "5 / 5" in told.out
+    assert "a pass is not on record" in told.err
+    assert "dllab progress merge" in told.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["grade", "{root}", "--jobs", "0"],
+        ["grade", "{root}", "--out", "{root}/file"],
+        ["board", "--port", "99999"],
+        ["train", "01", "-m", "--resume", "x", "seed=1,2"],
+    ],
+    ids=["jobs", "out", "port", "sweep-resume"],
+)
+def test_low_wrong_use_is_told(project: Project, dllab: Here, words: list[str]) -> None:
+    (project.root / "file").touch()
+    code, _, stderr = dllab(*(word.format(root=project.root) for word in words))
+    assert code == 2
+    assert "Traceback" not in stderr
+    assert "error: " in stderr
+
+
+def test_low_a_hint_about_twin_labs_tells_them_apart(tmp_path: Path) -> None:
+    for name in ("lab90_tiny", "lab90_other"):
+        make = tmp_path / "labs" / name
+        make.mkdir(parents=True)
+        (make / "lab.yaml").touch()
+    with pytest.raises(LabError) as told:
+        find_lab(tmp_path, "90")
+    assert told.value.hint == "say lab90_other or lab90_tiny"
+
+
+def test_low_excel_reads_names_with_accents() -> None:
+    assert for_spreadsheets("a,b\n") == "a,b\n"
+    assert for_spreadsheets("Müller\n").encode("utf-8").decode("utf-8-sig") == "Müller\n"
