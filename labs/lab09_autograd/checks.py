@@ -774,7 +774,23 @@ def near_and_far(rng: torch.Generator) -> Arrays:
     return {"x": torch.cat([far, doubles(5)(rng), -doubles(1)(rng).abs() - 1])}
 
 
-VALUE, SLOPE = "selu(x)", "its slope"
+VALUE, SLOPE = "selu(x)", "the slope of selu"
+GIVEN = {
+    "identity": torch.clone,
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "gelu": partial(F.gelu, approximate="tanh"),
+}
+
+
+def given_activations(given) -> Arrays:
+    """The activations that learners are handed, and their slopes."""
+    found = {f"{name}(x)": f(given.x) for name, f in GIVEN.items()}
+    slopes = {f"the slope of {n}": differentiated(f, given, "x")[0] for n, f in GIVEN.items()}
+    return found | slopes
 
 
 def selu_like(
@@ -794,9 +810,9 @@ def slope_where(given, x: float, slope: float) -> Arrays:
 
 @check(
     "selu",
-    "SELU, near and far",
+    "SELU and the others, near and far",
     given=near_and_far,
-    expect=selu_like,
+    expect=lambda g: given_activations(g) | selu_like(g),
     mistakes={
         "exp overflows on the side that is not taken, and 0 * inf is nan": lambda g: slope_where(
             g, 1000.0, math.nan
@@ -815,11 +831,14 @@ def slope_where(given, x: float, slope: float) -> Arrays:
     **EXACT,
 )
 def selu(lab, given):
-    """`selu` and its slope are right and finite, for x = 0 and x = ±1000 too."""
-    [x] = leaves(lab, given, "x")
-    out = lab.selu(x)
-    [slope] = lab.grad(out, [x])
-    return {VALUE: array(lab, out), SLOPE: array(lab, slope)}
+    """`selu` and its slope are right and finite, at 0 and ±1000 too, as all activations are."""
+    found: Arrays = {}
+    for name, activation in lab.ACTIVATIONS.items():
+        [x] = leaves(lab, given, "x")
+        out = activation(x)
+        found[f"{name}(x)"] = array(lab, out)
+        found[f"the slope of {name}"] = array(lab, lab.grad(out, [x])[0])
+    return found
 
 
 def half_asleep(rng: torch.Generator) -> Arrays:
@@ -987,16 +1006,16 @@ def toy_batches(given) -> BatchLoader:
     return BatchLoader({"image": given.image, "label": given.label}, 8)
 
 
-def descended(given, reduction: str = "mean", batches: int = 2) -> Arrays:
+def descended(given, reduction: str = "mean", rate: float = RATE) -> Arrays:
     """The toy weights after a step of gradient descent on each batch."""
     theta = [given[name].clone().requires_grad_() for name in SIZES]
-    for batch in list(toy_batches(given))[:batches]:
+    for batch in toy_batches(given):
         x = batch["image"].flatten(1).float() / 16
         logits = (x @ theta[0] + theta[1]).tanh() @ theta[2] + theta[3]
         loss = F.cross_entropy(logits, batch["label"], reduction=reduction)
         found = torch.autograd.grad(loss, theta)
         pairs = zip(theta, found, strict=True)
-        theta = [(t - RATE * g).detach().requires_grad_() for t, g in pairs]
+        theta = [(t - rate * g).detach().requires_grad_() for t, g in pairs]
     return {name: t.detach() for name, t in zip(SIZES, theta, strict=True)}
 
 
@@ -1015,6 +1034,9 @@ def descended(given, reduction: str = "mean", batches: int = 2) -> Arrays:
     mistakes={
         "the weights did not move": lambda g: {name: g[name] for name in SIZES},
         "the step is that of the sum over the batch": lambda g: descended(g, "sum"),
+        "the step is twice as long: backward is called twice, and grads add up": lambda g: (
+            descended(g, rate=2 * RATE)
+        ),
         "only the last layer moved": lambda g: {"theta.0": g["theta.0"], "theta.1": g["theta.1"]},
     },
     depends_on=("backward", "cross-entropy", "matmul"),

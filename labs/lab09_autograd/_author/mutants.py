@@ -269,6 +269,7 @@ MUTANTS = [
 
     Mutant("selu_overflows", catches="selu",
         why="The side that is not taken overflows, and 0 * inf is nan.",
+        says="exp overflows",
         code={"selu": "mask = x.data <= 0\nreturn scale * (relu(x) + alpha * mask * (x.exp() - 1))"}),
     Mutant("selu_flat_at_zero", catches="selu",
         why="Both masks leave 0 out: a unit at 0 is stuck there.",
@@ -346,6 +347,7 @@ MUTANTS = [
                 "[Tensor(array) for array in self.arrays()]")]),
     Mutant("backward_twice", catches="training-step",
         why="Grads add up: the step is twice as long.",
+        says="backward is called twice",
         edits=[("        loss.backward()\n", "        loss.backward()\n        loss.backward()\n")]),
 
     Mutant("hidden_layers_stay", catches="accuracy",

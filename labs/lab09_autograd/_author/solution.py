@@ -3,9 +3,9 @@
 Work through the TODOs from top to bottom. `pytest labs/lab09_autograd` checks them, `dllab hint 09
 TASK` helps, `dllab train 09` lets your engine train a network on digits and grades the run.
 
-First the graph is of numbers (Value), then of arrays (Tensor). A node of it knows its `parents`,
-the nodes that it was computed from. Up to Model everything is NumPy alone. Shapes stand in the
-names: B items in a batch, F features, H hidden units, C classes.
+The graph is of numbers first (Value), then of arrays (Tensor). A node knows its `parents`, which it
+was computed from. Up to Model all is NumPy. B is items in a batch, F features, H hidden units, C
+classes, and x_BF an array of shape [B, F].
 """
 
 import math
@@ -142,9 +142,7 @@ class Tensor(Operations):
 
     @staticmethod
     def record(data: Any, parents: Sequence["Tensor"], vjp: Vjp) -> "Tensor":
-        """The result of an operation, which remembers where it came from if recording is on and a
-        parent requires a gradient.
-        """
+        """The result of an operation. It remembers, if recording is on and a parent needs it to."""
         out = Tensor(data)
         if Tensor.recording and any(parent.requires_grad for parent in parents):
             out.requires_grad, out.parents, out.vjp = True, tuple(parents), vjp
@@ -390,7 +388,7 @@ class Data(SplitData):
 class Model(Weights):
     """Pixels → (Linear → activation) for each hidden size → Linear → logits, on your engine.
 
-    PyTorch keeps the weights and moves them; what lies between is computed by NumPy.
+    PyTorch keeps the weights and moves them; NumPy computes the rest.
     """
 
     def __init__(self, *, activation: str = "relu", **numbers: Any) -> None:
