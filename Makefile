@@ -12,7 +12,7 @@ DLLAB  ?= $(VENV) -m dllab
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup setup-tpu test test-all lint bench-smoke bench gpu-check doctor release pin clean
+.PHONY: help setup setup-tpu test test-all lint bench-smoke bench gpu-check doctor release dist pin clean
 
 # --- learn ----------------------------------------------------------------------------------------
 
@@ -66,6 +66,13 @@ doctor: setup  ## prove that every lab is sound: starters fail, references pass
 
 release: setup  ## write the learners' copy: everything but the authors' files
 	@$(DLLAB) release $(_arguments)
+
+# What `pip install dllab` gets, and `dllab init` makes courses of.
+_tool = $(VENV) -m uv tool run --quiet
+dist: setup  ## build the wheel and the sdist in dist/, the labs for learners inside
+	@rm -rf dist; trap 'rm -f src/dllab/authoring/course.zip' EXIT; set -e; \
+	  $(VENV) -m dllab.authoring.packaged; $(VENV) -m uv build --quiet; \
+	  $(_tool) twine check --strict dist/*; $(_tool) check-wheel-contents dist/*.whl
 
 # Resolved for the oldest Python, then proved to resolve for the newer ones. What torch brings for
 # CUDA, and the name of its build (+cpu), differ from machine to machine and are left to torch.

@@ -39,6 +39,8 @@ ELSEWHERE = {
     "dllab hidden build": "test_hidden.py",
     "dllab grade": "test_official.py",
     "dllab export": "test_export.py",
+    "dllab init": "test_packaged.py",
+    "dllab update": "test_updating.py",
     "dllab verify": "test_hidden.py",
     "dllab release": "test_release.py",
     "dllab doctor --sandbox": "test_sandbox_walls.py",

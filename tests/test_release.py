@@ -109,6 +109,12 @@ def test_what_is_left_needs_nothing_of_what_is_not_there(copy):
     assert all((copy / name).is_file() for name in named)
 
 
+def test_what_brings_it_up_to_date_is_said(copy):
+    done = run(copy, "dllab", "update")
+    assert done.returncode == 2
+    assert "git pull" in done.stderr
+
+
 def test_all_labs_together_make_one_commit(tmp_path, monkeypatch):
     monkeypatch.chdir(REPO)
     for who in ("AUTHOR", "COMMITTER"):

@@ -26,7 +26,8 @@ VERSIONS = ("3.11", "3.12", "3.13")  # 3.11 first: the one that all tests are ru
 TABLES = ("build-system", "project", "tool.setuptools")  # of pyproject.toml
 STAMP = "dllab-stamp"
 LOG = ".cache/setup.log"
-HOOK = "src/dllab/torchvision_hook.py"  # what each Python of the environment imports as it starts
+# What each Python of the environment imports as it starts.
+HOOK = Path(__file__).with_name("torchvision_hook.py")
 NEEDED_GB = 4  # CPU build of torch and all else: 2 GB installed, the rest in passing
 PIP_TO_UV = {
     "find-links": "UV_FIND_LINKS",
@@ -51,7 +52,7 @@ def requirements(root: Path) -> str:
     """What an environment can be brought up to date with: the packages and their versions."""
     tables = f"\n{_text(root / 'pyproject.toml')}".split("\n[")
     relevant = [table.strip() for table in tables if table.startswith(TABLES)]  # a lint rule is not
-    return _hash("\n".join(relevant), _text(root / "constraints.txt"), _text(root / HOOK))
+    return _hash("\n".join(relevant), _text(root / "constraints.txt"), _text(HOOK))
 
 
 def _text(path: Path) -> str:
@@ -148,8 +149,8 @@ def build(root: Path, venv: Path, python: str) -> None:
 def _write_hook(root: Path, packages: Path) -> None:
     """Let `labs` be imported from anywhere, by an editor too, and torchvision before dllab."""
     lines = [str(root)]
-    if (root / HOOK).exists():
-        (packages / "dllab_torchvision_hook.py").write_text(_text(root / HOOK), encoding="utf-8")
+    if HOOK.exists():
+        (packages / "dllab_torchvision_hook.py").write_text(_text(HOOK), encoding="utf-8")
         lines.append("import dllab_torchvision_hook")
     (packages / "dllab.pth").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
@@ -337,9 +338,9 @@ def set_up(root: Path, venv: Path) -> None:
             _say("The environment is ready.")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], root: Path | None = None) -> int:
     """Exit code 0: ready; 1: not ready (--check) or not here (--find); 2: it cannot be made so."""
-    root = Path.cwd()
+    root = root or Path.cwd()
     words = [word for word in arguments if not word.startswith("--")]
     if "--find" in arguments:
         python = find_version(words[0])

@@ -14,8 +14,6 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from dllab.authoring.proof import module_of
-from dllab.config.compose import compose
 from dllab.errors import LabError
 from dllab.lab.find import Lab
 
@@ -47,10 +45,14 @@ class Answers:
 
     @cached_property
     def _reference(self) -> ModuleType:
+        from dllab.authoring.proof import module_of
+
         return module_of(self.lab, self.lab.solution.read_text(encoding="utf-8"))
 
     @cached_property
     def _config(self) -> dict[str, Any]:
+        from dllab.config.compose import compose
+
         first = next(iter(self.lab.spec.arms), None)
         return compose(self.lab, [f"arm={first}"])[first].plain() if first else {}
 

@@ -33,8 +33,8 @@ DOCS = ("checklist.md", "hardware.md", "learners.md", "troubleshooting.md", "wat
 # Rendered from templates; AGENTS.md speaks to a learner's coding assistant.
 PAGES = ("README.md", "AGENTS.md", "tests/test_course.py")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.bak", ".*", "_author")
-# What only authors run; of their room learners need the notebooks.
-AUTHORS_COMMANDS = ("calibrate", "doctor", "new", "release", "strip")
+# What only authors run, or begins another course; of the room learners need the notebooks.
+AUTHORS_COMMANDS = ("calibrate", "doctor", "init", "new", "release", "strip")
 LEARNERS_AUTHORING = ("__init__.py", "desk.py", "notebook.py")
 AUTHORS_PART = re.compile(r"# --- work on dllab -+\n.*?(?=# --- the environment)", re.DOTALL)
 LEARNERS_PART = """\
@@ -79,7 +79,7 @@ def release(root: Path, labs: Sequence[Lab], out: Path, course: Path | None = No
     for lab in labs:
         _copy_lab(lab, out / "labs" / lab.id)
     _copy_data(labs, out)
-    _write_pages(out, labs)
+    write_pages(out, labs=labs)
     for page in project_pages(out):
         page.renew()
     shutil.rmtree(out / ".cache", ignore_errors=True)  # what was checked of the copy, for us alone
@@ -165,16 +165,15 @@ def _copy_lab(lab: Lab, folder: Path) -> None:
         (folder / name).write_bytes(starter.encode())
 
 
-def _write_pages(out: Path, labs: Sequence[Lab]) -> None:
+def write_pages(out: Path, names: Sequence[str] = PAGES, **said: object) -> None:
+    """Render pages of a learners' copy from their templates; README.md speaks of `labs`."""
     templates = Environment(
         loader=PackageLoader("dllab.authoring", "templates/release"),
         keep_trailing_newline=True,
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - Markdown and Python, no HTML
     )
-    (out / "tests").mkdir()
-    for page in PAGES:
-        text = templates.get_template(f"{Path(page).name}.j2").render(
-            labs=labs, title="Deep learning labs"
-        )
-        (out / page).write_text(text, encoding="utf-8")
+    for name in names:
+        text = templates.get_template(f"{Path(name).name}.j2").render(said)
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text(text, encoding="utf-8")

@@ -5,7 +5,6 @@ from pathlib import Path
 from posixpath import relpath
 
 from dllab.authoring.answers import spread
-from dllab.authoring.tasks import tasks_of
 from dllab.checklist.topics import load_checklist
 from dllab.lab.find import Lab, all_labs
 from dllab.lab.mutants import load_mutants
@@ -27,6 +26,8 @@ def card(lab: Lab) -> str:
 
 def task_table(lab: Lab) -> str:
     """A row for each task: what goes in, what comes out, what checks it, points, minutes."""
+    from dllab.authoring.tasks import tasks_of
+
     minutes = lab.spec.minutes
     rows: list[tuple[str, ...]] = [
         (
