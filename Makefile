@@ -12,7 +12,7 @@ DLLAB  ?= $(VENV) -m dllab
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help setup setup-tpu test test-all lint bench-smoke bench gpu-check doctor release dist pin clean
+.PHONY: help setup setup-tpu test test-all lint bench-smoke bench gpu-check doctor release dist docs pin clean
 
 # --- learn ----------------------------------------------------------------------------------------
 
@@ -73,6 +73,12 @@ dist: setup  ## build the wheel and the sdist in dist/, the labs for learners in
 	@rm -rf dist; trap 'rm -f src/dllab/authoring/course.zip' EXIT; set -e; \
 	  $(VENV) -m dllab.authoring.packaged; $(VENV) -m uv build --quiet; \
 	  $(_tool) twine check --strict dist/*; $(_tool) check-wheel-contents dist/*.whl
+
+# Zensical builds it from what lies here; nothing on its pages is fetched from elsewhere.
+docs: setup  ## build the site in build/docs/site: these pages, the labs, the checklist, a reference
+	@$(VENV) docs/site/gather.py build/docs
+	@cd build/docs && $(abspath $(VENV)) -m uv tool run --quiet --from 'zensical==0.0.73' \
+	  --with 'mkdocstrings-python==2.0.11' zensical build --strict
 
 # Resolved for the oldest Python, then proved to resolve for the newer ones. What torch brings for
 # CUDA, and the name of its build (+cpu), differ from machine to machine and are left to torch.
