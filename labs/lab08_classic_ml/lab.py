@@ -345,7 +345,7 @@ class Model(LightningModule):
         """Log the accuracy and its bootstrap interval, `val/low` and `val/high`."""
         if self.hits:
             hit_N = torch.cat(self.hits)
-            low, high = interval(hit_N, torch.Generator().manual_seed(0))
-            curves = {"val/accuracy": hit_N.mean(), "val/low": low, "val/high": high}
+            low, high = interval(hit_N, torch.Generator().manual_seed(0)).tolist()
+            curves = {"val/accuracy": float(hit_N.mean()), "val/low": low, "val/high": high}
             self.log_dict(curves, sync_dist=True)
             self.hits.clear()
