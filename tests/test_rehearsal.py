@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 from grading_lab import CHECKS, make_desk
+from official_lab import declared, unzipped, zipped
 
 from dllab.cli import main
+from dllab.errors import Ungradable
 from dllab.lab.find import find_lab
 from dllab.rundir.run import RunFolder, write_json
+from dllab.submission.intake import take_in
 
 LAB_YAML = {
     "title": "Tiny",
@@ -41,6 +44,7 @@ def submit(root: Path, code: str, *more: str) -> int:
     lab.code.write_text(code)
     run = RunFolder.create(root, lab.id)
     run.code.write_text(code)
+    run.take_files(lab)
     run.config.write_text(yaml.safe_dump({"lab": lab.id, "impl": "mine", "arms": {}}))
     write_json(run.card, {"impl": "mine", "status": "finished"})
     return main(["submit", run.id, "-o", "mine.zip", *more])
@@ -100,3 +104,43 @@ def test_h8_fewer_points_than_here_are_told(root: Path, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert main(["submit", run.name, "-o", "mine.zip"]) == 0
     assert "it has 0 points, and 5 here" in capsys.readouterr().err
+
+
+BESIDE = """
+from pathlib import Path
+
+from labs.lab90_tiny.files.helper import times
+from .files import helper
+
+FACTOR = float((Path(__file__).parent / "files" / "factor.txt").read_text())
+
+
+def double(x):
+    assert helper.times is times
+    return times(FACTOR, x)
+"""
+
+
+def test_h8_files_that_the_lab_allows_are_handed_in(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = find_lab(root, "90")
+    (lab.folder / "files").mkdir()
+    (lab.folder / "files" / "helper.py").write_text("def times(a, x):\n    return a * x\n")
+    (lab.folder / "files" / "factor.txt").write_text("2")
+    assert submit(root, BESIDE) == 3, "the lab allows none"
+    assert "lab.py:4 imports files, a file of your own" in capsys.readouterr().err
+    allowed = {**LAB_YAML, "learner_files": ["helper.py", "factor.txt", "more.txt"]}
+    (lab.folder / "lab.yaml").write_text(yaml.safe_dump(allowed))
+    assert submit(root, BESIDE) == 0, capsys.readouterr().err
+    assert {"files/helper.py", "files/factor.txt"} < set(unzipped(Path("mine.zip")))
+    assert "points, and" not in capsys.readouterr().err
+
+    (lab.folder / "files" / "factor.txt").write_text("3")
+    run = max((root / "runs" / lab.id).iterdir()).name
+    assert main(["submit", run]) == 2
+    assert "factor.txt has changed since" in capsys.readouterr().err
+    archive = root / "mine.zip"
+    archive.write_bytes(zipped(declared({**unzipped(archive), "files/other.py": b""})))
+    with pytest.raises(Ungradable, match=r"takes no files/other.py"):
+        take_in(archive, find_lab(root, "90"), root / "in")

@@ -23,6 +23,7 @@ def weigh(lab: Lab, run: RunFolder) -> list[CheckRow]:
         return []
     files = [run.code, run.config, *(run.arm(name).weights for name in lab.spec.arms)]
     files += [run.artifact(name) for name in lab.spec.artifacts]
+    files += [run.files / name for name in lab.spec.learner_files]
     total = sum(file.stat().st_size for file in files if file.is_file())
     budget = lab.spec.budgets.artifact_bytes
     message = f"expected at most {budget / 1e6:.1f} MB of code and weights, got {total / 1e6:.1f}"

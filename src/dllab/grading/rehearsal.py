@@ -82,7 +82,8 @@ def _is_own(name: str, lab: Lab) -> bool:
     inside = name.startswith((".", f"{lab.package}."))
     top = name.removeprefix(f"{lab.package}.").lstrip(".").partition(".")[0]
     if inside:
-        return top not in HANDED_OUT and _lies_in(lab.folder, top)
+        come_along = (*HANDED_OUT, "files") if lab.spec.learner_files else HANDED_OUT
+        return top not in come_along and _lies_in(lab.folder, top)
     known = top in sys.stdlib_module_names or top in ("dllab", "labs")
     if known or packages_distributions().get(top):
         return False

@@ -103,6 +103,15 @@ def _package(name: str, folder: str) -> ModuleType:
     return made
 
 
+def _import_files(lab: Lab, path: Path) -> None:
+    """Let `labs.labNN_slug.files` be the files that lie beside this code, and none of another's."""
+    package = f"{lab.package}.files"
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[name]
+    if (folder := path.parent / "files").is_dir():
+        _package(package, str(folder))
+
+
 def import_lab(lab: Lab, path: Path) -> ModuleType:
     """Import the code at `path` under the one name that a lab has.
 
@@ -115,6 +124,7 @@ def import_lab(lab: Lab, path: Path) -> ModuleType:
 def import_code(lab: Lab, path: Path, exports: Iterable[str]) -> ModuleType:
     """`import_lab` where lab.yaml has been read already, and elsewhere."""
     import_room(lab)
+    _import_files(lab, path)
     name = f"{lab.package}.lab"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

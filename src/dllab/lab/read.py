@@ -1,5 +1,6 @@
 """Reading lab.yaml: every mistake is a LabError that names file and key."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ from dllab.errors import LabError
 from dllab.lab.checked import checked, parse_mapping, remembered
 from dllab.lab.formats import BreakIt, Claims
 from dllab.lab.spec import LabSpec
+
+LEARNER_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,40}\.[a-z0-9]{1,8}")
 
 
 def load_spec(folder: Path, kept: Path | None = None) -> LabSpec:
@@ -58,6 +61,9 @@ def _cross_check(spec: LabSpec, path: Path) -> None:
     unknown = [id for id in spec.hidden if id not in spec.checks and id not in spec.criteria]
     if unknown:
         raise LabError(f"{path}: hidden names {unknown}, which checks does not list")
+    for name in spec.learner_files:
+        if not LEARNER_FILE.fullmatch(name):
+            raise LabError(f"{path}: learner_files: {name!r} is not the plain name of a file")
     for criterion in spec.measured.values():
         if criterion.arm not in spec.arms and (spec.arms or criterion.kind == "metric"):
             raise LabError(

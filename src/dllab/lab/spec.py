@@ -181,6 +181,8 @@ class LabSpec(Checked):
     """Numbers of the labs to do before this one."""
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     """By file name: what a submission carries beside code, config and weights."""
+    learner_files: tuple[str, ...] = ()
+    """Names of files that a learner may hand in beside lab.py, from the folder `files` there."""
     budgets: Budgets = field(default_factory=Budgets)
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
     """By criterion; written by `dllab calibrate`."""

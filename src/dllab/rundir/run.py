@@ -143,6 +143,17 @@ class RunFolder:
         """One of them, as lab.yaml names it."""
         return self.artifacts / name
 
+    @property
+    def files(self) -> Path:
+        """The folder of what a learner hands in beside lab.py, where the lab allows some."""
+        return self.path / "files"
+
+    def take_files(self, lab: Lab) -> None:
+        """Copy those files, as they are now."""
+        for name, path in learner_files(lab).items():
+            self.files.mkdir(exist_ok=True)
+            shutil.copyfile(path, self.files / name)
+
     def take_sheets(self, lab: Lab) -> None:
         """Copy the sheets that the learner has filled in beside lab.py, as they are now."""
         for name in lab.spec.sheets:
@@ -175,6 +186,12 @@ class RunFolder:
         if not self.config.is_file():
             return {}
         return dict(load_yaml(self.config) or {})
+
+
+def learner_files(lab: Lab) -> dict[str, Path]:
+    """The files beside lab.py that the lab lets a learner hand in, as far as they are there."""
+    found = {name: lab.folder / "files" / name for name in lab.spec.learner_files}
+    return {name: path for name, path in found.items() if path.is_file()}
 
 
 # Overrides that change where and how a run goes on, and nothing of its recipe.

@@ -92,6 +92,8 @@ class Session:
     ) -> None:
         self.nonce = secrets.token_hex(16)
         self._lab, self._code = lab, code.resolve() if code else None
+        beside = self._code.parent / "files" if self._code and lab.spec.learner_files else None
+        self._files = beside if beside and beside.is_dir() else None
         self._backend, self._limits, self._released = backend, limits, released
         self._artifacts = artifacts.resolve() if artifacts and artifacts.is_dir() else None
         self._scratch = Path(tempfile.mkdtemp(prefix="dllab-")).resolve()
@@ -420,7 +422,7 @@ class Session:
                 *self._probes,
                 self._lab.root / "pyproject.toml",
                 *data.readable,
-                *(path for path in (self._code, self._artifacts) if path),
+                *(path for path in (self._code, self._files, self._artifacts) if path),
             ),
             # behind a link as well: what is readable is so at its real place too
             hidden=tuple(

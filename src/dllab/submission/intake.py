@@ -90,6 +90,9 @@ def _check_declared(manifest: Manifest, entries: dict[str, zipfile.ZipInfo], lab
     declared = {*manifest.files, MANIFEST}
     if undeclared := sorted(set(entries) - declared):
         raise bad(f"{MANIFEST} does not declare {', '.join(undeclared)}")
+    allowed = {f"files/{name}" for name in lab.spec.learner_files}
+    if strange := sorted({name for name in entries if name.startswith("files/")} - allowed):
+        raise bad(f"{lab.id} takes no {', '.join(strange)}")
     if unasked := sorted(set(entries) & SHEETS - set(lab.spec.sheets)):
         raise bad(f"{lab.id} does not ask for {', '.join(unasked)}")
     wanted = sorted((declared | set(required_files(lab.spec))) - set(entries))

@@ -24,6 +24,7 @@ _ALLOWED = re.compile(
     r"|forecast\.yaml|claims\.yaml"
     r"|arms/[A-Za-z0-9_-]{1,40}/(weights\.safetensors|curve\.jsonl)"
     r"|artifacts/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,60}"
+    r"|files/[A-Za-z0-9_][A-Za-z0-9_-]{0,40}\.[a-z0-9]{1,8}"
 )
 
 

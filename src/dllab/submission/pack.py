@@ -66,11 +66,19 @@ def _require_own_and_finished(lab: Lab, run: RunFolder) -> None:
             f"run {run.id} is {card.get('status', 'damaged')}, not finished",
             f"dllab train {lab.number} --resume {run.id}, or train anew",
         )
-    if not lab.code.is_file() or lab.code.read_bytes() != run.code.read_bytes():
+    if changed := _changed(lab, run):
         raise LabError(
-            f"{lab.code} has changed since run {run.id}",
+            f"{changed} has changed since run {run.id}",
             f"train what you have now (dllab train {lab.number}), or put back {run.code}",
         )
+
+
+def _changed(lab: Lab, run: RunFolder) -> Path | None:
+    """The first of the learner's files that is another now than when the run was made."""
+    now = {run.code: lab.code}
+    now |= {run.files / name: lab.folder / "files" / name for name in lab.spec.learner_files}
+    pairs = ((then.is_file() and then.read_bytes(), path) for then, path in now.items())
+    return next((p for then, p in pairs if then != (p.is_file() and p.read_bytes())), None)
 
 
 def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
@@ -82,6 +90,9 @@ def _collect(lab: Lab, run: RunFolder) -> dict[str, bytes]:
         if arm.curve.is_file():
             linked = chain.link(arm.curve.read_text(encoding="utf-8"), run.id)
             files[f"{place}/curve.jsonl"] = linked.encode()
+    for name in lab.spec.learner_files:
+        if (run.files / name).is_file():
+            files[f"files/{name}"] = (run.files / name).read_bytes()
     for name in lab.spec.artifacts:
         if run.artifact(name).is_file():
             files[artifact_file(name)] = run.artifact(name).read_bytes()

@@ -49,6 +49,8 @@ def train(
     run = RunFolder.create(root, lab.id)
     if is_main_process():
         shutil.copyfile(impl.path, run.code)
+        if impl.kind == "mine":
+            run.take_files(lab)
         plain = {name: config.plain() for name, config in configs.items()}
         content = {"lab": lab.id, "impl": impl.kind, "overrides": list(overrides), "arms": plain}
         write_text(run.config, yaml.safe_dump(content, sort_keys=False))
