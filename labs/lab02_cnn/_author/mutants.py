@@ -210,4 +210,18 @@ MUTANTS = [
         why="Only the last layer is in the optimiser: the convolutions stay random.",
         edits=[("            self.parameters(), self.lr",
                 "            self.net[-1].parameters(), self.lr")]),
+    Mutant("perceptron", catches="accuracy",
+        why="What lab 01 left: every pixel has weights of its own, and a picture that is moved is another one.",
+        edits=[("            UnfoldConv2d(1, first, 3, stride=2, padding=1, bias=False),\n"
+                "            BatchNorm2d(first),\n"
+                "            nn.ReLU(),\n"
+                "            ResidualBlock(first, first),\n"
+                "            *(ResidualBlock(fan_in, fan_out, 2) for fan_in, fan_out in pairwise(widths)),\n"
+                "            nn.AdaptiveAvgPool2d(1),\n"
+                "            nn.Flatten(),\n"
+                "            nn.Linear(last, classes),\n",
+                "            nn.Flatten(),\n"
+                "            nn.Linear(784, 256),\n"
+                "            nn.ReLU(),\n"
+                "            nn.Linear(256, classes),\n")]),
 ]
