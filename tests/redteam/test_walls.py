@@ -3,6 +3,7 @@
 Walls that start cold take turns: what differs between walls is seldom what a commit changes.
 """
 
+import hashlib
 import json
 import os
 import resource
@@ -10,12 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 from official_lab import CHEATER, HONEST, Stage, make_stage
 
+from dllab.errors import LabError
+from dllab.grading import honest, official
 from dllab.grading.official import Terms, grade_archive
 from dllab.result import Result
 from dllab.sandbox.backends import Backend, open_backend
@@ -63,6 +67,17 @@ def test_f1_honest_work_has_all_points_on_hidden_checks_and_items(
     result = grade(stage, wall)
     assert (result.verdict, lost(result)) == ("graded", [])
     assert result.score == result.max_score == 20
+
+
+def test_f1_the_doctor_sees_a_wall_that_takes_points(
+    wall: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checks, hidden ones, hidden items, a play and a timing; then with a probe that fails."""
+    assert honest.lost_behind(wall) == ""
+    if wall.name == "zygote":
+        probes = "def hidden_probe(lab, given):\n    raise PermissionError\n"
+        monkeypatch.setattr(honest, "PROBES", probes)
+        assert honest.lost_behind(wall).startswith("hidden: your code raised")
 
 
 def test_f1_a_file_of_the_lab_that_cannot_be_read_is_our_fault(stage: Stage, wall: Backend) -> None:
@@ -312,7 +327,7 @@ def test_f7_a_worker_that_somebody_kills_is_asked_once_more(stage: Stage, wall: 
     given = {"x": torch.ones(3)}
     with Session(stage.lab, code, wall, Limits.of(stage.lab.spec.budgets)) as session:
         assert session.open().failure is None
-        killer = threading.Timer(1, session.interrupt)
+        killer = threading.Timer(1, session.interrupt)  # SIGKILL from outside
         killer.start()
         reply = session.probe("checks", "double_probe", given, seed=1)
         killer.join()
@@ -395,6 +410,34 @@ def test_f9_what_breaks_a_judge_is_the_learners_where_the_reference_does_not(
     assert result.verdict == "graded", result.reason
     assert dict(lost(result))["double"].startswith("what your code returned cannot be judged")
     assert grade(stage, warm).score == 20
+
+
+def test_f11_a_result_is_of_the_very_bytes_that_were_graded(
+    stage: Stage, warm: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another archive lies in the place of the first one before that is unpacked."""
+    other = stage.submit("other", CHEATER).read_bytes()
+    archive = stage.submit("x")
+    first = hashlib.sha256(archive.read_bytes()).hexdigest()
+    take_in = official.take_in
+
+    def swap(taken: Path, *rest: Any) -> Any:
+        archive.write_bytes(other)
+        return take_in(taken, *rest)
+
+    monkeypatch.setattr(official, "take_in", swap)
+    result = grade_archive(archive, Terms(stage.root, warm, "official", stage.hidden))
+    assert (result.submission.id, result.score) == (first, 20)
+
+
+@pytest.mark.parametrize("place", ["data/grader.pem", "labs/lab90_tiny/conf/grader.pem"])
+def test_f11_a_key_lies_where_no_learner_reads(
+    stage: Stage, warm: Backend, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("DLLAB_GRADER_KEY", str(stage.root / place))
+    with pytest.raises(LabError, match="learner code can read"):
+        grade(stage, warm)
+    assert not (stage.root / place).exists()
 
 
 RANDOM = """

@@ -90,10 +90,19 @@ def _say(text: str) -> None:
 
 
 def _try_walls(*, as_json: bool) -> int:
-    """Exit code 0 when a wall works here and every one that does stops every attack, else 4."""
+    """Exit code 0 when a wall works here, and every one that does stops every attack and takes no
+    point from honest work; else 4.
+    """
     from dllab.errors import InfraError
+    from dllab.grading.honest import grade_honestly
     from dllab.sandbox.selftest import prove
 
+    graded = []
+    for honest in grade_honestly():
+        graded.append(honest)
+        if not as_json:
+            mark = "✗" if honest.lost else "✓"
+            print(f"{mark} {honest.backend:10}  {'Honest work has every point.':62}  {honest.lost}")
     rows = []
     for row in prove():
         rows.append(row)
@@ -101,11 +110,13 @@ def _try_walls(*, as_json: bool) -> int:
             mark = "✓" if row.stopped else "✗" if row.attack else "-"
             print(f"{mark} {row.backend:10}  {row.title:62}  {row.seen}", flush=True)
     if as_json:
-        print(json.dumps({"attacks": [vars(row) for row in rows]}, indent=1))
+        told = {"honest": [vars(one) for one in graded], "attacks": [vars(row) for row in rows]}
+        print(json.dumps(told, indent=1))
     tried = [row for row in rows if row.attack]
     stopped = sum(row.stopped for row in tried)
     print(f"{stopped} of {len(tried)} attacks were stopped", file=sys.stderr)
-    return 0 if tried and stopped == len(tried) else InfraError.exit_code
+    sound = tried and stopped == len(tried) and not any(honest.lost for honest in graded)
+    return 0 if sound else InfraError.exit_code
 
 
 def _print(found: "Sequence[Diagnosis]") -> None:

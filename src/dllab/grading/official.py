@@ -15,8 +15,9 @@ from dllab.grading.grade import grade_run, require_wall
 from dllab.grading.hidden import HiddenSet, about
 from dllab.grading.items import ItemSource, PublicTest
 from dllab.grading.result import without_grade
-from dllab.grading.signature import ensure_key, sign
+from dllab.grading.signature import ensure_key, key_path, sign
 from dllab.lab.find import Lab, find_lab
+from dllab.lab.project import lab_roots
 from dllab.result import Mode, Result, Verdict
 from dllab.sandbox.backends import Backend
 from dllab.submission.gather import HandedIn, lone
@@ -42,20 +43,25 @@ class Terms:
 def require_sound(terms: Terms) -> None:
     """Raise LabError for what the grader has to mend before anything is graded.
 
-    No wall, nothing to sign with, a folder that is not a hidden set, or one that lies where learner
-    code may read.
+    No wall, nothing to sign with, a folder that is not a hidden set; or one, or a key, that lies
+    where learner code may read.
     """
+    _require_out_of_sight(key_path(), terms, "the key that signs grades")
     ensure_key()
     if terms.mode == "official":
         require_wall(terms.backend)
-    if terms.hidden is None:
-        return
-    hidden, lab = terms.hidden.resolve(), find_lab(terms.root, about(terms.hidden).lab)
-    for shown in (lab.folder, *data_folders(terms.root), Path(sys.prefix), Path(sys.base_prefix)):
-        if hidden.is_relative_to(shown.resolve()):
+    if terms.hidden is not None:
+        find_lab(terms.root, about(terms.hidden).lab)
+        _require_out_of_sight(terms.hidden, terms, "the hidden set")
+
+
+def _require_out_of_sight(secret: Path, terms: Terms, what: str) -> None:
+    ours = (*lab_roots(terms.root), *data_folders(terms.root))
+    for shown in (*ours, Path(sys.prefix), Path(sys.base_prefix)):
+        if secret.resolve().is_relative_to(shown.resolve()):
             raise LabError(
-                f"{terms.hidden} lies in {shown}, which learner code can read",
-                "move the hidden set out of the project",
+                f"{secret} lies in {shown}, which learner code can read",
+                f"move {what} out of the project",
             )
 
 
