@@ -43,10 +43,11 @@ def test_a_wronged_run_is_counted_whatever_wronged_it(runs: ModuleType) -> None:
         honest("lab01_mlp", 1, "r", verdict="needs_review", passed=False),
     ]
     fine = [honest("lab02_cnn", 0, "r", score=8.5), honest("lab02_cnn", 1, "r")]
-    assert runs.table([*wronged, *fine]).splitlines()[2:] == [
-        "| lab01_mlp | 2 | 2 | 1 | 1 | 0 | 24 |",
-        "| lab02_cnn | 2 | 0 | 1 | 0 | 0 | 24 |",
-        "| all | 4 | 2 | 2 | 1 | 0 | 24 |",
+    recipes = {"lab01_mlp": "r", "lab02_cnn": "newer"}
+    assert runs.table([*wronged, *fine], recipes).splitlines()[2:] == [
+        "| lab01_mlp | 2 | 2 | 2 | 1 | 1 | 0 | 24 |",
+        "| lab02_cnn | 2 | 0 | 0 | 1 | 0 | 0 | 24 |",
+        "| all | 4 | 2 | 2 | 2 | 1 | 0 | 24 |",
     ]
 
 

@@ -12,13 +12,13 @@ import argparse
 import json
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
-from dllab.lab.find import Lab, find_lab
+from dllab.lab.find import Lab, all_labs, find_lab
 from dllab.lab.project import find_root
 from dllab.result import Result, read_result
 
@@ -81,19 +81,24 @@ def is_wronged(run: Run) -> bool:
     return run["verdict"] != "graded" or not run["passed"]
 
 
-def table(runs: list[Run]) -> str:
-    """A row for each lab: how many runs, how many failed or lost points, and what was flagged."""
+def table(runs: list[Run], recipes: Mapping[str, str]) -> str:
+    """A row for each lab: how many runs, how many failed or lost points, and what was flagged.
+
+    `recipes` are those that the labs have now, by lab: runs of older ones are told apart.
+    """
     head = (
-        "| lab | runs | false fails | points lost | needs review | curve findings | CPU-s a run |"
+        "| lab | runs | of the present recipe | false fails | points lost | needs review "
+        "| curve findings | CPU-s a run |"
     )
-    rows = [_row(lab, [r for r in runs if r["lab"] == lab]) for lab in sorted(_labs(runs))]
-    return "\n".join([head, "|---" * 7 + "|", *rows, _row("all", runs)])
+    rows = [_row(lab, [r for r in runs if r["lab"] == lab], recipes) for lab in sorted(_labs(runs))]
+    return "\n".join([head, "|---" * 8 + "|", *rows, _row("all", runs, recipes)])
 
 
-def _row(name: str, runs: list[Run]) -> str:
+def _row(name: str, runs: list[Run], recipes: Mapping[str, str]) -> str:
     cells = (
         name,
         len(runs),
+        sum(run["recipe"] == recipes.get(run["lab"]) for run in runs),
         sum(map(is_wronged, runs)),
         sum(run["score"] < run["max_score"] for run in runs),
         sum(run["verdict"] == "needs_review" for run in runs),
@@ -164,7 +169,8 @@ def main() -> None:
                 run = honest_run(lab, seed, hidden, args.threads)
                 keep(args.record, run)
                 print(json.dumps(run), flush=True)
-    print(table(read(args.record)))
+    recipes = {lab.id: recipe_of(lab) for lab in all_labs(find_root())}
+    print(table(read(args.record), recipes))
 
 
 if __name__ == "__main__":
