@@ -1,5 +1,6 @@
 """The vocabulary of checks: the right answer passes, a wrong one is told by its name."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,11 +9,13 @@ import torch.nn.functional as F
 from lightning.pytorch.demos.boring_classes import BoringModel, RandomDataset
 from torch.utils.data import DataLoader
 
+from dllab.authoring.proof import module_of
 from dllab.checks import Given, check, close, integers, normal, run_here, uniform
 from dllab.checks.naming import name_of
 from dllab.checks.probing import ReturnedError
 from dllab.checks.tools import fit, instance, words_in
 from dllab.data import BatchLoader
+from dllab.lab.find import find_lab
 
 BATCH, CLASSES = 6, 4
 
@@ -233,3 +236,9 @@ def test_the_words_of_code_are_read_from_its_syntax_tree():
     assert {"for", "cdist", "torch", "x"} <= set(words_in(loops))
     with pytest.raises(ReturnedError, match="its source cannot be read"):
         words_in(torch.relu)
+
+
+def test_what_the_doctor_imports_keeps_its_source():
+    lab = find_lab(Path(__file__).parents[1], "01")
+    module = module_of(lab, lab.solution.read_text("utf-8"))
+    assert "log_softmax" in words_in(module.cross_entropy)

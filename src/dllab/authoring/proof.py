@@ -6,6 +6,7 @@ that is not the author's own.
 
 import ast
 import importlib
+import linecache
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,11 +52,17 @@ def import_libraries(source: str) -> None:
 
 
 def module_of(lab: Lab, source: str) -> ModuleType:
-    """Import a source text as the lab's `lab.py`; whatever it raises is let through."""
+    """Import a source text as the lab's `lab.py`; whatever it raises is let through.
+
+    Its lines can still be read when the file is gone, by tracebacks and by checks of the code.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lab.py"
         path.write_text(source, encoding="utf-8")
-        return import_lab(lab, path)
+        module = import_lab(lab, path)
+    lines = source.splitlines(keepends=True)
+    linecache.cache[str(path)] = len(source), None, lines, str(path)  # None: never looked up again
+    return module
 
 
 def examine(
