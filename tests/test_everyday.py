@@ -1,16 +1,21 @@
 """Everyday accidents of machines and people, as public trackers tell of them: told, no crash."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from grading_lab import make_desk
 from training_lab import SHORT, Here, Project
 
+from dllab import data
 from dllab.cli.grade import grade_and_report
 from dllab.errors import LabError
 from dllab.grading.signature import ensure_key
 from dllab.lab.find import find_lab
+from dllab.lab.project import enter
 from dllab.report.table import for_spreadsheets
 from dllab.rundir.run import RunFolder
 from dllab.training.machine import drop_leftovers, is_main_process
@@ -113,3 +118,25 @@ def test_low_a_hint_about_twin_labs_tells_them_apart(tmp_path: Path) -> None:
 def test_low_excel_reads_names_with_accents() -> None:
     assert for_spreadsheets("a,b\n") == "a,b\n"
     assert for_spreadsheets("Müller\n").encode("utf-8").decode("utf-8-sig") == "Müller\n"
+
+
+def test_m3_scratch_files_in_the_project_are_nobodys_modules(project: Project) -> None:
+    for name in ("random", "copy", "types", "queue", "numpy", "yaml"):
+        (project.root / f"{name}.py").write_text("raise RuntimeError('mine')\n")
+    command = [sys.executable, "-m", "dllab", "list"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "01  " in done.stdout
+
+
+def test_m2_brackets_in_the_path_of_the_project(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "[2026] DL; #1"
+    (root / "data").mkdir(parents=True)
+    (root / "pyproject.toml").touch()
+    (root / "labs").mkdir()
+    shutil.copytree(repo / "data" / "digits", root / "data" / "digits")
+    monkeypatch.chdir(root)
+    enter(root)
+    assert len(data.load("digits", "val")["label"]) > 0

@@ -43,6 +43,19 @@ def test_canvas_leaves_a_cell_empty_where_nothing_is_graded(tmp_path: Path, expo
     assert canvas_cells(export("canvas", folder)) == {"ada": ["12.50"], "bob": [""]}
 
 
+def test_m8_a_file_that_was_no_archive_makes_no_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    junk = result("bob", verdict="ungradable", reason="this is not a zip archive")
+    junk["submission"]["lab"] = None
+    folder = write(tmp_path / "in", ada=result(), bob=junk)
+    assert main(["export", "canvas", str(folder)]) == 0
+    told = capsys.readouterr()
+    assert "None" not in told.out
+    assert len(told.out.splitlines()[0].split(",")) == 6
+    assert "bob: left out, it names no lab: this is not a zip archive" in told.err
+
+
 def test_canvas_refuses_to_mix_results_out_of_different_points(tmp_path: Path) -> None:
     mixed = write(tmp_path / "in", ada=result(), bob=result("bob", max_score=40, mode="practice"))
     assert main(["export", "canvas", str(mixed)]) == 2

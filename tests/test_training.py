@@ -5,6 +5,7 @@ import re
 import signal
 from pathlib import Path
 
+import lightning as L
 import pytest
 from training_lab import SHORT, Here, Project, card, curve, same_results, stopped_at
 
@@ -13,6 +14,7 @@ from dllab.grading.grade import grade
 from dllab.lab.find import find_lab
 from dllab.lab.project import find_root
 from dllab.report.html import write_report
+from dllab.training.callbacks import NanGuard
 from dllab.training.train import train
 
 TRAIN = ["train", "01", *SHORT, "--no-grade"]
@@ -105,6 +107,30 @@ def test_killed_and_stopped_runs_go_on_to_the_same_bits(
         assert (run / "arms/main/weights.safetensors").is_file()
         assert dllab("train", "01", "--resume", str(run), "--no-grade")[0] == 0
         assert same_results(run, whole)
+
+
+def test_m5_a_run_stopped_while_gradients_add_up_goes_on_to_the_same_bits(
+    repo: Path, tmp_path: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, repo, "lab03_rnn")
+    words = ["train", "03", "arm=vowels", "trainer.max_epochs=2", "--no-grade"]
+    words += ["trainer.accumulate_grad_batches=3"]
+    assert dllab(*words)[0] == 0
+    whole = project.only_run()
+
+    def press(_guard: NanGuard, trainer: L.Trainer, *more: object) -> None:
+        if trainer.current_epoch == 0 and more[-1] == 1:  # the second batch of three
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NanGuard, "on_train_batch_end", press)
+        code, _, stderr = dllab(*words)
+    assert code == 130
+    assert "stopped at step 1, epoch 0" in stderr
+    run = project.runs()[-1]
+    assert dllab("train", "03", "--resume", str(run), "--no-grade")[0] == 0
+    assert same_results(run, whole, "vowels")
 
 
 def test_a_one_cycle_schedule_goes_on_where_it_stopped(

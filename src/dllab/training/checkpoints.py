@@ -106,7 +106,7 @@ class LastCheckpoint(ModelCheckpoint):
         batch_idx: int,
     ) -> None:
         """Not where validation follows: resumed from there, Lightning would leave it out."""
-        if not _validates_after(trainer, batch_idx):
+        if _is_between_steps(trainer, batch_idx):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
@@ -114,6 +114,12 @@ def _validates_after(trainer: L.Trainer, batch_idx: int) -> bool:
     done = batch_idx + 1
     every = trainer.val_check_batch or math.inf
     return done == trainer.num_training_batches or done % every == 0
+
+
+def _is_between_steps(trainer: L.Trainer, batch_idx: int) -> bool:
+    """Whether nothing is under way that no checkpoint holds: gradients, or a validation."""
+    whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+    return whole and not _validates_after(trainer, batch_idx)
 
 
 class CleanStop(Callback):
@@ -151,8 +157,9 @@ class CleanStop(Callback):
     ) -> None:
         """Stop if asked, but not where a checkpoint would lose the validation that follows."""
         # Not at each step: ranks that ask each other wait for each other.
-        due = trainer.world_size == 1 or batch_idx % self._every == 0
-        if due and not _validates_after(trainer, batch_idx):
+        step = batch_idx // trainer.accumulate_grad_batches
+        due = trainer.world_size == 1 or step % self._every == 0
+        if due and _is_between_steps(trainer, batch_idx):
             self._stop_if_asked(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
