@@ -126,8 +126,7 @@ def lloyd(x_NF: Tensor, center_KF: Tensor) -> tuple[Tensor, Tensor]:
     first such center to the farthest item, the second to the next.
     """
     # TODO lloyd: return the moved centers and the labels.
-    # No loop: a one-hot matrix [N, K] sums the items of each cluster by one matrix product. Make a
-    # new tensor of centers.
+    # A one-hot matrix [N, K] sums each cluster's items by one matrix product. Make new centers.
     raise NotImplementedError("TODO lloyd: return the moved centers and the labels.")
 
 

@@ -163,8 +163,7 @@ def lloyd(x_NF: Tensor, center_KF: Tensor) -> tuple[Tensor, Tensor]:
     first such center to the farthest item, the second to the next.
     """
     # BEGIN SOLUTION lloyd: return the moved centers and the labels.
-    # No loop: a one-hot matrix [N, K] sums the items of each cluster by one matrix product. Make a
-    # new tensor of centers.
+    # A one-hot matrix [N, K] sums each cluster's items by one matrix product. Make new centers.
     distance_NK = squared_distances(x_NF, center_KF)
     label_N = distance_NK.argmin(dim=1)
     member_NK = F.one_hot(label_N, len(center_KF)).to(x_NF)
