@@ -1,5 +1,6 @@
 """Everyday accidents of machines and people, as public trackers tell of them: told, no crash."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -10,14 +11,17 @@ import pytest
 from grading_lab import make_desk
 from training_lab import SHORT, Here, Project
 
-from dllab import data
+from dllab import bootstrap, data
 from dllab.cli.grade import grade_and_report
+from dllab.config.compose import compose
 from dllab.errors import LabError
 from dllab.grading.signature import ensure_key
 from dllab.lab.find import find_lab
 from dllab.lab.project import enter
 from dllab.report.table import for_spreadsheets
+from dllab.rundir.listing import list_runs
 from dllab.rundir.run import RunFolder
+from dllab.training.loggers import trackers
 from dllab.training.machine import drop_leftovers, is_main_process
 
 
@@ -140,3 +144,45 @@ def test_m2_brackets_in_the_path_of_the_project(
     monkeypatch.chdir(root)
     enter(root)
     assert len(data.load("digits", "val")["label"]) > 0
+
+
+def test_low_a_link_that_leads_nowhere_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "lab01_mlp").mkdir(parents=True)
+    (tmp_path / "runs" / "lab02_cnn").symlink_to(tmp_path / "gone")
+    (tmp_path / "runs" / "lab01_mlp" / "20261127T000000Z-aaaaaa").symlink_to(tmp_path / "gone")
+    assert list_runs(tmp_path) == []
+
+
+def test_low_a_file_system_without_locks_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(bootstrap.fcntl, "flock", refuse)
+    with (tmp_path / "lock").open("w") as lock:
+        bootstrap._wait_for_others(lock)
+    assert "No locks available" in "".join(capsys.readouterr())
+
+
+def test_low_the_hint_for_a_deleted_choice_is_no_circle(project: Project, dllab: Here) -> None:
+    code, _, stderr = dllab("config", "01", "~logger")
+    assert code == 2
+    assert "null" not in stderr
+    assert dllab("config", "01", "logger=csv")[0] == 0
+
+
+@pytest.mark.parametrize(("mode", "loggers"), [("disabled", 0), ("online", None)])
+def test_low_wandb_says_what_it_needs_and_writes_nothing_when_disabled(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, loggers: int | None
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    (config,) = compose(find_lab(project.root, "01"), ["logger=wandb"]).values()
+    folder = RunFolder.create(project.root, "lab01_mlp").arm("main")
+    if loggers is None:
+        with pytest.raises(LabError, match="nobody is logged in"):
+            trackers(folder, config)
+    else:
+        assert trackers(folder, config) == []
+        assert not folder.path.exists()

@@ -20,6 +20,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 MINIMUM, MAXIMUM = (3, 11), (3, 13)
 VERSIONS = ("3.11", "3.12", "3.13")  # 3.11 first: the one that all tests are run on
@@ -326,16 +327,22 @@ def set_up(root: Path, venv: Path) -> None:
     python = find_python(sys.version_info[:3])
     (root / ".cache").mkdir(exist_ok=True)
     with (root / ".cache/setup.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("Another set-up is at work here; waiting for it …")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        _wait_for_others(lock)
         if not is_ready(root, venv):
             (root / LOG).write_bytes(b"")
             build(root, venv, python)
             _mention_missing_programs()
             _say("The environment is ready.")
+
+
+def _wait_for_others(lock: TextIO) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _say("Another set-up is at work here; waiting for it …")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:  # ENOLCK: some network file systems have no locks
+        _say(f"No lock can be had here ({error.strerror}): let no other set-up run meanwhile.")
 
 
 def main(arguments: list[str], root: Path | None = None) -> int:

@@ -61,7 +61,9 @@ class Layers:
         group, choice = override.key, override.value
         choices = self.groups()[group]
         if override.action == "delete":
-            raise override.error("a choice cannot be deleted", f"write {group}=null or a choice")
+            instead = "" if group in _NEEDED else f"write {group}=null, or "
+            choice_of = f"{instead}{group}= one of {', '.join(choices)}"
+            raise override.error("a choice cannot be deleted", choice_of)
         if choice is None and group in _NEEDED:
             raise override.error(f"a run needs {group}", f"choices: {', '.join(choices)}")
         if override.action == "add" and group in (*_NEEDED, "debug"):

@@ -67,7 +67,8 @@ def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
     """(lab, path) of each run folder. scandir, not pathlib: the shelf may hold ten thousand."""
     if not runs.is_dir():
         return
-    for lab in sorted(runs.glob(lab_id or "lab*")):
+    # a link that leads nowhere, or a file, is no lab's folder
+    for lab in sorted(path for path in runs.glob(lab_id or "lab*") if path.is_dir()):
         with os.scandir(lab) as entries:
             for entry in entries:
                 if not entry.name.startswith(".") and entry.is_dir():

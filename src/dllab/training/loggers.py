@@ -95,7 +95,7 @@ def trackers(folder: ArmFolder, config: Config) -> list[Logger]:
         case "tensorboard":
             return [_tensorboard(folder, config)]
         case "wandb":
-            return [_wandb(folder, config)]
+            return [] if _wandb_mode(config) == "disabled" else [_wandb(folder, config)]
         case _:
             raise LabError(
                 f"logger={config.logger} is none of csv, tensorboard, wandb", "choose one"
@@ -113,12 +113,17 @@ def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
 def _wandb(folder: ArmFolder, config: Config) -> Logger:
     """Offline unless the person asks for more; `wandb sync` uploads later."""
     require("wandb", "wandb", "logger=wandb")
-    from wandb import Settings, termsetup
+    from wandb import Settings, api, termsetup
 
+    offline = _wandb_mode(config) != "online"
+    if not offline and not api.api_key:
+        raise LabError(
+            "wandb.mode=online, and nobody is logged in to Weights & Biases here",
+            "wandb login, or wandb.mode=offline and `wandb sync` later",
+        )
     quiet = Settings(silent=True)
     # At once: wandb warns of what Lightning hands it while it sets itself up.
     termsetup(quiet, None)
-    offline = os.environ.get("WANDB_MODE", config.wandb.mode) != "online"
     return WandbLogger(
         name=folder.run_id,
         id=f"{folder.run_id}-{folder.name}",  # a resumed run goes on with the same curve
@@ -131,6 +136,11 @@ def _wandb(folder: ArmFolder, config: Config) -> Logger:
         config=config.plain(),
         settings=quiet,
     )
+
+
+def _wandb_mode(config: Config) -> str:
+    """What the environment says goes before the config."""
+    return os.environ.get("WANDB_MODE", config.wandb.mode)
 
 
 def finish_trackers(loggers: Sequence[Logger], folder: ArmFolder, set_name: str) -> None:
