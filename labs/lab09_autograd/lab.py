@@ -208,10 +208,10 @@ def accumulate(loss: Tensor) -> None:
     """
     if loss.data.size != 1 or not loss.requires_grad:
         raise RuntimeError("backward starts from one number that depends on a leaf")
-    found = gradients(loss, Tensor(np.ones_like(loss.data)))
-    # TODO backward: add to the grad of each leaf in `found`.
-    # `found` maps Tensors to their gradients. The grad of those with parents stays None.
-    raise NotImplementedError("TODO backward: add to the grad of each leaf in `found`.")
+    # TODO backward: add the gradient of loss to the grad of each leaf.
+    # `gradients` finds them all. It begins with d loss / d loss, which is 1 (np.ones_like of the
+    # data). The grad of Tensors with parents stays None.
+    raise NotImplementedError("TODO backward: add the gradient of loss to the grad of each leaf.")
 
 
 def grad(output: Tensor, inputs: Sequence[Tensor], *, create_graph: bool = False) -> list[Tensor]:

@@ -261,9 +261,10 @@ def accumulate(loss: Tensor) -> None:
     """
     if loss.data.size != 1 or not loss.requires_grad:
         raise RuntimeError("backward starts from one number that depends on a leaf")
+    # BEGIN SOLUTION backward: add the gradient of loss to the grad of each leaf.
+    # `gradients` finds them all. It begins with d loss / d loss, which is 1 (np.ones_like of the
+    # data). The grad of Tensors with parents stays None.
     found = gradients(loss, Tensor(np.ones_like(loss.data)))
-    # BEGIN SOLUTION backward: add to the grad of each leaf in `found`.
-    # `found` maps Tensors to their gradients. The grad of those with parents stays None.
     for node, gradient in found.items():
         if not node.parents:
             node.grad = gradient if node.grad is None else node.grad + gradient
