@@ -137,7 +137,7 @@ class Weights(LightningModule):
         self,
         *,
         features: int = 64,
-        hidden: Sequence[int] = (32,),
+        hidden: Sequence[int] = (32, 16),
         classes: int = 10,
         lr: float = 0.05,
         momentum: float = 0.9,
