@@ -47,9 +47,9 @@ def test_a_trial_of_two_ranks_is_stopped_when_the_others_do_better(clone: Path) 
     lab = find_lab(clone, "01")
     url = f"sqlite:///{clone / 'runs' / lab.id / 'search-default' / 'study.db'}"
     study = open_study(Search(clone, lab, "main", (), "default", url))
-    better = dict.fromkeys(range(4), 0.99)
+    better = dict.fromkeys(range(4), 0.01)
     for _ in range(5):
-        study.add_trial(create_trial(value=0.99, intermediate_values=better))
+        study.add_trial(create_trial(value=0.01, intermediate_values=better))
     ranks = ["hardware=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=4"]
     done = run_dllab(clone, "search", "01", *QUICK, "--trials", "6", *ranks)
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def test_a2_an_arm_that_keeps_its_last_weights_is_judged_by_its_validation_loss(
     kept = compose(find_lab(clone, "03"), ["arm=vowels"])["vowels"].trainer
     assert (kept.monitor, kept.mode) == ("step", "max")
     assert judge_of(kept) == ("val/loss", "min")
-    assert judge_of(compose(find_lab(clone, "01"))["main"].trainer) == ("val/accuracy", "max")
+    assert judge_of(compose(find_lab(clone, "02"))["main"].trainer) == ("val/accuracy", "max")
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_mistakes_are_shown_and_keys_help(clone):
     save(lab.code, "import nonsense\n" + right)
     terminal.until("No module named 'nonsense'")
     save(lab.code, right)
-    terminal.until(lambda s: "2 of 12 checks pass" in s and "checking" not in s)
+    terminal.until(lambda s: "2 of 13 checks pass" in s and "checking" not in s)
     terminal.press("d")
     terminal.until("any key: back to watch")
     assert "+        return x @ self.weight.T" in terminal.screen
@@ -102,7 +102,7 @@ def test_mistakes_are_shown_and_keys_help(clone):
     assert "dllab reset 01" in terminal.until("lab.py is gone")
     lab.code.touch()
     save(lab.code, right)
-    terminal.until(lambda s: "2 of 12 checks pass" in s and "checking" not in s)
+    terminal.until(lambda s: "2 of 13 checks pass" in s and "checking" not in s)
 
     terminal.press("g")
     assert "lab 01 has no run yet" in terminal.until("any key: back to watch")
@@ -156,7 +156,7 @@ def test_a_save_ends_a_check_that_would_never_end(clone):
     terminal = Terminal("watch", "01")
     terminal.until("▸ ")
     save(lab.code, right)
-    terminal.until("2 of 12 checks pass")
+    terminal.until("2 of 13 checks pass")
     terminal.press("\x03")
     assert terminal.end() == 130
 
@@ -167,7 +167,7 @@ def test_once_says_by_its_exit_code_whether_all_is_green(clone):
     lab = find_lab(clone, "01")
     starter = dllab("watch", "01", "--once")
     assert starter.returncode == 1
-    assert "0 of 12 checks pass" in starter.stdout
+    assert "0 of 13 checks pass" in starter.stdout
     assert "TODO he-init" in starter.stdout
     assert "\x1b" not in starter.stdout
     lab.code.write_bytes(lab.solution.read_bytes())

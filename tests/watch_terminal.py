@@ -67,10 +67,10 @@ class Terminal:
     def press(self, key: str) -> None:
         os.write(self._fd, key.encode())
 
-    def until(self, seen: str | Callable[[str], bool]) -> str:
+    def until(self, seen: str | Callable[[str], bool], patience_s: float = PATIENCE_S) -> str:
         """Read till the newest screen shows a text; fails with the screen when it never does."""
         shows = seen if callable(seen) else lambda screen: seen in screen
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + patience_s
         while not shows(self.screen):
             left = end - time.monotonic()
             assert left > 0, f"never seen: {seen}\n{self.screen}"

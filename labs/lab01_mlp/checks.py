@@ -11,8 +11,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.data import DataLoader
 
-from dllab.checks import Arrays, Given, check, dream, exhibits, integers, normal, uniform
+from dllab.checks import (
+    Arrays,
+    Given,
+    Outcome,
+    check,
+    dream,
+    every,
+    exhibits,
+    holds,
+    integers,
+    normal,
+    uniform,
+)
 from dllab.checks.tools import fit
 from dllab.data import BatchLoader, find
 
@@ -428,9 +441,64 @@ def training_step(lab: ModuleType, given: Given) -> Arrays:
     """Each training step clears the gradients, computes the batch's own, and moves the weights."""
     model = toy_model(lab, given)
     model.on_fit_start = lambda: None  # keep the given statistics
+    model.on_train_batch_start = lambda *_: None  # and the rate
     model.configure_optimizers = lambda: torch.optim.SGD(model.parameters(), lr=TOY_LR)
     fit(model, toy_batches(given))
     return dict(model.named_parameters())
+
+
+BATCH, STEPS = 20, 80
+GREY = torch.full((FEATURES,), 127.5)
+
+
+def crossed_pictures(rng: torch.Generator) -> Arrays:
+    """Draw toy pictures of ten classes: on each of five grounds, whether two pixels differ.
+
+    No weighted sum of pixels says so (the exclusive or), so no linear model can learn them all.
+    """
+    grounds, two = torch.arange(5), torch.arange(2)
+    ground, one, other = torch.cartesian_prod(grounds, two, two).T
+    x = torch.zeros(BATCH, FEATURES, dtype=torch.uint8)
+    row = torch.arange(BATCH)
+    x[row, 2 * ground] = x[row, 2 * ground + 1] = 255
+    x[:, -2:] = 255 * torch.stack([one, other], 1).byte()
+    place = torch.randperm(FEATURES, generator=rng)
+    return {"image": x[:, place].view(BATCH, 1, 3, 4), "label": 2 * ground + (one ^ other)}
+
+
+def by_heart(lab: ModuleType, given: Given) -> Arrays:
+    """What the learner's network says of a batch that it has seen 80 times."""
+    model = lab.Model(features=FEATURES, hidden=[64], classes=10, dropout=0.0, lr=0.03)
+    model.load_state_dict(model.state_dict() | dict.fromkeys(("mean", "std"), GREY))
+    model.on_fit_start = lambda: None  # keep these statistics
+    batch = {"image": given.image, "label": given.label}
+    fit(model, DataLoader([batch] * 150, batch_size=None))
+    logits = model.eval()(given.image).detach()
+    return {"loss": F.cross_entropy(logits, given.label), "said": logits.argmax(1)}
+
+
+@check(
+    "one-batch",
+    "A batch by heart",
+    given=crossed_pictures,
+    probe=by_heart,
+    returns={"loss": "float32 []", "said": f"int64 [{BATCH}]"},
+    depends_on=("optimizer", "training-step"),
+    hint="training-step",
+)
+def one_batch(given: Given, got: Arrays) -> Outcome:
+    """The network learns a batch by heart in 80 steps, one that no linear model can learn."""
+    wrong = got["said"] != given.label
+    classes = ", ".join(map(str, given.label[wrong].unique().tolist()))
+    loss = float(got["loss"])
+    return every(
+        holds(
+            not wrong.any(),
+            f"{int(wrong.sum())} of {BATCH} pictures are wrong still, of the "
+            f"classes {classes}: does each item count in the loss?",
+        ),
+        holds(loss < 0.1, f"the loss is {loss:.3g} still, where below 0.1 is expected"),
+    )
 
 
 @dream("What it takes for what", items=True)

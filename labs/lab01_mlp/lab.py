@@ -173,6 +173,12 @@ class Model(LightningModule):
         self.mean.copy_(self.trainer.datamodule.mean)
         self.std.copy_(self.trainer.datamodule.std)
 
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Lower the rate along a line, from `lr` at the first step to 0 behind the last."""
+        left = 1 - self.trainer.global_step / self.trainer.estimated_stepping_batches
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+            group["lr"] = left * group.setdefault("initial_lr", group["lr"])
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Take one step of gradient descent on a batch and log its loss as `train/loss`."""
         optimizer = self.optimizers()

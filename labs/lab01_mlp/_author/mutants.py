@@ -189,15 +189,20 @@ MUTANTS = [
         why="squeeze() also drops the batch dimension of a batch of one.",
         edits=[("return self.net(x_BF)", "return self.net(x_BF).squeeze()")]),
 
-    Mutant("tiny_rate", catches="accuracy",
+    Mutant("tiny_rate", catches="optimizer",
         why="The rate is ten thousand times too small: the network stays with its first guess.",
         edits=[("lr=self.lr, ", "lr=self.lr * 1e-4, ")]),
 
-    Mutant("rare_classes_forgotten", catches="macro_f1",
-        why="The loss leaves three classes out: accuracy suffers, macro-F1 far more.",
+    Mutant("rare_classes_forgotten", catches="one-batch", says="of the classes 7, 8, 9",
+        why="The loss leaves three classes out: the network never says them.",
         edits=[('loss = cross_entropy(self(batch["image"]), batch["label"])\n'
                  "        self.manual",
                 'known = batch["label"] < 7\n'
                 '        loss = cross_entropy(self(batch["image"][known]), batch["label"][known])\n'
                 "        self.manual")]),
+
+    Mutant("linear_model", catches="nats",
+        why="Without a hidden layer the network is a linear model, which the lab leaves behind.",
+        edits=[("self.net = nn.Sequential(*layers, Linear([features, *hidden][-1], classes))",
+                "self.net = nn.Sequential(Linear(features, classes))")]),
 ]

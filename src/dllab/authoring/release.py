@@ -29,7 +29,14 @@ FILES = (
     "labs/checklist.yaml",
 )
 FOLDERS = ("configs", "data", "src/dllab")
-DOCS = ("checklist.md", "hardware.md", "learners.md", "troubleshooting.md", "watch-03.txt")
+DOCS = (
+    "checklist.md",
+    "first-hour.txt",
+    "hardware.md",
+    "learners.md",
+    "troubleshooting.md",
+    "watch-03.txt",
+)
 # Rendered from templates; AGENTS.md speaks to a learner's coding assistant.
 PAGES = ("README.md", "AGENTS.md", "tests/test_course.py")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.bak", ".*", "_author")
