@@ -15,7 +15,7 @@ from official_lab import CHEATER, make_stage
 from test_schemas import schema
 
 from dllab.cli import main
-from dllab.course.plan import Course, read_course, require_known
+from dllab.course.plan import CourseRules, read_course, require_known
 from dllab.course.roster import Roster, read_roster
 from dllab.course.standing import Entry, standings
 from dllab.errors import LabError
@@ -39,11 +39,11 @@ overrides:
 
 
 @pytest.fixture
-def course(tmp_path: Path) -> Course:
+def course(tmp_path: Path) -> CourseRules:
     return read(tmp_path, COURSE)
 
 
-def read(folder: Path, text: str) -> Course:
+def read(folder: Path, text: str) -> CourseRules:
     (folder / "course.yaml").write_text(text)
     return read_course(folder / "course.yaml")
 
@@ -52,14 +52,14 @@ def utc(*moment: int) -> datetime:
     return datetime(*moment, tzinfo=UTC)  # type: ignore[misc]
 
 
-def test_due_times_have_a_zone(course: Course) -> None:
+def test_due_times_have_a_zone(course: CourseRules) -> None:
     assert course.due("bob", "lab01_mlp") == utc(2026, 10, 19, 21, 59)  # summer time
     assert course.due("bob", "lab02_cnn") == utc(2026, 10, 26, 23, 0)  # the day's end, winter time
     assert course.due("bob", "lab03_rnn") == utc(2026, 11, 2, 17, 0)
     assert course.due("bob", "lab04_transfer") is None
 
 
-def test_an_extension_of_days_keeps_the_hour_when_the_clocks_change(course: Course) -> None:
+def test_an_extension_of_days_keeps_the_hour_when_the_clocks_change(course: CourseRules) -> None:
     assert course.due("ada", "lab01_mlp") == utc(2026, 10, 26, 22, 59)
     assert course.due("ada", "lab02_cnn") == course.due("bob", "lab02_cnn")
     assert course.due("eve", "lab03_rnn") == utc(2026, 12, 1, 23, 0)
@@ -74,7 +74,7 @@ def test_an_hour_that_comes_twice_ends_with_its_second_turn(tmp_path: Path) -> N
     ("minutes", "percent"),
     [(-1, 0), (0, 0), (15, 0), (15.1, 10), (24 * 60, 10), (24 * 60 + 1, 20), (60 * 24 * 30, 50)],
 )
-def test_lateness(course: Course, minutes: float, percent: float) -> None:
+def test_lateness(course: CourseRules, minutes: float, percent: float) -> None:
     due = course.due("bob", "lab01_mlp")
     assert due
     late_s, found = course.lateness("bob", "lab01_mlp", due + timedelta(minutes=minutes))
@@ -110,7 +110,9 @@ def entry(day: int, verdict: str = "graded", lab: str = "lab01_mlp", learner: st
     return Entry(learner, lab, f"id{day}", verdict, 20.0, received)  # type: ignore[arg-type]
 
 
-def test_only_what_was_graded_is_an_attempt_and_one_graded_twice_is_one(course: Course) -> None:
+def test_only_what_was_graded_is_an_attempt_and_one_graded_twice_is_one(
+    course: CourseRules,
+) -> None:
     days = [4, 1, 2, 2, 3, 5]
     verdicts = ["graded", "ungradable", "graded", "graded", "infra_error", "needs_review"]
     found = standings(course, [entry(d, v) for d, v in zip(days, verdicts, strict=True)])
@@ -122,7 +124,7 @@ def test_only_what_was_graded_is_an_attempt_and_one_graded_twice_is_one(course: 
     assert first.note == "attempt 2 of 1: does not count"
 
 
-def test_what_counts(course: Course) -> None:
+def test_what_counts(course: CourseRules) -> None:
     on_time, late, decided = standings(
         course, [entry(19), entry(21), entry(21, "ungradable", learner="max")]
     )
@@ -153,7 +155,7 @@ def test_a_mistake_names_its_place(tmp_path: Path, text: str, says: str) -> None
     assert says in told.value.what
 
 
-def test_a_misspelt_learner_or_lab_decides_nothing(course: Course, tmp_path: Path) -> None:
+def test_a_misspelt_learner_or_lab_decides_nothing(course: CourseRules, tmp_path: Path) -> None:
     labs = ["lab01_mlp", "lab02_cnn", "lab03_rnn"]
     require_known(course, Path("c.yaml"), Roster(), labs)
     with pytest.raises(LabError, match="there is no lab '03'"):

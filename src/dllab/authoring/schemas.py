@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dllab.course.plan import Course
+from dllab.course.plan import CourseRules
 from dllab.data.description import Description, WeightsDescription
 from dllab.grading.hidden import HiddenIndex
 from dllab.lab.checked import is_from_key
@@ -26,7 +26,7 @@ MODELS: dict[str, Any] = {
     "result": Result,
     "submission": Manifest,
     "hidden": HiddenIndex,
-    "course": Course,
+    "course": CourseRules,
     "dataset": Description,
     "weights": WeightsDescription,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dllab.course.plan import Course, read_course, require_known
+from dllab.course.plan import CourseRules, read_course, require_known
 from dllab.course.roster import Roster, read_roster
 
 
@@ -12,7 +12,7 @@ from dllab.course.roster import Roster, read_roster
 class CourseBook:
     """The rules of course.yaml and the learners of the roster; empty where there are none."""
 
-    course: Course | None = None
+    course: CourseRules | None = None
     roster: Roster = field(default_factory=Roster)
 
 

@@ -85,7 +85,7 @@ class Extension(Checked):
 
 
 @dataclass(frozen=True)
-class Override(Checked):
+class ScoreOverride(Checked):
     """A score that a person has decided on. Learners see it with author and comment."""
 
     learner: str
@@ -101,7 +101,7 @@ class Override(Checked):
 
 
 @dataclass(frozen=True)
-class Course(Checked):
+class CourseRules(Checked):
     """What course.yaml says."""
 
     title: str = ""
@@ -116,7 +116,7 @@ class Course(Checked):
     """How many graded submissions of a lab count; the first ones do."""
     labs: Mapping[str, Term] = field(default_factory=dict)
     extensions: tuple[Extension, ...] = ()
-    overrides: tuple[Override, ...] = ()
+    overrides: tuple[ScoreOverride, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError for an unknown time zone, and for no attempt at all."""
@@ -161,23 +161,23 @@ class Course(Checked):
         own = self.term(lab).attempts
         return self.attempts if own is None else own
 
-    def override(self, learner: str, lab: str) -> Override | None:
+    def override(self, learner: str, lab: str) -> ScoreOverride | None:
         """The last decision on a learner's lab."""
         mine = (one for one in reversed(self.overrides) if same(one.learner) == same(learner))
         return next((one for one in mine if is_lab(one.lab, lab)), None)
 
 
-def read_course(path: Path) -> Course:
+def read_course(path: Path) -> CourseRules:
     """Read and check a course.yaml; every mistake is a LabError that names file and key."""
     try:
         raw = parse_mapping(path.read_bytes(), path)
     except OSError as error:
         raise LabError(f"{path} cannot be read: {error.strerror}", "name a course.yaml") from None
-    return checked(_named(raw), Course, path)
+    return checked(_named(raw), CourseRules, path)
 
 
 def require_known(
-    course: Course, path: Path, roster: Roster, labs: Iterable[str] | None = None
+    course: CourseRules, path: Path, roster: Roster, labs: Iterable[str] | None = None
 ) -> None:
     """Raise LabError for learners and labs that there are none of: a misspelling decides nothing.
 
@@ -197,12 +197,12 @@ def is_lab(name: str, lab: str) -> bool:
     return name == lab or (name.isdecimal() and f"{name:0>2}" == lab[3:5])
 
 
-def _mentions(course: Course) -> Iterator[tuple[str, str]]:
+def _mentions(course: CourseRules) -> Iterator[tuple[str, str]]:
     yield from (("extensions", one.learner) for one in course.extensions)
     yield from (("overrides", one.learner) for one in course.overrides)
 
 
-def _labs(course: Course) -> list[str]:
+def _labs(course: CourseRules) -> list[str]:
     granted, decided = course.extensions, course.overrides
     return [*course.labs, *(one.lab for one in granted), *(one.lab for one in decided)]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dllab.course.plan import Course, Override
+from dllab.course.plan import CourseRules, ScoreOverride
 from dllab.result import Verdict
 
 CHARGED: tuple[Verdict, ...] = ("graded", "needs_review")  # what costs an attempt
@@ -24,14 +24,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Standing:
+class GradeStanding:
     """What the rules say of it. `penalty` is in points."""
 
     late_s: float = 0.0
     penalty: float = 0.0
     attempt: int | None = None
     attempts: int | None = None
-    override: Override | None = None
+    override: ScoreOverride | None = None
 
     @property
     def over(self) -> bool:
@@ -59,7 +59,7 @@ class Standing:
         return None if self.over or verdict != "graded" else max(0.0, score - self.penalty)
 
 
-def standings(course: Course, entries: Sequence[Entry]) -> list[Standing]:
+def standings(course: CourseRules, entries: Sequence[Entry]) -> list[GradeStanding]:
     """What the rules say of each entry, in their order.
 
     Attempts are counted as they came in; one submission graded twice is one attempt, and what was
@@ -69,9 +69,9 @@ def standings(course: Course, entries: Sequence[Entry]) -> list[Standing]:
     return [_standing(course, entry, numbers.get(_key(entry))) for entry in entries]
 
 
-def _standing(course: Course, entry: Entry, attempt: int | None) -> Standing:
+def _standing(course: CourseRules, entry: Entry, attempt: int | None) -> GradeStanding:
     late_s, percent = course.lateness(entry.learner, entry.lab, entry.received_at)
-    return Standing(
+    return GradeStanding(
         late_s=late_s,
         penalty=round(percent * entry.max_score / 100, 6),
         attempt=attempt,

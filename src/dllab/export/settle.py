@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dllab.course.plan import Course, is_lab
+from dllab.course.plan import CourseRules, is_lab
 from dllab.course.roster import same
-from dllab.course.standing import Entry, Standing, standings
+from dllab.course.standing import Entry, GradeStanding, standings
 from dllab.export.grades import Grade
 
 
-def settle(grades: Sequence[Grade], course: Course | None) -> tuple[list[Grade], list[str]]:
+def settle(grades: Sequence[Grade], course: CourseRules | None) -> tuple[list[Grade], list[str]]:
     """The grades that may count, and a note for each one left aside and each decision unused.
 
     Without a course all of them do, as they are.
@@ -35,7 +35,7 @@ def settle(grades: Sequence[Grade], course: Course | None) -> tuple[list[Grade],
     return kept, notes
 
 
-def _settled(grade: Grade, course: Course, standing: Standing) -> Grade:
+def _settled(grade: Grade, course: CourseRules, standing: GradeStanding) -> Grade:
     timed = replace(
         grade,
         due=course.due(grade.learner, grade.lab),

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
-from dllab.course.plan import Course
-from dllab.course.standing import Entry, Standing, standings
+from dllab.course.plan import CourseRules
+from dllab.course.standing import Entry, GradeStanding, standings
 from dllab.errors import LabError, legible
 from dllab.grading.content import grader_content
 from dllab.grading.official import (
@@ -84,7 +84,7 @@ def grade_folder(
             raise
     results = [graded[targets[one]][0] for one in submissions]
     pairs = zip(submissions, results, strict=True)
-    said = standings(terms.course or Course(), [entry_of(result) for result in results])
+    said = standings(terms.course or CourseRules(), [entry_of(result) for result in results])
     rows = [_row(*pair, targets[pair[0]], told) for pair, told in zip(pairs, said, strict=True)]
     rows = with_shared_sheets(rows, results)
     write_text(out / "grades.csv", for_spreadsheets(_csv(BatchRow, rows)))
@@ -157,7 +157,7 @@ def entry_of(result: Result) -> Entry:
     return Entry(who, what, known.id or "", result.verdict, result.max_score, known.received_at)
 
 
-def _row(one: HandedIn, result: Result, target: Path, said: Standing) -> BatchRow:
+def _row(one: HandedIn, result: Result, target: Path, said: GradeStanding) -> BatchRow:
     submission = result.submission
     final = said.final(result.score, result.verdict)
     unknown = "not in the roster" if one.known is False else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dllab.course.plan import Course
+from dllab.course.plan import CourseRules
 from dllab.data.catalog import data_folders
 from dllab.errors import LabError, Ungradable
 from dllab.grading.grade import grade_run, require_wall
@@ -37,7 +37,7 @@ class Terms:
     hidden: Path | None = None
     seed: int | None = None
     retrain: bool = False
-    course: Course | None = None
+    course: CourseRules | None = None
 
 
 def require_sound(terms: Terms) -> None:
@@ -86,7 +86,7 @@ def grade_archive(archive: Path, terms: Terms, handed_in: HandedIn | None = None
     return sign(timed(replace(result, submission=submission, grader=grader), terms.course))
 
 
-def timed(result: Result, course: Course | None) -> Result:
+def timed(result: Result, course: CourseRules | None) -> Result:
     """The result with what a course says of its time; without a course it stays as it is."""
     if course is None:
         return result
