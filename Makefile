@@ -71,7 +71,7 @@ release: setup  ## write the learners' copy: everything but the authors' files
 _tool = $(VENV) -m uv tool run --quiet
 dist: setup  ## build the wheel and the sdist in dist/, the labs for learners inside
 	@rm -rf dist; trap 'rm -f src/dllab/authoring/course.zip' EXIT; set -e; \
-	  $(VENV) -m dllab.authoring.packaged; $(VENV) -m uv build --quiet; \
+	  $(VENV) -m dllab.authoring.packaged .; $(VENV) -m uv build --quiet; \
 	  $(_tool) twine check --strict dist/*; $(_tool) check-wheel-contents dist/*.whl
 
 # Zensical builds it from what lies here; nothing on its pages is fetched from elsewhere.

@@ -256,10 +256,13 @@ def test_an_answer_is_computed_by_the_reference(lab):
     (lab.folder / "_author" / "answers.py").write_text(
         "def parameters(lab, config):\n"
         "    return sum(p.numel() for p in lab.Model(**config['model']).parameters())\n"
+        "def half(lab, config):\n    return 1 / 0\n"
     )
     assert Answers(lab)("parameters") == "2"
     with pytest.raises(LabError, match="has no function 'bytes'"):
         Answers(lab)("bytes")
+    with pytest.raises(LabError, match="half fails with ZeroDivisionError: division by zero"):
+        Answers(lab)("half")
     with pytest.raises(LabError, match="no experiment reference measures loss"):
         Answers(lab)("reference loss")
 

@@ -27,7 +27,7 @@ class Answers:
     def __call__(self, name: str) -> str:
         """What stands for `NAME` of answers.py, or for `EXPERIMENT MEASURE` of lab.yaml.
 
-        Raises LabError for a name that neither holds.
+        Raises LabError for a name that neither holds, and for a function that fails.
         """
         experiment, _, measure = name.partition(" ")
         if measure:
@@ -37,7 +37,13 @@ class Answers:
                 f"{self.lab.folder / 'README.md'}: {self.lab.answers} has no function {name!r}",
                 "write it",
             )
-        return shown(self._functions[name](self._reference, self._config))
+        try:
+            return shown(self._functions[name](self._reference, self._config))
+        except Exception as error:
+            raise LabError(
+                f"{self.lab.answers}: {name} fails with {type(error).__name__}: {error}",
+                "mend it; it is called with the reference's module and the first arm's config",
+            ) from error
 
     @cached_property
     def _functions(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 They travel in one archive beside this module, in their released form, so that a course begins
 anywhere with one install, and the labs are always those that this version of dllab was tested with.
-Run as a program, this module packs them: `python -m dllab.authoring.packaged` (`make dist`).
+Run as a program, this module packs those of a project: `python -m dllab.authoring.packaged .`
+(`make dist`).
 """
 
 import shutil
@@ -20,7 +21,6 @@ from dllab.authoring.generated import project_pages
 from dllab.authoring.release import choose_labs, release, write_pages
 from dllab.errors import LabError
 from dllab.lab.find import Lab, finished_labs
-from dllab.lab.project import find_root
 from dllab.version import __version__
 
 ARCHIVE = Path(__file__).with_name("course.zip")
@@ -125,5 +125,5 @@ def unpack(out: Path, wanted: str | None = None, archive: Path = ARCHIVE) -> Seq
 
 
 if __name__ == "__main__":
-    pack(find_root())
+    pack(Path(sys.argv[1]).resolve())
     sys.stdout.write(f"{ARCHIVE}: {ARCHIVE.stat().st_size / 1e6:.1f} MB\n")
