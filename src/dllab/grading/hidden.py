@@ -127,7 +127,8 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
         raise LabError(f"--size {size} is not a number of items", "give at least 1")
     if out.exists():
         raise LabError(f"{out} is there already", "hidden sets are never overwritten: name another")
-    rng = torch.Generator().manual_seed(seed)
+    rng = torch.Generator()
+    rng.manual_seed(seed)
     drawn = {name: _draw(name, size, rng) for name in names}
     partial = out.with_name(f".{out.name}.{os.getpid()}")
     sets = {name: _write(partial, name, items) for name, (items, _) in drawn.items()}

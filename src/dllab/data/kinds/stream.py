@@ -42,7 +42,8 @@ class Streams(Kind):
         """Windows at random places; they may overlap, unless they are to be `apart`."""
         stream, width = split["tokens"], dataset.columns["tokens"].most
         assert width is not None, "a stream's set declares how wide its windows are"
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator()
+        rng.manual_seed(seed)
         whole = count * (width + 1) if apart else width  # what no window may begin in
         starts = torch.randint(max(1, len(stream) - whole), (count,), generator=rng)
         if apart:  # each behind those before it, and then in any order
