@@ -39,6 +39,7 @@ class ForkServer:
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
         self._end: Callable[[], str | None] = lambda: None
+        self._said = ""
 
     def launch(self) -> None:
         """Start the server now, so that it warms up while the caller does something else."""
@@ -53,7 +54,10 @@ class ForkServer:
         """
         with self._lock:
             self._socket = None
-            return self._end() or ""
+            said = self._end()
+            if said is not None:  # the first who closes it learns it
+                self._said = said
+            return self._said
 
     def fork(self, request: Request) -> Child:
         """A new worker; InfraError when the server cannot be kept alive."""
