@@ -318,6 +318,17 @@ def test_a_page_of_the_former_style_is_held_to_that(root):
     assert faults(lab, ["text"]) == {"readme": ["README.md has no section `## The idea`"]}
 
 
+def test_a_draft_may_lack_its_runs(root):
+    lab = write_kind(root, "control")
+    edit(lab.folder / "lab.yaml", "topics:", "draft: true\ntopics:")
+    BREAKS["experiments"](lab.folder)
+    page = lab.folder / "README.md"
+    page.write_text(page.read_text() + "\n![curves](curves.svg)\n")
+    assert not {"experiments", "readme"} & set(faults(lab, ["text"]))
+    edit(lab.folder / "lab.yaml", "draft: true\n", "")
+    assert {"experiments", "readme"} <= set(faults(lab, ["text"]))
+
+
 def test_a_draft_may_lack_texts_and_is_called_so(root, capsys):
     lab = write_kind(root, "control")
     edit(lab.folder / "README.md", "# control", "# WRITE: a title")

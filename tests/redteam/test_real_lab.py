@@ -18,7 +18,7 @@ from dllab.lab.find import find_lab
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_wall")]
 
 REPO = Path(__file__).resolve().parents[2]
-CODE_POINTS = 60  # of lab 01's 100: the rest is for what the network predicts
+CODE_POINTS = 64  # of lab 01's 100: the rest is for what the network predicts
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,8 @@ def test_the_grade_is_a_whole_one(told: dict[str, Any]) -> None:
 
 def test_the_scorer_reads_numbers_and_no_code(told: dict[str, Any]) -> None:
     opened = {Path(path).name for _, path, mode in _of(told, "open") if "r" in mode}
-    assert opened - {""} == {"config.yaml", "weights.safetensors"}  # "": the folder, to remove it
+    # "": the folder, to remove it; the archive, whose bytes the grade is of
+    assert opened - {"", "submission.zip"} == {"config.yaml", "weights.safetensors"}
 
 
 def test_the_scorer_runs_unpickles_and_builds_nothing(told: dict[str, Any]) -> None:

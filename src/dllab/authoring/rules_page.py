@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from dllab.authoring.curve_picture import PICTURE
 from dllab.authoring.generated import Page, lab_page
 from dllab.authoring.rules import LabCase, rule
 from dllab.lab.starter import solution_regions
@@ -53,11 +54,13 @@ def readme(case: LabCase) -> Iterator[str]:
         wanted = (s for s in SECTIONS if case.lab.spec.arms or s not in OF_TRAINING)
         yield from _order(list(sections), tuple(wanted))
         yield from _form(case, sections)
-        yield from _size(page)
+        if not case.lab.spec.draft:  # what stands for numbers to come is longer than they are
+            yield from _size(page)
     for task in [task for task in solution_regions(case.solution) if f"`{task}`" not in page.text]:
         yield f"README.md does not name the task `{task}`"
     for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.text):
-        if not (page.path.parent / link).exists():
+        to_come = case.lab.spec.draft and link == PICTURE
+        if not (to_come or (page.path.parent / link).exists()):
             yield f"README.md links to {link}, which is not there"
 
 

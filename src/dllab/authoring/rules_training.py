@@ -50,7 +50,12 @@ def criteria(case: LabCase) -> Iterator[str]:
 
 @rule("thresholds", "dllab calibrate NN --write")
 def thresholds(case: LabCase) -> Iterator[str]:
-    """Thresholds follow from recorded runs of this reference, and metric mutants miss the floor."""
+    """Thresholds follow from recorded runs of this reference, and metric mutants miss the floor.
+
+    A draft's runs are still to come.
+    """
+    if case.lab.spec.draft:
+        return
     recipe = recipe_of(case.lab)
     for criterion in case.lab.spec.measured.values():
         record = case.lab.spec.calibration.get(criterion.id)
@@ -68,8 +73,13 @@ def thresholds(case: LabCase) -> Iterator[str]:
 
 @rule("experiments", "dllab calibrate NN --experiments")
 def experiments(case: LabCase) -> Iterator[str]:
-    """What lab.yaml records of experiments are runs of this reference, and so is curves.svg."""
+    """What lab.yaml records of experiments are runs of this reference, and so is curves.svg.
+
+    A draft's runs are still to come.
+    """
     lab = case.lab
+    if lab.spec.draft:
+        return
     for one, why in stale_experiments(lab):
         yield f"{one.name} {why}"
     for one in lab.spec.experiments.values():

@@ -44,7 +44,7 @@ class Trial:
     log: str = ""
     curves: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     handed_in: Sequence[str] = field(default_factory=list)
-    undreamt: Sequence[str] = ()
+    undreamt: Sequence[str] = field(default_factory=list)
 
     @property
     def graded(self) -> bool:

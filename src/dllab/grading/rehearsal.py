@@ -15,6 +15,7 @@ from dllab.errors import InfraError, Ungradable
 from dllab.grading.grade import grade_run
 from dllab.grading.items import PublicTest
 from dllab.lab.find import Lab
+from dllab.lab.project import enter
 from dllab.lab.todo import parse_file
 from dllab.result import Result
 from dllab.sandbox.backends import find_backend, open_backend
@@ -45,6 +46,7 @@ def require_gradable(lab: Lab, archive: Path) -> Result:
             result = grade_run(
                 alone, run, mode="practice", backend=wall, source=PublicTest()
             ).result
+    enter(lab.root)  # grading has entered the copy, which is gone
     _require_whole(result)
     return result
 
