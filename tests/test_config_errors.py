@@ -97,7 +97,7 @@ def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
         ),
         ("data=ful", "no choice 'ful'", f"did you mean data=full? {CONF}/data/ holds full, small"),
         ("data=null", "a run needs data", "choices: full, small"),
-        ("~data", "a choice cannot be deleted", "data=null or a choice"),
+        ("~data", "a choice cannot be deleted", "data= one of full, small"),
         ("+hardware=gpu", "a choice takes no plus", "write hardware=gpu"),
         ("arm=mian", "lab 90 has no such arm", "did you mean arm=main?"),
         # a malformed override
