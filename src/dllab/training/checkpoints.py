@@ -133,9 +133,13 @@ class CleanStop(Callback):
         self._every = every
         self._asked = False
         self._previous: Any = None
+        self._sigterm = signal.getsignal(signal.SIGTERM)  # before Lightning puts its own there
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take over SIGINT for the time of the fit."""
+        """Take over SIGINT for the time of the fit. SIGTERM is for whoever had it before: Lightning
+        would end the fit by itself, behind a step or in the middle of a sum of gradients.
+        """
+        signal.signal(signal.SIGTERM, self._sigterm)
         self._previous = signal.signal(signal.SIGINT, self._ask)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # a rank has held it back
 
