@@ -23,7 +23,7 @@ def _missed(similarity: float) -> float:
 
 
 def missed(_lab: ModuleType, _config: Config) -> float:
-    """How likely a pair that is similar enough is no candidate."""
+    """The probability that a pair which is similar enough does not become a candidate."""
     return _missed(0.6)
 
 

@@ -72,7 +72,7 @@ class Course(BaseModel):
 
     @classmethod
     def read(cls, course: Path) -> "Course":
-        """Raises LabError where there is no course that `dllab init` began."""
+        """Raises LabError for a folder in which `dllab init` has not begun a course."""
         try:
             return cls.model_validate_json((course / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

@@ -7,7 +7,6 @@ from posixpath import relpath
 from dllab.authoring.answers import spread
 from dllab.checklist.topics import load_checklist
 from dllab.lab.find import Lab, all_labs
-from dllab.lab.mutants import load_mutants
 from dllab.lab.spec import Criterion, Experiment
 
 
@@ -106,6 +105,8 @@ def mistakes_table(labs: Sequence[Lab], page: Path) -> str:
 
 def _mistakes(lab: Lab) -> tuple[int, int, int, int, int]:
     """How many mutants a lab has, and of each column of `mistakes_table`."""
+    from dllab.lab.mutants import load_mutants
+
     mutants = load_mutants(lab)
     visible = [one for one in mutants if one.catches in lab.spec.visible]
     hidden = [one for one in mutants if one.catches in lab.spec.hidden]

@@ -69,7 +69,7 @@ def _changes(course: Path, fresh: Path, before: Course, after: Course) -> Iterat
 
 
 def _fate(mine: str, base: str, theirs: str) -> What | None:
-    """Of a file with these digests, each empty where there is no file; None where it stays."""
+    """What becomes of a file with these digests, "" where there is none; None: it stays."""
     match (mine, base, theirs):
         case _ if theirs in (mine, base):
             return None
