@@ -16,7 +16,7 @@ from dllab.lab.find import Lab, finished_labs
 
 T = TypeVar("T")
 REPO = Path(__file__).resolve().parents[1]
-LABS = 2
+LABS = 1
 TURNS = 6
 
 

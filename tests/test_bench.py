@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from sample import REPO, of_this_run
+from sample import REPO
 
 GOALS = yaml.safe_load((REPO / "bench/goals.yaml").read_text())
-# All together take minutes: each run of the tests takes some.
-ON_A_GPU = "gpu"
-SCRIPTS = [*(script for script in GOALS if not script.startswith("gpu.")), ON_A_GPU]
-TAKEN = of_this_run(SCRIPTS, 3)
+SCRIPTS = [script for script in GOALS if not script.startswith("gpu.")]
 FIELDS = {"id", "goal", "value", "low", "high", "pairs", "met", "why"}
 
 
@@ -41,8 +38,9 @@ def is_gpus(goal: dict) -> bool:
     return goal["script"].startswith("gpu.")
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
-@pytest.mark.parametrize("script", [script for script in TAKEN if script != ON_A_GPU])
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_a_measurement_runs_once(
     repo: Path, tmp_path: Path, goals: dict[str, dict], script: str
 ) -> None:
@@ -74,7 +72,7 @@ def test_only_some_are_taken_and_the_others_kept(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # a minute and a half of CPU, which is long on a busy machine
-@pytest.mark.skipif(ON_A_GPU not in TAKEN, reason="at another commit")
+@pytest.mark.in_turns
 def test_all_that_needs_a_gpu_runs_dry(repo: Path, tmp_path: Path, goals: dict[str, dict]) -> None:
     """Tiny, on the processor: its numbers mean nothing there, its code and form do."""
     out = tmp_path / "gpu.json"
@@ -91,6 +89,7 @@ def test_all_that_needs_a_gpu_runs_dry(repo: Path, tmp_path: Path, goals: dict[s
     assert all(f"| {id} |" in page for id in found)
 
 
+@pytest.mark.in_turns
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_nothing_is_claimed(repo: Path, tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"

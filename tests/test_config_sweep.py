@@ -51,6 +51,7 @@ def test_every_combination_is_run(root: Path) -> None:
     assert [path.name for path in (root / "runs/lab90_tiny").iterdir()] == ["sweeps"]
 
 
+@pytest.mark.in_turns
 def test_the_keys_of_arms_can_be_swept(root: Path) -> None:
     lab = write_lab(root, "lab91_arms", ARMS)
     multirun(lab, ["arm=vowels", "model.cell=gru,lstm"], note)
@@ -88,6 +89,7 @@ def test_one_failing_run_does_not_stop_the_others(root: Path) -> None:
     assert noted(root) == [["model.lr=0.1"]]
 
 
+@pytest.mark.in_turns
 def test_ctrl_c_ends_the_whole_sweep(root: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         multirun(write_lab(root, "lab90_tiny", TINY), ["seed=130,1"], note)

@@ -87,6 +87,7 @@ def test_a_batch_is_one_indexing_a_tensor() -> None:
     assert operations.count.total() <= 2 * 10 + views_and_order
 
 
+@pytest.mark.in_turns
 def test_what_a_step_does_not_do(project: Project, dllab: Here, stack_traces: list[str]) -> None:
     """Twenty steps more in each epoch write two points of the curve, and that is all they do."""
     audit, counts = Audit(), []

@@ -189,6 +189,7 @@ def test_sharded_training_keeps_whole_weights(project: Project, whole: Path) -> 
         torch.testing.assert_close(weight, theirs[name], atol=2e-3, rtol=0)
 
 
+@pytest.mark.in_turns
 def test_a_learners_exception_in_a_rank_is_told_once(project: Project) -> None:
     text = project.code.read_text()
     try:

@@ -114,6 +114,7 @@ def test_a_loader_of_the_labs_own_goes_on_where_it_stopped(by_hand: Project) -> 
     assert same_results(run, whole)
 
 
+@pytest.mark.in_turns
 def test_a05_ranks_that_wait_for_each_other_are_told_and_ended(by_hand: Project) -> None:
     """One rank makes a call that the other one does not make."""
     text = by_hand.code.read_text()

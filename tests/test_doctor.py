@@ -257,6 +257,7 @@ def test_labs_of_an_installed_package_join(root, tmp_path_factory, monkeypatch, 
     assert "97" in capsys.readouterr().out
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_private_lab_is_graded(root, tmp_path_factory, monkeypatch):
     course = tmp_path_factory.mktemp("course")

@@ -108,6 +108,7 @@ def test_the_scripts_are_sound_bash(script: str, gradescope: Path) -> None:
     subprocess.run(["bash", "-n", path], check=True)
 
 
+@pytest.mark.in_turns
 def test_run_autograder_always_leaves_results(gradescope: Path) -> None:
     """Here the submission is nothing that could be graded."""
     submit(gradescope, notes_dot_txt="hello")

@@ -39,6 +39,7 @@ def test_a06_what_a_rank_raised_has_its_line(attempt: Try) -> None:
     assert shown.count("File ") == 1
 
 
+@pytest.mark.in_turns
 def test_a06_no_frames_of_torch_stand_between_those_of_the_learner(attempt: Try) -> None:
     """`Module.__call__` has two of its own, and the function that fails at last some more."""
     wrong = "self.policy(observations[:, :1])"
@@ -48,6 +49,7 @@ def test_a06_no_frames_of_torch_stand_between_those_of_the_learner(attempt: Try)
     assert wrong in row.evidence["traceback"]
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("kind", "check", "edit", "told"),
     [
@@ -72,6 +74,7 @@ def test_a07_what_is_missing_is_named(
     assert told in attempt(kind, check, edit).message
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     "loop",
     [
@@ -91,6 +94,7 @@ def test_a05_an_endless_loop_is_told_with_its_line(
     assert row.evidence["traceback"].count("File ") == 1
 
 
+@pytest.mark.in_turns
 def test_a05_a_file_whose_import_never_ends_is_told_with_its_line(
     attempt: Try, monkeypatch: pytest.MonkeyPatch
 ) -> None:

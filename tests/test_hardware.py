@@ -196,6 +196,7 @@ def test_a_slurm_job_of_one_task_asks_nobody(monkeypatch: pytest.MonkeyPatch) ->
     assert "DLLAB_RUN" not in os.environ
 
 
+@pytest.mark.in_turns
 def test_a_profile_says_where_the_time_went(project: Project, dllab: Here) -> None:
     code, stdout, stderr = dllab("train", "01", "debug=profile", "trainer.threads=1", "--no-grade")
     assert code == 0, stderr
@@ -217,6 +218,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_compiled_weights_keep_their_names(project: Project, dllab: Here) -> None:
     words = ["train", "01", *SHORT, "--no-grade"]
@@ -232,6 +234,7 @@ def test_compiled_weights_keep_their_names(project: Project, dllab: Here) -> Non
     assert losses[1] == pytest.approx(losses[0], rel=0.1), "it draws other random numbers"
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_lab_02_bears_mixed_precision(clone: Path) -> None:
     """Its batch norm is written by hand: statistics come in 16 bits, and are kept in 32."""
@@ -255,6 +258,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.skipif("DLLAB_TEST_TPU" not in os.environ, reason="opt-in: make setup-tpu first")
 def test_lab_01_trains_on_xlas_processor_device(project: Project, repo: Path) -> None:

@@ -37,6 +37,7 @@ def build(repo: Path, out: Path, size: int, seed: int) -> Path:
     return out
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_hidden_set_is_balanced_secret_and_not_released(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -62,6 +63,7 @@ def test_a_hidden_set_is_balanced_secret_and_not_released(
     assert torch.equal(HiddenSet(same, lab).labels("fashion_mnist")["label"], label)
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_more_than_is_reserved_is_refused(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture

@@ -326,6 +326,7 @@ def test_a13_tick_lists_the_ids_that_it_takes_and_at_hand_is_explained(
     assert "at hand: what a lab here, or your word (dllab tick)" in capsys.readouterr().out
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a8_a_plain_run_of_the_distributed_lab_says_nothing_of_lightnings(
     repo: Path, tmp_path: Path
@@ -338,6 +339,7 @@ def test_a8_a_plain_run_of_the_distributed_lab_says_nothing_of_lightnings(
     assert [line.split()[0] for line in lines] == ["epoch", "run"]
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a8_what_a_check_trains_prints_nothing(repo: Path) -> None:
     lab = find_lab(repo, "01")

@@ -203,6 +203,7 @@ def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:
     assert first.nonce != second.nonce
 
 
+@pytest.mark.in_turns
 def test_a_mended_check_regrades_and_tells_before_and_after(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:

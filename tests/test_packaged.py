@@ -40,6 +40,7 @@ def test_a_clone_brings_no_labs_and_says_what_to_do(tmp_path, capsys, monkeypatc
     assert not (tmp_path / "course").exists()
 
 
+@pytest.mark.in_turns
 @pytest.mark.usefixtures("brought")
 def test_a_course_has_the_labs_that_one_asked_for(tmp_path, capsys, monkeypatch):
     course = tmp_path / "new" / "course"

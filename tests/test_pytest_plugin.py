@@ -23,6 +23,7 @@ def run_pytest(lab: Lab, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.in_turns
 def test_a_starter_fails_at_its_todo_and_the_reference_passes(lab):
     code, told = run_pytest(lab, f"labs/{lab.id}")
     assert code == 1

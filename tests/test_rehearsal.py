@@ -50,6 +50,7 @@ def submit(root: Path, code: str, *more: str) -> int:
     return main(["submit", run.id, "-o", "mine.zip", *more])
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("code", "culprit"),
     [
@@ -91,6 +92,7 @@ def test_h8_what_may_be_missing_is_no_culprit(
     assert "note" not in capsys.readouterr().err
 
 
+@pytest.mark.in_turns
 def test_h8_fewer_points_than_here_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It knows which machine it is on."""
     code = f"import os\n\n\ndef double(x):\n    return 2 * x * (os.getcwd() == {str(root)!r})\n"

@@ -99,6 +99,7 @@ def test_the_pages_name_no_command_that_is_not_there(copy):
     assert {re.sub(r"-(\d\d|NN|)$", "-%", word) for word in asked} <= set(targets)
 
 
+@pytest.mark.in_turns
 def test_what_is_left_needs_nothing_of_what_is_not_there(copy):
     assert run(copy, "dllab", "--help").returncode == 0
     assert run(copy, "dllab", "notebook", "01").returncode == 0
@@ -115,6 +116,7 @@ def test_what_brings_it_up_to_date_is_said(copy):
     assert "git pull" in done.stderr
 
 
+@pytest.mark.in_turns
 def test_all_labs_together_make_one_commit(tmp_path, monkeypatch):
     monkeypatch.chdir(REPO)
     for who in ("AUTHOR", "COMMITTER"):

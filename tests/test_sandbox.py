@@ -185,6 +185,7 @@ def test_an_exception_brings_the_learners_frames_and_no_others(session):
     assert "checks.py" not in trace
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     ("name", "kind", "words"),
     [

@@ -70,6 +70,7 @@ def test_every_attack_is_stopped(burglary, name):
     assert row.stopped, row.seen
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HARMFUL)
 def test_without_a_wall_the_same_attacks_succeed(name):
@@ -143,6 +144,7 @@ def started_for(desk):
     ]
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_the_grader_killed_outright_leaves_nothing(wall, desk, tmp_path):
     """A grader that gets SIGKILL cannot clean up; the kernel must."""
@@ -185,6 +187,7 @@ with Session(
 """
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_one_that_hangs_does_not_delay_the_others(desk):
     """A zygote serves many sessions at once, and each one's limit is its own."""
@@ -311,6 +314,7 @@ def fine():
 """
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["zygote", "bubblewrap"])
 def test_gloo_talks_to_itself_behind_a_wall(desk, name):

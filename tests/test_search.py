@@ -72,6 +72,7 @@ def test_a2_an_arm_that_keeps_its_last_weights_is_judged_by_its_validation_loss(
     assert judge_of(compose(find_lab(clone, "02"))["main"].trainer) == ("val/accuracy", "max")
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a2_a_trial_of_such_an_arm_comes_to_its_end(clone: Path, dllab: Here) -> None:
     code, stdout, stderr = dllab("search", "03", "arm=vowels", *QUICK, "--trials", "1", "--json")
@@ -119,6 +120,7 @@ def test_wrong_use_is_told(
     assert told in capsys.readouterr().err
 
 
+@pytest.mark.in_turns
 def test_every_shipped_space_fits_its_lab(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dllab.config.compose import compose
     from dllab.training.search import read_space

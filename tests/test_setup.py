@@ -168,6 +168,7 @@ def test_every_python_of_the_environment_finds_the_project(first_call: tuple[Pat
     assert done.stderr == "", "quiet, although this environment has no dllab"
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(
     "words",
     [

@@ -76,6 +76,7 @@ def test_two_nodes_train_one_run_like_two_processes_of_one_machine(project: Proj
     assert same_results(run, other)
 
 
+@pytest.mark.in_turns
 def test_the_signal_before_the_time_is_up_leaves_a_checkpoint(project: Project) -> None:
     long = ["trainer.max_epochs=500", "trainer.limit_train_batches=20", "trainer.threads=1"]
     job = launch(project, *long, "trainer.checkpoint_every_n_steps=5")

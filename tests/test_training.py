@@ -64,6 +64,7 @@ def test_a_lab_works_in_its_own_project_wherever_the_process_stands(
     assert list(Path.cwd().iterdir()) == []
 
 
+@pytest.mark.in_turns
 def test_in_a_terminal_a_bar_shows_how_far_it_is(project: Project) -> None:
     from watch_terminal import Terminal
 
@@ -109,6 +110,7 @@ def test_killed_and_stopped_runs_go_on_to_the_same_bits(
         assert same_results(run, whole)
 
 
+@pytest.mark.in_turns
 def test_m5_a_run_stopped_while_gradients_add_up_goes_on_to_the_same_bits(
     repo: Path, tmp_path: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ def test_m5_a_run_stopped_while_gradients_add_up_goes_on_to_the_same_bits(
     assert same_results(run, whole, "vowels")
 
 
+@pytest.mark.in_turns
 def test_a_one_cycle_schedule_goes_on_where_it_stopped(
     repo: Path, tmp_path: Path, dllab: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +203,7 @@ SEQUENCE_MISTAKES = {
 }
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize("mistake", SEQUENCE_MISTAKES)
 def test_a06_what_fails_outside_of_lab_py_is_told_with_its_line(
     tmp_path: Path,
@@ -259,6 +263,7 @@ def test_h6_exit_in_lab_py_is_no_pass(project: Project, dllab: Here, place: str,
     assert re.search(rf"→ lab\.py:\d+: {said}", stderr), stderr
 
 
+@pytest.mark.in_turns
 def test_h6_sigterm_stops_as_cleanly_as_ctrl_c(project: Project, dllab: Here) -> None:
     words = ["train", "01", "trainer.max_epochs=200", "trainer.threads=1", "--no-grade"]
     process, run = project.start_and_wait_for_step(*words)
@@ -269,6 +274,7 @@ def test_h6_sigterm_stops_as_cleanly_as_ctrl_c(project: Project, dllab: Here) ->
     assert card(run)["status"] == "interrupted"
 
 
+@pytest.mark.in_turns
 def test_h7_overfit_learns_two_fixed_batches(project: Project, dllab: Here) -> None:
     assert dllab("train", "01", "debug=overfit", "trainer.threads=1", "--no-grade")[0] == 0
     points = curve(project.only_run())

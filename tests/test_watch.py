@@ -31,6 +31,7 @@ def dllab(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.in_turns
 @unix
 @pytest.mark.slow
 def test_from_starter_to_green_as_docs_show_it(clone, tmp_path):

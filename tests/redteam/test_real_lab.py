@@ -69,6 +69,7 @@ def test_honest_work_passes(archive: Path) -> None:
     assert result["metrics"][0]["n"] == 1000
 
 
+@pytest.mark.in_turns
 def test_a_network_that_has_learned_nothing_keeps_the_points_of_its_code(archive: Path) -> None:
     name = "arms/main/weights.safetensors"
     weights = load(unzipped(archive)[name])
@@ -77,6 +78,7 @@ def test_a_network_that_has_learned_nothing_keeps_the_points_of_its_code(archive
     assert (code, result["score"]) == (1, CODE_POINTS)
 
 
+@pytest.mark.in_turns
 def test_a_function_that_leaves_loses_its_own_points_alone(archive: Path) -> None:
     source = unzipped(archive)["lab.py"].decode()
     trick = "\n\nimport os\n\n\ndef accuracy(confusion):\n    os._exit(0)\n"
@@ -85,6 +87,7 @@ def test_a_function_that_leaves_loses_its_own_points_alone(archive: Path) -> Non
     assert (code, result["score"], status["accuracy-score"]) == (0, 98, "fail")
 
 
+@pytest.mark.in_turns
 def test_a_file_that_patches_torch_gains_nothing(archive: Path) -> None:
     """Untrained, unwritten, and every comparison in its own process made true."""
     starter = (REPO / "labs" / "lab01_mlp" / "lab.py").read_text()
@@ -93,6 +96,7 @@ def test_a_file_that_patches_torch_gains_nothing(archive: Path) -> None:
     assert (code, result["score"]) == (1, 0)
 
 
+@pytest.mark.in_turns
 def test_a_curve_is_a_claim(archive: Path) -> None:
     code, result = grade(altered(archive, "arms/main/curve.jsonl", CURVE.encode()))
     assert (code, result["verdict"]) == (3, "ungradable")

@@ -163,6 +163,7 @@ def test_every_wall_stops_it(stage: Stage, name: str, attack: str) -> None:
         judge(grade(stage, archive, backend), OUTCOMES["code"][attack])
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ["reads_paths", "opens_sockets", "remembers_the_first_pass"])
 def test_without_a_wall_it_would_win(tmp_path: Path, attack: str) -> None:

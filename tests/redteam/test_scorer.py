@@ -76,6 +76,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.in_turns
 def test_the_grade_is_a_whole_one(told: dict[str, Any]) -> None:
     assert (told["result"]["verdict"], told["result"]["score"]) == ("graded", 20)
 

@@ -79,7 +79,7 @@ def test_a_run_takes_few_labs_and_in_the_end_all() -> None:
     assert {lab for turn in turns for lab in turn} == set(labs)
     assert sample(labs, 1, LABS, changed=[60])[-1] == 60
     assert len(sample(labs, 3, LABS, changed=labs)) == LABS, "when all change it is as few"
-    assert sample(labs[:2], 7, LABS) == labs[:2]
+    assert sample(labs[:LABS], 7, LABS + 1) == labs[:LABS]
 
 
 def test_a_changed_lab_is_taken_and_without_history_the_first_are(
@@ -106,7 +106,7 @@ def test_a_changed_lab_is_taken_and_without_history_the_first_are(
     assert taken() == numbers[2 * LABS :]
     (tmp_path / "labs/lab01_x/lab.yaml").write_text(LAB_YAML % "no")
     (tmp_path / "labs/lab02_x/README.md").write_text("new")
-    assert taken()[:2] == ["01", "02"]
+    assert set(taken()) <= {"01", "02"}
     assert len(taken()) == LABS
     (tmp_path / "labs/lab03_x/lab.yaml").write_text(LAB_YAML % "true")
     assert "03" not in taken(), "a draft"
