@@ -29,10 +29,12 @@ from dllab.training.machine import drop_leftovers, is_main_process
     ("words", "said"),
     [
         (["trainer.val_check_interval=0"], "trainer.limit_val_batches=0"),
-        (["trainer.val_check_interval=100"], "no more than an epoch has batches"),
+        (["trainer.val_check_interval=100"], "trainer.check_val_every_n_epoch=null"),
+        (["trainer.check_val_every_n_epoch=null"], "trainer.val_check_interval=100"),
+        (["trainer.check_val_every_n_epoch=0"], "at least 1, or null"),
         (["trainer.precision=transformer-engine"], "trainer.precision"),
     ],
-    ids=["never", "too-rarely", "hardware"],
+    ids=["never", "too-rarely", "across-what", "each-zeroth", "hardware"],
 )
 def test_m4_numbers_of_the_trainer_that_cannot_be(
     project: Project, dllab: Here, words: list[str], said: str
@@ -41,7 +43,7 @@ def test_m4_numbers_of_the_trainer_that_cannot_be(
     assert code == 2
     assert said in stderr
     assert "Traceback" not in stderr
-    assert "check_val_every_n_epoch" not in stderr
+    assert "=None" not in stderr, "as Lightning spells it"
 
 
 def test_m6_what_a_launcher_left_behind_starts_nothing(

@@ -86,6 +86,10 @@ def show_one(args: argparse.Namespace) -> int:
     overrides = run.read_config().get("overrides") or ["none"]
     facts = [("run", run.id), ("status", str(card.get("status", "interrupted")))]
     facts += [("overrides", " ".join(map(str, overrides))), ("folder", str(run.path))]
+    facts += [
+        ("continues", f"{one['run']}, from {_steps(one['steps'])}")
+        for one in card.get("continues", ())
+    ]
     facts += [(fact.name.lower(), f"{fact.value} {fact.how}".strip()) for fact in cost_facts(card)]
     print(columns(facts))
     if result:
@@ -95,6 +99,10 @@ def show_one(args: argparse.Namespace) -> int:
     else:
         print(f"\nnot graded yet: dllab grade {run.id}")
     return 0
+
+
+def _steps(arms: dict[str, int]) -> str:
+    return ", ".join(f"step {n}" + f" of {arm}" * (len(arms) > 1) for arm, n in arms.items())
 
 
 def compare_two(args: argparse.Namespace) -> int:

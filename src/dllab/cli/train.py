@@ -21,14 +21,19 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "train",
         help="train a lab and grade the run",
         description="Train every arm of a lab, grade the run in practice mode, write its report.",
-        epilog="example: dllab train 01 trainer.max_epochs=3 model.lr=0.01",
+        epilog="examples: dllab train 01 trainer.max_epochs=3 model.lr=0.01; "
+        "dllab train 01 --resume RUN trainer.max_epochs=6",
     )
     parser.add_argument("lab", metavar="NN", help="the lab: 03, rnn, or folder/03")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="config overrides")
     parser.add_argument(
         "-m", "--multirun", action="store_true", help="one run for each combination"
     )
-    parser.add_argument("--resume", metavar="RUN", help="go on with a stopped run")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a stopped run, or, with more epochs or steps, beyond the end of any",
+    )
     parser.add_argument("--no-grade", action="store_true", help="train only")
     parser.add_argument(
         "--whole", action="store_true", help="for authors: hidden checks and criteria count too"
@@ -90,8 +95,6 @@ def _run(args: argparse.Namespace) -> int:
             )
         one_run = partial(train_and_grade, grade=not args.no_grade, whole=args.whole)
         return multirun(lab, args.overrides, one_run)
-    if args.resume and args.overrides:
-        raise LabError("--resume goes on with the run's own config", "leave the overrides out")
     return train_and_grade(
         root, lab.id, args.overrides, args.resume, grade=not args.no_grade, whole=args.whole
     )
@@ -114,7 +117,7 @@ def train_and_grade(
 
     lab = find_lab(root, lab_name)
     if resume:
-        folder = training.resume(root, find_run(root, resume))
+        folder = training.resume(root, find_run(root, resume), overrides)
     else:
         folder = training.train(root, lab, overrides)
     if not is_main_process():

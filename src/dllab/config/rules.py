@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import yaml
 
 from dllab.config.layers import nearest
-from dllab.config.schema import Config
+from dllab.config.schema import Config, TrainerConfig
 from dllab.errors import LabError
 from dllab.lab.spec import Conflict
 
@@ -85,7 +85,6 @@ def _ranges(config: Config, home: Home) -> None:
         "devices": 1,
         "num_nodes": 1,
         "accumulate_grad_batches": 1,
-        "check_val_every_n_epoch": 1,
         "log_every_n_steps": 1,
         "checkpoint_every_n_steps": 0,
         "threads": 0,
@@ -101,11 +100,24 @@ def _ranges(config: Config, home: Home) -> None:
         _refuse("seed", config.seed, f"between 0 and {MAX_SEED}", home)
     for name in ("limit_train_batches", "limit_val_batches", "overfit_batches"):
         _share(f"trainer.{name}", getattr(trainer, name), home)
-    if trainer.val_check_interval is not None:
-        _share("trainer.val_check_interval", trainer.val_check_interval, home)
-        if not trainer.val_check_interval:
+    _validation(trainer, home)
+
+
+def _validation(trainer: TrainerConfig, home: Home) -> None:
+    epochs, interval = trainer.check_val_every_n_epoch, trainer.val_check_interval
+    if epochs is None and not isinstance(interval, int):
+        raise LabError(
+            "trainer.check_val_every_n_epoch=null lets trainer.val_check_interval count batches "
+            f"across epochs, and that is {'null' if interval is None else interval}",
+            "give it a whole number: trainer.val_check_interval=100",
+        )
+    if epochs is not None and epochs < 1:
+        _refuse("trainer.check_val_every_n_epoch", epochs, "at least 1, or null", home)
+    if interval is not None:
+        _share("trainer.val_check_interval", interval, home)
+        if not interval:
             few = "more than 0; to leave validation out say trainer.limit_val_batches=0"
-            _refuse("trainer.val_check_interval", trainer.val_check_interval, few, home)
+            _refuse("trainer.val_check_interval", interval, few, home)
 
 
 def _share(key: str, value: float, home: Home) -> None:

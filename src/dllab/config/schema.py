@@ -23,7 +23,7 @@ class TrainerConfig:
     limit_train_batches: int | float = 1.0
     limit_val_batches: int | float = 1.0
     overfit_batches: int | float = 0.0
-    check_val_every_n_epoch: int = 1
+    check_val_every_n_epoch: int | None = 1  # null: val_check_interval counts across epochs
     val_check_interval: int | float | None = None
     log_every_n_steps: int = 10
     monitor: str = "val/loss"  # the curve that chooses the best checkpoint

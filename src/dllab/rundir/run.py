@@ -62,6 +62,11 @@ class ArmFolder:
         """`best.ckpt` and `last.ckpt`: everything needed to resume."""
         return self.path / "checkpoints"
 
+    @property
+    def last_checkpoint(self) -> Path:
+        """Where the training stands: what `--resume` begins with."""
+        return self.checkpoints / "last.ckpt"
+
     def read_curve(self) -> list[dict[str, float]]:
         """The curve's points in the order they were written; a torn last line is left out."""
         if not self.curve.is_file():

@@ -72,7 +72,7 @@ def train_arm(
     if layout and form:
         _check_predict(model, set_name, layout, form, impl)
     prepare(model, config.trainer)
-    last = folder.checkpoints / "last.ckpt"
+    last = folder.last_checkpoint
     checkpoint = last if resuming and last.is_file() else None
     folder.path.mkdir(parents=True, exist_ok=True)
     stopped = None

@@ -42,14 +42,15 @@ class RunCard:
         self._run = run
         self._wall = time.perf_counter()
         self._cpu = _cpu_seconds()
-        earlier = run.read_card()
-        self._before = earlier.get("cost", {"wall_s": 0.0, "cpu_s": 0.0})
+        earlier, config = run.read_card(), run.read_config()
+        self._before = {"wall_s": 0.0, "cpu_s": 0.0, **earlier.get("cost", {})}
         self.content: dict[str, Any] = {
             "run": run.id,
             "lab": lab.id,
             "lab_version": lab.spec.version,
             "impl": impl.kind,
-            "overrides": list(run.read_config().get("overrides") or ()),
+            "overrides": list(config.get("overrides") or ()),
+            "continues": list(config.get("continues") or ()),
             "status": "running",
             "started": earlier.get("started", _now()),
             "code_sha256": hashlib.sha256(impl.path.read_bytes()).hexdigest(),

@@ -17,6 +17,7 @@ from lightning.pytorch.plugins import TorchCheckpointIO
 from dllab.config.schema import TrainerConfig
 from dllab.errors import LabError
 from dllab.rundir.run import ArmFolder, RunFolder
+from dllab.training.further import Schedules
 from dllab.training.hangs import place_in_lab
 from dllab.training.loggers import CurveLogger
 from dllab.training.machine import STOPPING
@@ -94,7 +95,22 @@ class Modes(Callback):
             one.requires_grad_(learning.get(name, one.requires_grad))
 
 
-class LastCheckpoint(ModelCheckpoint):
+class RunCheckpoint(ModelCheckpoint):
+    """Knows its files again where the run's folder was moved, or copied to go further."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Lightning would forget the best value so far, since it is of another folder."""
+
+        def moved(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        here = {"dirpath": self.dirpath, **{name: moved(state_dict[name]) for name in paths}}
+        kept = {moved(path): value for path, value in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **here, "best_k_models": kept})
+
+
+class LastCheckpoint(RunCheckpoint):
     """`last.ckpt`, to resume from: at the end of each epoch, and every few steps if asked."""
 
     def on_train_batch_end(
@@ -108,18 +124,31 @@ class LastCheckpoint(ModelCheckpoint):
         """Not where validation follows: resumed from there, Lightning would leave it out."""
         if _is_between_steps(trainer, batch_idx):
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            if _is_cut(trainer, batch_idx):
+                trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Not where `max_steps` cut the epoch short: a run that goes further takes up the rest."""
+        if not _is_cut(trainer, trainer.fit_loop.batch_idx):
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 def _validates_after(trainer: L.Trainer, batch_idx: int) -> bool:
-    done = batch_idx + 1
-    every = trainer.val_check_batch or math.inf
-    return done == trainer.num_training_batches or done % every == 0
+    done, every = batch_idx + 1, trainer.val_check_batch or math.inf
+    across = trainer.check_val_every_n_epoch is None  # all batches count, not those of the epoch
+    counted = trainer.fit_loop.epoch_loop.total_batch_idx + 1 if across else done
+    return done == trainer.num_training_batches or counted % every == 0
 
 
 def _is_between_steps(trainer: L.Trainer, batch_idx: int) -> bool:
     """Whether nothing is under way that no checkpoint holds: gradients, or a validation."""
     whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
     return whole and not _validates_after(trainer, batch_idx)
+
+
+def _is_cut(trainer: L.Trainer, batch_idx: int) -> bool:
+    """Whether the training ends within an epoch, between two steps."""
+    return 0 < trainer.max_steps <= trainer.global_step and _is_between_steps(trainer, batch_idx)
 
 
 class CleanStop(Callback):
@@ -172,7 +201,7 @@ class CleanStop(Callback):
 
     def _stop_if_asked(self, trainer: L.Trainer) -> None:
         if trainer.strategy.reduce_boolean_decision(self._asked, all=False):
-            trainer.save_checkpoint(self._folder.checkpoints / "last.ckpt")
+            trainer.save_checkpoint(self._folder.last_checkpoint)
             run = RunFolder(self._folder.path.parents[1])
             raise Interrupted(
                 f"stopped at step {trainer.global_step}, epoch {trainer.current_epoch}",
@@ -189,7 +218,7 @@ def checkpoint_callbacks(
     folder: ArmFolder, trainer: TrainerConfig, curve: CurveLogger
 ) -> list[Callback]:
     """In the order in which they must run: the curve is written before a checkpoint."""
-    best = ModelCheckpoint(
+    best = RunCheckpoint(
         folder.checkpoints,
         filename="best",
         monitor=trainer.monitor,
@@ -201,7 +230,8 @@ def checkpoint_callbacks(
     last = [_last(folder, every_n_epochs=1, save_on_train_epoch_end=True)]
     if trainer.checkpoint_every_n_steps:
         last.append(_last(folder, every_n_train_steps=trainer.checkpoint_every_n_steps))
-    return [WholeCurve(curve), Modes(), best, *last, CleanStop(folder, trainer.log_every_n_steps)]
+    kept = [WholeCurve(curve), Modes(), Schedules(trainer)]
+    return [*kept, best, *last, CleanStop(folder, trainer.log_every_n_steps)]
 
 
 def _last(folder: ArmFolder, **when: Any) -> LastCheckpoint:

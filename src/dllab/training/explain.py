@@ -59,7 +59,10 @@ def explain(
 def _of_config(error: BaseException) -> LabError | None:
     if isinstance(error, ValueError) and "`val_check_interval`" in str(error):
         told = " ".join(str(error).partition(". ")[0].split()).replace("`", "")
-        few = "make it no more than an epoch has batches, or a share of them: 0.5"
+        few = (
+            "make it no more than an epoch has batches, or a share of them: 0.5; to count across "
+            "epochs add trainer.check_val_every_n_epoch=null"
+        )
         return LabError(f"trainer.{told}", few)
     if isinstance(error, MisconfigurationException):
         return LabError(str(error), "see `dllab config` for the values that were used")

@@ -57,16 +57,24 @@ def train(
     return _train_arms(run, lab, impl, configs, say, watchers=watchers)
 
 
-def resume(root: Path, run: RunFolder, *, say: Say = print) -> RunFolder:
+def resume(
+    root: Path, run: RunFolder, overrides: Sequence[str] = (), *, say: Say = print
+) -> RunFolder:
     """Go on where a run stopped, with its own config and its own copy of the code.
 
     On the same hardware and thread count the final weights equal an uninterrupted run's, bit for
-    bit: every random number is derived from seed, rank and step.
+    bit: every random number is derived from seed, rank and step. Overrides that lengthen the run
+    (`trainer.max_epochs=40`) make a new run, which begins with this one's state.
     """
     content = run.read_config()
     if not content or not run.code.is_file():
         raise LabError(f"{run.path} holds no run to resume", "dllab runs lists those that can be")
     lab = find_lab(root, content["lab"])
+    if overrides:
+        from dllab.training.further import go_further
+
+        run = go_further(root, run, overrides)
+        content = run.read_config()
     configs = {name: Config.from_plain(plain) for name, plain in content["arms"].items()}
     require_hardware(configs)
     return _train_arms(
