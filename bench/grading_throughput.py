@@ -1,5 +1,9 @@
 """P6 and P11: official grading on a warm zygote against one cold process for each submission.
 
+P6-grades counts whole grades, from archive to signed result, of the tests' small lab: two checks
+visible and one hidden, 400 hidden items in groups, some again. Its own code costs next to nothing,
+so it tells what the walls and the groups cost.
+
 A submission is a LightningModule with a small CNN: its code is imported, one small probe is asked,
 and 1,000 images of 28 x 28 are scored. The cold side is a plain child process without any wall; the
 warm side is a zygote's child behind all of them. Both run on one core, one submission after the
@@ -7,6 +11,7 @@ other, and every CPU-second of grader, server and worker counts.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +19,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench.measure import Cost, Plan, Result, interleave, judged, main, middle, ratios, timed
+from bench.measure import ROOT, Cost, Plan, Result, interleave, judged, main, middle, ratios, timed
+from dllab.grading.official import Terms, grade_archive
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import Backend, NoWall
 from dllab.sandbox.limits import Limits
@@ -109,6 +115,21 @@ def _private_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
+def grades(folder: Path, zygote: Zygote, count: int) -> Iterator[float]:
+    """Whole grades in a CPU-minute, a few times."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from official_lab import make_stage
+
+    os.environ["XDG_CONFIG_HOME"] = str(folder)  # the key that signs them
+    stage = make_stage(folder)
+    archive, terms = stage.submit("ada"), Terms(stage.root, zygote, hidden=stage.hidden)
+    first = grade_archive(archive, terms)
+    assert first.score == first.max_score, first.reason
+    for _ in range(count):
+        cost = timed(lambda: [grade_archive(archive, terms) for _ in range(count)])
+        yield 60 * count / cost.cpu_s
+
+
 def measure(plan: Plan) -> Iterator[Result]:
     """Ratio and throughput of P6, and memory of P11."""
     torch.set_num_threads(1)
@@ -124,12 +145,15 @@ def measure(plan: Plan) -> Iterator[Result]:
             "warm": lambda: desk.cost(zygote, warm_ones),
         }
         costs = interleave(plan.pairs, sides)
+        (Path(folder) / "grades").mkdir()
+        whole = list(grades(Path(folder).resolve() / "grades", zygote, 1 if plan.smoke else 8))
     cold, warm = costs["cold"], costs["warm"]
     wall = middle(cold, "wall_s") / middle(warm, "wall_s")
     why = f"wall: {wall:.1f} x; cold: {middle(cold):.2f} CPU-s a submission"
     yield judged("P6-ratio", ratios(cold, warm), why)
     rates = [60 / cost.cpu_s for cost in warm]
     yield judged("P6-per-minute", rates, "in a CPU-minute, all processes counted")
+    yield judged("P6-grades", whole, "in a CPU-minute, all processes counted; four workers each")
     yield judged("P11-child-mb", private, "what a worker does not share")
 
 

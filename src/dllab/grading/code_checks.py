@@ -36,17 +36,25 @@ def run_checks(
         return check_code(session, lab, wanted, draws)
 
 
-def check_code(session: Session, lab: Lab, ids: Sequence[str], draws: Draws) -> list[CheckRow]:
+def check_code(
+    session: Session,
+    lab: Lab,
+    ids: Sequence[str],
+    draws: Draws,
+    *,
+    after: Sequence[CheckRow] = (),
+) -> list[CheckRow]:
     """One row for each id, in the order in which the checks are written.
 
-    A check behind a failed one is skipped. An id without a check is an `error` row: the lab is at
-    fault, and silence never counts as a pass.
+    A check behind a failed one, of these or of those that went before, is skipped. An id without a
+    check is an `error` row: the lab is at fault, and silence never counts as a pass.
     """
     checks = load_checks(lab, hidden=any(id in lab.spec.hidden for id in ids))
+    before = {row.id: row for row in after}
     rows: dict[str, CheckRow] = {}
     for check in checks:
         if check.id in ids:
-            rows[check.id] = check_one(session, lab, check, rows, draws)
+            rows[check.id] = check_one(session, lab, check, {**before, **rows}, draws)
     absent = [id for id in ids if id not in rows]
     return [*rows.values(), *(_absent(id, lab) for id in absent)]
 

@@ -117,9 +117,10 @@ def weights_of(run: RunFolder, arm: str) -> tuple[bytes, Mapping[str, Any], str]
 def predict_arms(sitting: Sitting, seed: int) -> dict[str, Prediction]:
     """What every scored arm's weights predict, by arm; no label is read.
 
-    Where the grade counts, each group of items goes to a worker that is new, and so do those that
-    are scored again: what a worker remembers of other items could be an answer. No request that
-    follows has a worker that has seen any. Arms on one set share workers and groups.
+    Where the grade counts, the first group of items goes to the present worker, which may have seen
+    visible checks and nothing hidden; the other groups go to workers that are new, and so do those
+    that are scored again: what a worker remembers of other items could be an answer. No request
+    that follows has a worker that has seen any. Arms on one set share workers and groups.
     """
     lab, session = sitting.lab, sitting.session
     predictions: dict[str, Prediction] = {}
@@ -133,7 +134,8 @@ def predict_arms(sitting: Sitting, seed: int) -> dict[str, Prediction]:
     parts = {name: _parts(sitting, name, scorer, seed) for name, scorer in scorers.items()}
     got: dict[str, list[Tensor | Reply]] = {name: [] for name in scorers}
     for turn in range(max(map(len, parts.values()), default=0)):
-        _begin(session)
+        if turn:
+            _begin(session)
         for name, scorer in scorers.items():
             if turn < len(parts[name]):
                 got[name].append(scorer.score(parts[name][turn], f"group {turn}"))

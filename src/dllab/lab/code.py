@@ -86,8 +86,8 @@ def import_room(lab: Lab) -> ModuleType:
     loaded = sys.modules.get(lab.package)
     if loaded is not None and list(loaded.__path__) == [folder]:
         return loaded
-    for name in [n for n in sys.modules if n == lab.package or n.startswith(lab.package + ".")]:
-        del sys.modules[name]
+    if loaded is not None:
+        _forget(lab.package)
     room = _package(lab.package, folder)
     setattr(labs, lab.id, room)
     _package(f"{lab.package}._author", str(lab.folder / "_author"))
@@ -103,11 +103,17 @@ def _package(name: str, folder: str) -> ModuleType:
     return made
 
 
+def _forget(package: str) -> None:
+    """Costly in a fork: to look at the names of all modules copies the pages that they lie on."""
+    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
+        del sys.modules[name]
+
+
 def _import_files(lab: Lab, path: Path) -> None:
     """Let `labs.labNN_slug.files` be the files that lie beside this code, and none of another's."""
     package = f"{lab.package}.files"
-    for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
-        del sys.modules[name]
+    if package in sys.modules:
+        _forget(package)
     if (folder := path.parent / "files").is_dir():
         _package(package, str(folder))
 

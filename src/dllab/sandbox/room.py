@@ -6,7 +6,7 @@ tmpfs of limited size, the only places to write.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,15 +54,15 @@ def plan(job: Job) -> list[RoomEntry]:
     paths = [path for path in readable if path.exists()]
     hidden = {path for path in job.hidden if path.exists()}
     ordered = sorted({*paths, *hidden}, key=lambda path: (len(path.parts), path))
-    places: list[RoomEntry] = []
+    places: dict[Path, RoomEntry] = {}
     for path in ordered:
         if path in hidden:
-            places.append(RoomEntry("empty" if path.is_dir() else "nothing", path))
+            places[path] = RoomEntry("empty" if path.is_dir() else "nothing", path)
         elif path.is_symlink() and str(path) in SYSTEM:
-            places.append(RoomEntry("link", path, str(path.readlink())))
+            places[path] = RoomEntry("link", path, str(path.readlink()))
         elif not _shows(places, path):
-            places.append(RoomEntry("bind", path))
-    return places
+            places[path] = RoomEntry("bind", path)
+    return list(places.values())
 
 
 def gpu_devices() -> tuple[str, ...]:
@@ -83,10 +83,10 @@ def _with_real_paths(paths: tuple[Path, ...]) -> Iterator[Path]:
         yield path.resolve()
 
 
-def _shows(places: list[RoomEntry], path: Path) -> bool:
+def _shows(places: Mapping[Path, RoomEntry], path: Path) -> bool:
     """Whether an earlier mount already shows this path: the nearest place above it is a mount."""
-    above = [place for place in places if place.path in path.parents]
-    return bool(above) and max(above, key=lambda p: len(p.path.parts)).kind == "bind"
+    nearest = next((places[above] for above in path.parents if above in places), None)
+    return nearest is not None and nearest.kind == "bind"
 
 
 # ------------------------------------------------------------------ by mounts, in a zygote's child

@@ -74,17 +74,35 @@ def separate() -> None:
 def preload() -> None:
     """Import what learner code and the worker import; what fails here fails there too.
 
-    Raises RuntimeError when an import started a thread: a lock that it holds would stay locked in
-    every fork.
+    Raises RuntimeError when that started a thread: a lock that it holds would stay locked in every
+    fork.
     """
     for name in (*LIBRARIES, *(f"dllab.{room}" for room in ROOMS)):
         with suppress(ImportError):
             importlib.import_module(name)
+    warm_up()
     threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
     if len(threads) > 1:
-        raise RuntimeError(f"an import has started threads: {', '.join(threads)}; expected one")
+        raise RuntimeError(f"warming up has started threads: {', '.join(threads)}; expected one")
     gc.collect()
     gc.freeze()  # forks then touch fewer pages, and share more
+
+
+def warm_up() -> None:
+    """Compute a little, as a worker does: what torch sets up at its first operations, all forks
+    then have. Forward only, since autograd starts threads.
+    """
+    import torch
+    from torch import nn
+
+    from dllab.sandbox.wire import pack, unpack
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2)).eval()
+    model.load_state_dict(unpack(pack(model.state_dict())))
+    with torch.inference_mode():
+        pack({"scores": model(torch.zeros(2, 1, 4, 4)).softmax(1)})
 
 
 def fork_worker(home: int, request: Request, pipes: list[int]) -> int:
