@@ -190,6 +190,11 @@ def heavy_source(stage: Stage) -> Path:
     return stage.submit("x", f"{HONEST}\nTABLE = {noise(2_000_000)!r}\n")
 
 
+def table_in_the_code(stage: Stage) -> Path:
+    """Hashes of a thousand rows that could be hidden ones, with their labels (F10)."""
+    return stage.submit("x", f"{HONEST}\nTABLE = {noise(47_000)!r}\n")
+
+
 def heavy_buffers(stage: Stage) -> Path:
     more = "\n\nclass Model(Model):\n    table = None\n"
     return stage.submit("x", HONEST + more, {**WEIGHTS, "table": torch.rand(500_000)})
@@ -250,8 +255,9 @@ ARCHIVES: dict[str, Callable[[Stage], Path]] = {
     for function in (
         link, case_twins, bomb, crowded_directory, two_names, longer_than_said, truncated,
         behind_a_comment, empty, nobody_may_read, pickled_weights, endless_header,
-        overlapping_tensors, heavy_source, heavy_buffers, heavy_config, learned_the_public_test,
-        grows_by_config, targets_by_config, polished_curve, honest_prefix, chained_anew,
+        overlapping_tensors, heavy_source, table_in_the_code, heavy_buffers, heavy_config,
+        learned_the_public_test, grows_by_config, targets_by_config, polished_curve,
+        honest_prefix, chained_anew,
         other_weights,
     )
 }  # fmt: skip

@@ -142,7 +142,8 @@ def _terms(lab: "Lab") -> str:
     return (
         f"A pass needs {100 * spec.pass_score:g} % of the points ({total:g} in official grading).\n"
         f"Budgets: {budgets.train_s:g} s of training, {budgets.memory_mb} MB of memory, "
-        f"{budgets.artifact_bytes / 1e6:g} MB of weights."
+        f"{budgets.artifact_bytes / 1e6:g} MB of code and weights, "
+        f"{budgets.code_bytes / 1e3:g} kB of it lab.py."
     )
 
 

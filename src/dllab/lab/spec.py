@@ -66,6 +66,9 @@ class Budgets(Checked):
     memory_mb: int = 4096
     """MiB."""
     artifact_bytes: int = 16_000_000
+    """Of code, config and all weights."""
+    code_bytes: int = 40_000
+    """Of lab.py alone: twice the longest reference, and no room for a table of answers."""
     probe_s: float = 60.0
     """Wall seconds of one check; a visible one has ten at most in practice."""
     processes: int = 64
