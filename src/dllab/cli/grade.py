@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dllab.cli.stopping import stoppable
 from dllab.errors import LabError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if subject.suffix.lower() == ".zip" or is_unpacked(subject):
         return _grade_archive(root, subject, args)
     if subject.is_dir() and not (subject / "config.yaml").is_file():
-        return _grade_folder(root, subject, args)
+        return stoppable(lambda: _grade_folder(root, subject, args))
     chosen = choose_run(root, args.subject)
     folder = chosen.run
     if not chosen.plain:

@@ -1,18 +1,12 @@
 """`dllab train NN [overrides]`: train, practice-grade, report."""
 
 import argparse
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from dllab.cli.stopping import stoppable
 from dllab.errors import LabError
-
-INTERRUPTED, TERMINATED = 130, 143  # as a shell tells of SIGINT and SIGTERM
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,34 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code: 0 passed or an experiment, 1 not passed, 2 wrong use, 130 stopped by Ctrl-C, 143
     by SIGTERM, which stops as cleanly.
     """
-    with _sigterm_as_ctrl_c() as terminated:
-        try:
-            return _run(args)
-        except KeyboardInterrupt:
-            if not terminated.is_set():
-                raise
-            print("\nstopped", file=sys.stderr)
-            return TERMINATED
-        except LabError as error:
-            if terminated.is_set() and error.exit_code == INTERRUPTED:
-                error.exit_code = TERMINATED
-            raise
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[threading.Event]:
-    """SIGTERM does what Ctrl-C does; the event tells whether it came."""
-    came = threading.Event()
-
-    def pass_on(*_: object) -> None:
-        came.set()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, pass_on)
-    try:
-        yield came
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return stoppable(lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:

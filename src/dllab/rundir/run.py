@@ -276,7 +276,7 @@ def named_run(root: Path, name: str) -> RunFolder | None:
 def write_text(path: Path, text: str) -> None:
     """Write whole or not at all: a reader never sees half a file under its final name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # pids of two machines collide
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
