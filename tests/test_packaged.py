@@ -18,6 +18,8 @@ from dllab.lab.find import all_labs, finished_labs
 from dllab.version import __version__
 
 REPO = Path(__file__).resolve().parent.parent
+# What uv has unpacked before is linked from there; the home of a test would have it all anew.
+UV_CACHE = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache/uv")
 
 
 @pytest.fixture(scope="module")
@@ -108,25 +110,27 @@ def say(words: list[str], folder: Path, **environment: str) -> str:
 @pytest.mark.skipif(
     "DLLAB_TEST_ALL" not in os.environ, reason="installs all packages twice: make test-all"
 )
+@pytest.mark.timeout(3600)  # minutes of CPU: bytecode, and a whole training
 @pytest.mark.in_turns
 @pytest.mark.slow
-def test_the_wheel_alone_is_enough_from_init_to_submit(archive, tmp_path, repo):
-    """In an environment of its own and an empty home; packages come from the registry."""
+def test_the_wheel_alone_is_enough_from_init_to_submit(archive, tmp_path, repo, monkeypatch):
+    """By uvx, in an empty home, with what the registry has and uv has kept of it."""
     source = tmp_path / "source"
     source.mkdir()
     for name in ("src", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         copy = shutil.copytree if (repo / name).is_dir() else shutil.copyfile
         copy(repo / name, source / name)
     shutil.copyfile(archive, source / "src/dllab/authoring" / packaged.ARCHIVE.name)
-    uv = str(Path(sys.executable).with_name("uv"))
+    uv, uvx = (str(Path(sys.executable).with_name(name)) for name in ("uv", "uvx"))
     dist = tmp_path / "dist"
+    monkeypatch.setenv("UV_CACHE_DIR", UV_CACHE)
     say([uv, "build", "--quiet", "--wheel", "-o", str(dist)], source)
-    here = {"UV_FIND_LINKS": str(dist), "PIP_FIND_LINKS": str(dist)}
-    tool = [uv, "tool", "run", "--from", f"dllab=={__version__}"]
-    constraints = ["-c", str(repo / "constraints.txt")]
-    say([*tool, *constraints, "dllab", "init", "course", "--labs", "01"], tmp_path, **here)
+    (wheel,) = map(str, dist.glob("*.whl"))
+    tool = [uvx, "--from", wheel, "-c", str(repo / "constraints.txt"), "dllab"]
+    say([*tool, "init", "course", "--labs", "01"], tmp_path)
     course = tmp_path / "course"
-    say([*tool, *constraints, "dllab", "setup"], course, **here)
+    here = {"UV_FIND_LINKS": str(dist), "PIP_FIND_LINKS": str(dist)}  # until an index has it
+    say([*tool, "setup"], course, **here)
     dllab = str(course / ".venv/bin/dllab")
     code = course / "labs/lab01_mlp/lab.py"
     shutil.copyfile(repo / "labs/lab01_mlp/_author/solution.py", code)  # a learner has done it
