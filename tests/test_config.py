@@ -12,6 +12,7 @@ from config_lab import ARMS, TINY, make_root, write_lab
 from dllab.cli import main
 from dllab.config.compose import compose
 from dllab.config.schema import Config
+from dllab.errors import LabError
 from dllab.lab.find import Lab, find_lab
 
 REPO = Path(__file__).resolve().parent.parent
@@ -42,6 +43,23 @@ def arms(root: Path) -> Lab:
     return write_lab(root, "lab91_arms", ARMS)
 
 
+def test_several_loggers_are_one_choice_each_once_and_a_wrong_one_is_named() -> None:
+    lab = find_lab(REPO, "01")
+    several = compose_arm(lab, overrides=["logger=[csv,tensorboard,csv]"])
+    assert several.logger == ["csv", "tensorboard"]
+    assert Config.from_plain(several.plain()) == several
+    earlier = {**several.plain(), "logger": "wandb"}
+    assert Config.from_plain(earlier).logger == ["wandb"]
+    for word, said in (
+        ("logger=[csv,tensorbord]", "did you mean tensorboard?"),
+        ("logger=[]", "a run needs logger"),
+        ("hardware=[cpu,gpu]", "there is no choice ['cpu', 'gpu'] for hardware"),
+    ):
+        with pytest.raises(LabError) as error:
+            compose(lab, [word])
+        assert said in f"{error.value} {error.value.hint}"
+
+
 CHOICES = [f"{group}={choice}" for group, choices in GROUPS.items() for choice in choices]
 
 
@@ -54,7 +72,8 @@ def test_every_shipped_config_is_valid(choice: str) -> None:
     assert list(configs) == list(lab.spec.arms)
     for arm, config in configs.items():
         assert (config.lab, config.arm) == (lab.id, arm)
-        assert (config.data["size"] if group == "data" else getattr(config, group)) == name
+        chosen = config.data["size"] if group == "data" else getattr(config, group)
+        assert chosen == ([name] if group == "logger" else name)
         assert config.data["name"] == lab.spec.arms[arm].data
 
 

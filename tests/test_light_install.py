@@ -6,73 +6,29 @@ others: so what is missing is truly missing, in every process that is started.
 """
 
 import json
-import os
 import shutil
 import subprocess
-import sys
-import sysconfig
-import venv
-from collections.abc import Callable, Iterable
-from importlib.metadata import distribution
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from authoring_labs import REPO, make_root, write_kind
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from environments import brought_by, environment, install
 
 pytestmark = [pytest.mark.slow, pytest.mark.in_turns]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-OPTIONAL = {"cryptography", "datasets", "matplotlib", "optuna", "pytest", "tensorboard", "wandb"}
+TRACKERS = {"mlflow-skinny", "tensorboard", "wandb"}
+OPTIONAL = {"cryptography", "datasets", "matplotlib", "optuna", "pytest", *TRACKERS}
 LOAD = """
 from dllab.data import load
 print(load("japanese_vowels", "test")["series"].shape[0])
 """
 
 
-def brought_by(wanted: str) -> set[str]:
-    """The distributions that installing a requirement brings, itself included."""
-    found: set[tuple[str, frozenset[str]]] = set()
-    waiting = [Requirement(wanted)]
-    while waiting:
-        one = waiting.pop()
-        key = (canonicalize_name(one.name), frozenset(one.extras))
-        if key not in found:
-            found.add(key)
-            needs = map(Requirement, distribution(one.name).requires or ())
-            waiting += [need for need in needs if is_wanted(need, one.extras or {""})]
-    return {name for name, _ in found}
-
-
-def is_wanted(need: Requirement, extras: Iterable[str]) -> bool:
-    return need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in extras)
-
-
-def install(site: Path, names: Iterable[str]) -> None:
-    """Put distributions of this environment into another folder of packages."""
-    ours = Path(sysconfig.get_path("purelib"))
-    for name in names:
-        for file in distribution(name).files or ():
-            if ".." not in file.parts and not (site / file).exists():
-                (site / file).parent.mkdir(parents=True, exist_ok=True)
-                link(ours / file, site / file)
-
-
-def link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk
-        shutil.copyfile(source, target)
-
-
 @pytest.fixture(scope="module")
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that holds dllab and its base packages."""
-    folder = tmp_path_factory.mktemp("light")
-    venv.create(folder, symlinks=True)
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    install(folder / "lib" / version / "site-packages", brought_by("dllab"))
-    return folder / "bin/python"
+    return environment(tmp_path_factory.mktemp("light"), brought_by("dllab"))
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +84,7 @@ def test_a_lab_is_proved(run: Run) -> None:
     ("words", "said"),
     [
         (["train", "90", "logger=wandb"], "logger=wandb needs the package wandb"),
+        (["train", "90", "logger=[csv,mlflow]"], "logger=mlflow needs the package mlflow"),
         (["search", "90"], "dllab search needs the package optuna"),
         (["grade", "ada.zip", "--official"], "signing a grade needs the package cryptography"),
         (["verify", "grade.json", "--key", "pub"], "a signature needs the package cryptography"),

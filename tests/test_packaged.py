@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from environments import UV_CACHE, build_wheel
 
-from dllab.authoring import packaged
 from dllab.authoring.packaged import pack, unpack
 from dllab.authoring.release import find_leaks
 from dllab.cli import main
@@ -18,8 +18,6 @@ from dllab.lab.find import all_labs, finished_labs
 from dllab.version import __version__
 
 REPO = Path(__file__).resolve().parent.parent
-# What uv has unpacked before is linked from there; the home of a test would have it all anew.
-UV_CACHE = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache/uv")
 
 
 @pytest.fixture(scope="module")
@@ -115,21 +113,14 @@ def say(words: list[str], folder: Path, **environment: str) -> str:
 @pytest.mark.slow
 def test_the_wheel_alone_is_enough_from_init_to_submit(archive, tmp_path, repo, monkeypatch):
     """By uvx, in an empty home, with what the registry has and uv has kept of it."""
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("src", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
-        copy = shutil.copytree if (repo / name).is_dir() else shutil.copyfile
-        copy(repo / name, source / name)
-    shutil.copyfile(archive, source / "src/dllab/authoring" / packaged.ARCHIVE.name)
-    uv, uvx = (str(Path(sys.executable).with_name(name)) for name in ("uv", "uvx"))
-    dist = tmp_path / "dist"
+    wheel = build_wheel(archive, tmp_path / "built")
     monkeypatch.setenv("UV_CACHE_DIR", UV_CACHE)
-    say([uv, "build", "--quiet", "--wheel", "-o", str(dist)], source)
-    (wheel,) = map(str, dist.glob("*.whl"))
-    tool = [uvx, "--from", wheel, "-c", str(repo / "constraints.txt"), "dllab"]
+    uvx = str(Path(sys.executable).with_name("uvx"))
+    tool = [uvx, "--from", str(wheel), "-c", str(repo / "constraints.txt"), "dllab"]
     say([*tool, "init", "course", "--labs", "01"], tmp_path)
     course = tmp_path / "course"
-    here = {"UV_FIND_LINKS": str(dist), "PIP_FIND_LINKS": str(dist)}  # until an index has it
+    dist = str(wheel.parent)
+    here = {"UV_FIND_LINKS": dist, "PIP_FIND_LINKS": dist}  # until an index has it
     say([*tool, "setup"], course, **here)
     dllab = str(course / ".venv/bin/dllab")
     code = course / "labs/lab01_mlp/lab.py"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from training_lab import Project, curve
+from training_lab import Here, Project, curve, stopped_at
 
 from dllab.cli import main
 
@@ -17,7 +17,7 @@ PICTURES = ["confusion", "worst_mistakes"]
 
 
 def train(root: Path, repo: Path, monkeypatch: pytest.MonkeyPatch, tracker: str) -> Path:
-    """A short run that `tracker` follows."""
+    """A short run that a tracker follows, or several."""
     monkeypatch.chdir(root)
     project = Project(root, repo)
     assert main(["train", "01", *WORDS, f"logger={tracker}", "--no-grade"]) == 0
@@ -37,12 +37,39 @@ def config(run: Path) -> dict[str, Any]:
     return yaml.safe_load((run / "config.yaml").read_text())["arms"]["main"]
 
 
-def test_tensorboard_shows_the_run(
-    tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch
+def test_several_trackers_show_the_run_under_the_same_names_in_one_piece(
+    project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where it was stopped and went on."""
+    words = ["train", "01", *WORDS, "logger=[csv,tensorboard,mlflow]", "--no-grade"]
+    assert stopped_at(5, dllab, words, monkeypatch)[0] == 130
+    run = project.only_run()
+    assert dllab("train", "01", "--resume", str(run), "--no-grade")[::2] == (0, "")
+    assert (run / "arms/main/curve.csv").is_file()
+    _look_into_tensorboard(run)
+    _look_into_mlflow(run)
+
+
+def _look_into_mlflow(run: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{run.parents[1] / 'mlflow/runs.db'}")
+    lab = client.get_experiment_by_name(run.parent.name)
+    (shown,) = client.search_runs([lab.experiment_id], f"attributes.run_name = '{run.name}'")
+    logged = {
+        name: {m.step: m.value for m in client.get_metric_history(shown.info.run_id, name)}
+        for name in points(run)
+    }
+    assert logged == points(run)
+    assert float(shown.data.params["model/lr"]) == config(run)["model"]["lr"]
+    assert shown.info.status == "FINISHED"
+    images = {file.path for file in client.list_artifacts(shown.info.run_id)}
+    assert images == {f"{name}.png" for name in PICTURES}
+
+
+def _look_into_tensorboard(run: Path) -> None:
     from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
-    run = train(tmp_path, repo, monkeypatch, "tensorboard")
     folder = run / "arms/main/tensorboard"
     shown = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()
     tags = shown.Runs()[run.name]
@@ -60,7 +87,7 @@ def test_tensorboard_shows_the_run(
 def test_wandb_keeps_the_run_offline_and_prints_nothing(
     tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run = train(tmp_path, repo, monkeypatch, "wandb")
+    run = train(tmp_path, repo, monkeypatch, "[csv,tensorboard,wandb]")
     assert "wandb" not in "".join(capfd.readouterr())
     (folder,) = (run / "arms/main/wandb").glob("offline-run-*")
     logged: dict[str, dict[int, float]] = {}

@@ -28,7 +28,7 @@ from dllab.config.explain import (
     not_a_name,
     unknown_key,
 )
-from dllab.config.layers import Layers, nearest
+from dllab.config.layers import Layers, names, nearest
 from dllab.config.overrides import Override, parse, quoted
 from dllab.config.rules import check_conflicts, check_rules
 from dllab.config.schema import Config, Settings
@@ -105,7 +105,8 @@ def _draft(layers: Layers, arm: str, given: list[Override]) -> Draft:
         raise bad_file(layers, error) from error
     except yaml.YAMLError as error:
         raise bad_yaml(layers, error) from error
-    choices = dict(composed.hydra.runtime.choices)
+    several = {o.key: o.value for o in chosen if isinstance(o.value, list)}  # Hydra omits these
+    choices = {**composed.hydra.runtime.choices, **several}
     with open_dict(composed):
         del composed["hydra"]
     return Draft(layers, arm, choices, _typed(layers, composed))
@@ -190,5 +191,6 @@ def _config(draft: Draft) -> Config:
     values = {field.name: getattr(built, field.name) for field in fields(Settings)}
     values |= {"lab": draft.layers.lab.id, "arm": draft.arm}
     values |= {part: plain[part] for part in ("model", "data")}
-    values |= {group: draft.choices.get(group) or "" for group in ("hardware", "logger", "debug")}
+    values |= {group: draft.choices.get(group) or "" for group in ("hardware", "debug")}
+    values["logger"] = names(draft.choices["logger"])
     return Config(**values)

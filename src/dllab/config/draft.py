@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dllab.config.layers import Layers
+from dllab.config.layers import Choice, Layers
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Draft:
 
     layers: Layers
     arm: str
-    choices: Mapping[str, str | None]
+    choices: Mapping[str, Choice]
     values: DictConfig
 
     def home(self, key: str) -> str:

@@ -18,6 +18,9 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 # The mappings of the schema.
 _PARTS = ("model", "data", "trainer", "wandb")
 
+# A choice of files: one, several (of loggers), or none.
+Choice = str | list[str] | None
+
 # Without one of these there is nothing to run; other groups (debug, a lab's own) may be null.
 _NEEDED = ("hardware", "logger", "model", "data", "trainer")
 
@@ -64,23 +67,25 @@ class Layers:
             instead = "" if group in _NEEDED else f"write {group}=null, or "
             choice_of = f"{instead}{group}= one of {', '.join(choices)}"
             raise override.error("a choice cannot be deleted", choice_of)
-        if choice is None and group in _NEEDED:
+        if not choice and group in _NEEDED:
             raise override.error(f"a run needs {group}", f"choices: {', '.join(choices)}")
         if override.action == "add" and group in (*_NEEDED, "debug"):
             raise override.error("a choice takes no plus", f"write {group}={choice}")
-        if choice is None or str(choice) in choices:
-            return
-        near = nearest(str(choice), choices)
-        guess = f"did you mean {group}={near}? " if near else ""
-        raise override.error(
-            f"there is no choice {choice!r} for {group}",
-            f"{guess}{self._folder(group)} holds {', '.join(choices)}",
-        )
+        for one in choice if group == "logger" and isinstance(choice, list) else [choice]:
+            if one is None or str(one) in choices:
+                continue
+            near = nearest(str(one), choices)
+            guess = f"did you mean {near}? " if near else ""
+            raise override.error(
+                f"there is no choice {one!r} for {group}",
+                f"{guess}{self._folder(group)} holds {', '.join(choices)}",
+            )
 
-    def files(self, choices: Mapping[str, str | None]) -> list[tuple[Path, dict[str, Any]]]:
+    def files(self, choices: Mapping[str, Choice]) -> list[tuple[Path, dict[str, Any]]]:
         """The files that were composed and what each sets, in the order in which they win."""
-        shared = [(self.shared / group / f"{name}.yaml", group) for group, name in choices.items()]
-        own = [(self.own / group / f"{name}.yaml", group) for group, name in choices.items()]
+        named = [(group, name) for group, choice in choices.items() for name in names(choice)]
+        shared = [(self.shared / group / f"{name}.yaml", group) for group, name in named]
+        own = [(self.own / group / f"{name}.yaml", group) for group, name in named]
         debug = [entry for entry in shared if entry[1] == "debug"]
         order = [
             *(entry for entry in shared if entry not in debug),
@@ -91,12 +96,12 @@ class Layers:
         ]
         return [(path, _nested(path, group)) for path, group in order if path.is_file()]
 
-    def debug(self, choices: Mapping[str, str | None]) -> dict[str, Any]:
+    def debug(self, choices: Mapping[str, Choice]) -> dict[str, Any]:
         """What the chosen debug file sets; nothing without one."""
         path = self.shared / "debug" / f"{choices.get('debug')}.yaml"
         return _nested(path, "debug") if path.is_file() else {}
 
-    def home(self, key: str, choices: Mapping[str, str | None]) -> str:
+    def home(self, key: str, choices: Mapping[str, Choice]) -> str:
         """The file in which `key` stands, as a path to open; the schema for a bare default."""
         for path, values in reversed(self.files(choices)):
             if _has(values, key.split(".")):
@@ -121,6 +126,11 @@ class Layers:
     def _folder(self, group: str) -> str:
         bases = [base for base in (self.shared, self.own) if (base / group).is_dir()]
         return " and ".join(f"{self.place(base / group)}/" for base in bases)
+
+
+def names(choice: Choice) -> list[str]:
+    """What was chosen of a group, each once."""
+    return list(dict.fromkeys(choice if isinstance(choice, list) else [choice or ""]))
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -60,12 +60,13 @@ class Settings:
 class Config(Settings):
     """One arm of one run, resolved. `model` and `data` are the keyword arguments of the exports.
 
-    `hardware`, `logger` and `debug` name the groups that were chosen; `debug` is "" without one.
+    `hardware`, `logger` and `debug` say what was chosen of these groups; `debug` is "" without one,
+    and of loggers there may be several.
     """
 
     lab: str = ""
     hardware: str = "cpu"
-    logger: str = "csv"
+    logger: list[str] = field(default_factory=lambda: ["csv"])
     debug: str = ""
 
     def plain(self) -> dict[str, Any]:
@@ -77,8 +78,10 @@ class Config(Settings):
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> "Config":
         """The inverse of `plain`: an entry of config.yaml as a Config again."""
-        parts = {
+        parts: dict[str, Any] = {
             "trainer": TrainerConfig(**values["trainer"]),
             "wandb": WandbConfig(**values["wandb"]),
         }
+        logger = values["logger"]
+        parts["logger"] = [logger] if isinstance(logger, str) else logger  # earlier: one alone
         return cls(**{**values, **parts})

@@ -202,7 +202,7 @@ def _check_predict(
 def _trainer(
     folder: ArmFolder, config: Config, flops: CountFlops, watchers: Sequence[Callback]
 ) -> L.Trainer:
-    curve = CurveLogger(folder, spreadsheet=config.logger == "csv")
+    curve = CurveLogger(folder, spreadsheet="csv" in config.logger)
     callbacks = [flops, *arm_callbacks(folder, config, curve), *watchers]
     return L.Trainer(
         **trainer_arguments(config),

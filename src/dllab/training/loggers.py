@@ -1,15 +1,18 @@
-"""Where the curves go: always to curve.jsonl, and to the tracker that the config names."""
+"""Where the curves go: always to curve.jsonl, and to the trackers that the config names."""
 
 import csv
 import json
+import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL.Image import Image
 
 from dllab.config.schema import Config
 from dllab.errors import LabError, require
@@ -88,18 +91,16 @@ class CurveLogger(Logger):
 
 
 def trackers(folder: ArmFolder, config: Config) -> list[Logger]:
-    """What the config names beside the curve; it shows the run under the run card's id."""
-    match config.logger:
-        case "csv":
-            return []
-        case "tensorboard":
-            return [_tensorboard(folder, config)]
-        case "wandb":
-            return [] if _wandb_mode(config) == "disabled" else [_wandb(folder, config)]
-        case _:
-            raise LabError(
-                f"logger={config.logger} is none of csv, tensorboard, wandb", "choose one"
-            )
+    """What the config names beside the curve; each shows the run under the run card's id."""
+    makers = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
+    wanted = [name for name in config.logger if name != "csv"]
+    if "wandb" in wanted and _wandb_mode(config) == "disabled":
+        wanted.remove("wandb")
+    if unknown := [name for name in wanted if name not in makers]:
+        raise LabError(
+            f"logger={unknown[0]} is none of csv, {', '.join(makers)}", "choose of these"
+        )
+    return [makers[name](folder, config) for name in wanted]
 
 
 def _tensorboard(folder: ArmFolder, config: Config) -> Logger:
@@ -143,13 +144,52 @@ def _wandb_mode(config: Config) -> str:
     return os.environ.get("WANDB_MODE", config.wandb.mode)
 
 
+def _mlflow(folder: ArmFolder, config: Config) -> Logger:
+    """One store for all runs of the project, a database and a folder: MLflow compares within one.
+
+    Its pages are another package's: `uvx mlflow ui --backend-store-uri sqlite:///runs/mlflow/runs.db`
+    """
+    require("mlflow", "mlflow", "logger=mlflow")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # for its import, which sets levels
+    logging.getLogger("lightning.pytorch.loggers.mlflow").setLevel(logging.ERROR)
+    # MLflow 3.17 with SQLAlchemy 2.1.
+    warnings.filterwarnings("ignore", message=r"The ``noload`` loader strategy is deprecated")
+    store = folder.path.parents[3] / "mlflow"
+    store.mkdir(exist_ok=True)
+    uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'runs.db'}")
+    logger = MLFlowLogger(
+        experiment_name=config.lab,
+        run_name=folder.run_id,
+        run_id=_begun_in_mlflow(uri, folder, config),
+        tracking_uri=uri,
+        artifact_location=(store / "files").as_uri(),
+        tags={"arm": folder.name},
+    )
+    logger.log_hyperparams(config.plain())
+    return logger
+
+
+def _begun_in_mlflow(uri: str, folder: ArmFolder, config: Config) -> str | None:
+    """The id that MLflow has given to this arm, where the run is a resumed one."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    if (lab := client.get_experiment_by_name(config.lab)) is None:
+        return None
+    wanted = f"attributes.run_name = '{folder.run_id}' and tags.arm = '{folder.name}'"
+    found = client.search_runs([lab.experiment_id], wanted, max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
 def finish_trackers(loggers: Sequence[Logger], folder: ArmFolder, set_name: str) -> None:
     """Show what the arm got wrong on the validation split, as report.html does, and end the run.
 
     A tracker that is none of ours (the curve) is left alone. The next arm begins a run of its own.
     Without matplotlib, which draws them, there are no pictures.
     """
-    trackers = [one for one in loggers if isinstance(one, TensorBoardLogger | WandbLogger)]
+    kinds = TensorBoardLogger | WandbLogger | MLFlowLogger
+    trackers = [one for one in loggers if isinstance(one, kinds)]
     mistakes = read_mistakes(folder, set_name) if trackers else None
     pictures = {}
     if mistakes and find_spec("matplotlib"):
@@ -158,11 +198,17 @@ def finish_trackers(loggers: Sequence[Logger], folder: ArmFolder, set_name: str)
         pictures = draw_mistakes(mistakes)
     for tracker in trackers:
         for name, picture in pictures.items():
-            if isinstance(tracker, WandbLogger):
-                tracker.log_image(name, [picture])
-            else:
-                tracker.experiment.add_image(name, np.asarray(picture), dataformats="HWC")
+            _show(tracker, name, picture)
         if isinstance(tracker, WandbLogger):
             tracker.experiment.finish()
-        else:
+        elif isinstance(tracker, TensorBoardLogger):
             tracker.experiment.close()
+
+
+def _show(tracker: Logger, name: str, picture: Image) -> None:
+    if isinstance(tracker, WandbLogger):
+        tracker.log_image(name, [picture])
+    elif isinstance(tracker, TensorBoardLogger):
+        tracker.experiment.add_image(name, np.asarray(picture), dataformats="HWC")
+    elif isinstance(tracker, MLFlowLogger):
+        tracker.experiment.log_image(tracker.run_id, picture, f"{name}.png")
