@@ -203,7 +203,7 @@ def batches(lab: ModuleType, given: Given) -> Arrays:
     after = torch.tensor([loader.epoch, loader.position])
     return {
         "the items": torch.cat([torch.zeros(0).long(), *(x for x, _ in passed)]),
-        "position while a batch is in use": torch.tensor([p for _, p in passed]),
+        "position while a batch is in use": torch.tensor([p for _, p in passed]).long(),
         "epoch and position after the pass": after,
         "the items of the next pass": torch.cat(
             [torch.zeros(0).long(), *(batch["x"] for batch in loader)]

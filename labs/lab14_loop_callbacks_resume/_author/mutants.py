@@ -720,14 +720,14 @@ MUTANTS = [
         catches="at-hand",
         why="Without monitor, ModelCheckpoint keeps the latest.",
         says="holds the last weights",
-        edits=[('"best", monitor=monitor, mode="min", save_top_k=1', '"best", save_top_k=1')],
+        edits=[('"best", monitor=monitor, mode="min"', '"best"')],
     ),
     Mutant(
         "all_checkpoints_kept",
         catches="at-hand",
         why="The disk fills up.",
         says="all checkpoints are kept",
-        edits=[("save_top_k=1", "save_top_k=-1")],
+        edits=[('"best", monitor=monitor, mode="min"', '"best", monitor=monitor, mode="min", save_top_k=-1')],
     ),
     Mutant(
         "no_folder",

@@ -460,7 +460,7 @@ def at_hand(folder: Path, monitor: str, patience: int) -> list[lightning.Callbac
     # Lightning would stop by itself at the first nan; that is fine.
     return [
         shipped.EarlyStopping(monitor, mode="min", patience=patience),
-        shipped.ModelCheckpoint(folder, "best", monitor=monitor, mode="min", save_top_k=1),
+        shipped.ModelCheckpoint(folder, "best", monitor=monitor, mode="min"),
     ]
     # END SOLUTION
 
