@@ -161,7 +161,7 @@ def test_low_a_file_system_without_locks_is_told(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(bootstrap.fcntl, "flock", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     with (tmp_path / "lock").open("w") as lock:
         bootstrap._wait_for_others(lock)
     assert "No locks available" in "".join(capsys.readouterr())

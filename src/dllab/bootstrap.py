@@ -15,7 +15,6 @@ thrown away and built anew, never trusted.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import sys
@@ -35,6 +34,12 @@ PIP_TO_UV = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
 }
+
+
+NO_WINDOWS = """\
+dllab does not run on Windows itself, but does in Windows' own Linux (WSL). In PowerShell:
+  wsl --install
+then restart, open Ubuntu, and run the same command there, in its home and not in /mnt/c."""
 
 
 class SetupError(Exception):
@@ -336,6 +341,8 @@ def set_up(root: Path, venv: Path) -> None:
 
 
 def _wait_for_others(lock: TextIO) -> None:
+    import fcntl
+
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -347,6 +354,9 @@ def _wait_for_others(lock: TextIO) -> None:
 
 def main(arguments: list[str], root: Path | None = None) -> int:
     """Exit code 0: ready; 1: not ready (--check) or not here (--find); 2: it cannot be made so."""
+    if sys.platform == "win32":
+        _say(NO_WINDOWS)
+        return 2
     root = root or Path.cwd()
     words = [word for word in arguments if not word.startswith("--")]
     if "--find" in arguments:

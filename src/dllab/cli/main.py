@@ -19,6 +19,11 @@ COMMANDS = tuple(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (contracts: 0 1 2 3 4 5)."""
+    if sys.platform == "win32":
+        from dllab.bootstrap import NO_WINDOWS
+
+        print(NO_WINDOWS, file=sys.stderr)
+        return 2
     parser = argparse.ArgumentParser(
         prog="dllab",
         description="Deep learning, hands on: graded labs.",

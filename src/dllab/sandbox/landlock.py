@@ -6,6 +6,7 @@ Constants and their versions: the kernel's Documentation/userspace-api/landlock.
 import ctypes
 import os
 import struct
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ _SCOPES_SINCE, _SCOPES = 6, 3  # abstract unix sockets and signals stay among th
 
 def version() -> int:
     """Which Landlock this kernel has; 0 for none."""
+    if sys.platform != "linux":  # elsewhere the number is another call's
+        return 0
     try:
         return kernel.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     except OSError:
