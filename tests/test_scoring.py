@@ -159,6 +159,27 @@ def test_what_a_method_returns_must_be_as_the_play_says(root: Path, warm: Backen
     assert "500" not in row["message"], "hidden items were within reach"
 
 
+BREAKS = (
+    "    gaps.append(torch.zeros(1, 1)[int(samples.abs().max() / 1e6)])\n",
+    "    gaps.append(samples.abs().max() * torch.tensor([1e38]))\n",
+)
+
+
+@pytest.mark.parametrize("line", BREAKS, ids=["an exception", "no finite number"])
+def test_f9_what_a_model_answers_breaks_a_play_for_itself_alone(
+    root: Path, warm: Backend, line: str
+) -> None:
+    """It goes on where all answers are zero, so nobody else is to blame."""
+    lab, run = made(root, "conditional", HEIGHTS)
+    returned = "    return torch.cat(gaps)"
+    edit(lab.folder / "checks.py", returned, f"    samples = gaps[0]\n{line}{returned}")
+    assert graded(lab, run, warm)["verdict"] == "graded"
+    save_file({**HEIGHTS, "mean": HEIGHTS["mean"] * 1e9}, run.arm("main").weights)
+    row = row_of("distance", lab, run, warm)
+    assert (row["status"], row["points"]) == ("fail", 0)
+    assert "what your model answers ends the play: " in row["message"]
+
+
 # ---- items that are not independent -----------------------------------------------------------
 
 

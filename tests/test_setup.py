@@ -188,7 +188,7 @@ from pathlib import Path
 sys.path.insert(0, "src/dllab")
 import bootstrap
 words = [sys.executable, "-c", "print('Resolved', '+ tiny==1', 'rest', sep=chr(10), end='')"]
-bootstrap._stream(words, Path("log"), "Installing")
+bootstrap._stream(words, Path("log"), "Installing", Path())
 """
 
 
@@ -214,6 +214,21 @@ def test_pip_does_the_work_where_uv_cannot_be_had(project: Path) -> None:
     result = set_up(project, PATH="/usr/bin:/bin")
     assert result.returncode == 0, result.stderr
     assert "pip does its work" in result.stderr
+    assert ready(project)
+
+
+@pytest.mark.in_turns
+@pytest.mark.parametrize("path", [None, "/usr/bin:/bin"], ids=["uv", "pip"])
+def test_m11_a_path_with_signs_of_urls_and_a_pip_that_installs_for_the_user(
+    tmp_path: Path, path: str | None
+) -> None:
+    """`#` begins a fragment of a URL, `;` a marker, `[` extras: none of them does in a path."""
+    project = make_project(tmp_path / "[2026] DL; #1")
+    if path:
+        with (project / "constraints.txt").open("a") as pins:
+            pins.write("uv==0\n")
+    result = set_up(project, PIP_USER="1", **({"PATH": path} if path else {}))
+    assert result.returncode == 0, result.stderr
     assert ready(project)
 
 

@@ -20,6 +20,7 @@ from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
 from dllab.lab.find import Lab, all_labs, find_lab
 from dllab.lab.project import find_root
+from dllab.lab.scoring import scored_sets
 from dllab.result import Result, read_result
 
 RECORD = Path(__file__).with_name("runs.jsonl")
@@ -133,8 +134,8 @@ def missing(lab: Lab, seeds: int, record: Path) -> Iterator[int]:
 
 
 def build_hidden(lab: Lab, out: Path) -> Path | None:
-    """The lab's hidden set, the same for all its runs; None where no criterion is scored."""
-    if not lab.spec.measured:
+    """The lab's hidden set, the same for all its runs; None where no items are scored."""
+    if not scored_sets(lab):
         return None
     size = str(ITEMS.get(lab.id, MOST_ITEMS))
     words = ("--size", size, "--seed", str(HIDDEN_SEED), "--out", str(out))

@@ -145,7 +145,8 @@ def build(root: Path, venv: Path, python: str) -> None:
     install = [*_installer(root, venv), "-c", str(root / "constraints.txt")]
     # setuptools first, so that dllab itself is built without downloading a second one
     _run([*install, "setuptools"], root, "install setuptools")
-    dllab = ["--no-build-isolation", "-e", f"{root}[dev]"]
+    # by its name from here: what a path may hold, `#` or `;`, means something in a requirement
+    dllab = ["--no-build-isolation", "-e", ".[dev]"]
     _run([*install, *dllab], root, "install the packages", "Installing PyTorch and friends")
     for packages in venv.glob("lib/python3*/site-packages"):
         _write_hook(root, packages)
@@ -213,14 +214,14 @@ def _run(command: list[str], root: Path, what: str, title: str = "") -> None:
 
     What the step itself says goes into the log; it is shown only where the step fails.
     """
-    code, output = _stream(command, root / LOG, title)
+    code, output = _stream(command, root / LOG, title, root)
     if code != 0:
         _say(output)
         raise SetupError(f"Set-up could not {what}.\n{_reason(output, root)}")
 
 
-def _stream(command: list[str], log: Path, title: str) -> tuple[int, str]:
-    """Run a command, append what it prints to `log`, return its exit code and the end of that."""
+def _stream(command: list[str], log: Path, title: str, cwd: Path) -> tuple[int, str]:
+    """Run a command in `cwd`, add what it prints to `log`; its exit code, and the end of that."""
     import select
     import subprocess
     import time
@@ -230,7 +231,7 @@ def _stream(command: list[str], log: Path, title: str) -> tuple[int, str]:
     begin, output, line = time.monotonic(), b"", _Line(title)
     reader, writer = os.pipe()
     with log.open("ab") as file, subprocess.Popen(
-        command, stdout=writer, stderr=writer, env=env
+        command, cwd=cwd, stdout=writer, stderr=writer, env=env
     ) as process:
         os.close(writer)
         while True:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from official_lab import CHEATER, HONEST, Stage, make_stage
+from official_lab import CHEATER, HONEST, WEIGHTS, Stage, make_stage
 
 from dllab.errors import LabError
 from dllab.grading import honest, official
@@ -411,6 +411,33 @@ def test_f9_what_breaks_a_judge_is_the_learners_where_the_reference_does_not(
     assert result.verdict == "graded", result.reason
     assert dict(lost(result))["double"].startswith("what your code returned cannot be judged")
     assert grade(stage, warm).score == 20
+
+
+PICKY_METRIC = '''
+
+from dllab.metrics import metric
+
+
+@metric("picky", scores="float32 [N, C]", direction="max")
+def picky(scores, items):
+    """Accuracy, by a metric that counts on scores of modest size."""
+    modest = torch.ones(1)[int(scores.abs().max() / 1e6)]
+    return (scores.argmax(1) == items["label"]) * modest
+'''
+
+
+def test_f9_what_breaks_a_metric_is_the_learners_where_zeros_do_not(
+    stage: Stage, warm: Backend
+) -> None:
+    lab = stage.lab.folder
+    (lab / "checks.py").write_text((lab / "checks.py").read_text() + PICKY_METRIC)
+    spec = (lab / "lab.yaml").read_text()
+    (lab / "lab.yaml").write_text(spec.replace("metric: accuracy", "metric: picky"))
+    assert grade(stage, warm).score == 20
+    archive = stage.submit("x", weights={"scale": WEIGHTS["scale"] * 1e9})
+    result = grade_archive(archive, Terms(stage.root, warm, "official", stage.hidden))
+    assert result.verdict == "graded", result.reason
+    assert dict(lost(result)) == {"accuracy": "no number can be made of these scores: IndexError"}
 
 
 def test_f11_a_result_is_of_the_very_bytes_that_were_graded(

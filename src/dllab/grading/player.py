@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor
 
 from dllab.checks import Arrays, validate
@@ -118,6 +119,45 @@ def _valid(
         told = f"{method}: {wrong.removeprefix(f'{RESULT}: ')}"
         raise LostPlayError(reply, Failure("raised", told))
     return reply.arrays[RESULT] if isinstance(returns, str) else reply.arrays
+
+
+class ZeroPlayer(ModelPlayer):
+    """A Player that asks nobody: its answers are zeros of the declared form."""
+
+    def dismiss(self) -> None:
+        """There is nobody to be sent away."""
+        self._over = True
+
+    def reset(self, *values: Value) -> None:
+        """It remembers nothing."""
+
+    def probe(
+        self, function: Probe, given: Arrays, returns: str | Mapping[str, str]
+    ) -> Tensor | Arrays:
+        """Zeros."""
+        return self._ask(function.__qualname__, (), given, returns, None)
+
+    def _ask(
+        self,
+        method: str,
+        values: tuple[Value, ...],
+        named: Mapping[str, Value],
+        returns: str | Mapping[str, str],
+        n: int | None,
+    ) -> Tensor | Arrays:
+        if self._over:
+            raise RuntimeError(f"the labels are open: ask for {method} before that")
+        if isinstance(returns, str):
+            return _zeros(returns, n)
+        return {name: _zeros(form, n) for name, form in returns.items()}
+
+
+def _zeros(form: str, n: int | None) -> Tensor:
+    """Of a form such as `float32 [N, *]`; what it leaves open is one long."""
+    dtype, _, dims = form.partition(" ")
+    sizes = [dim.strip() for dim in dims.strip("[]").split(",") if dim.strip()]
+    shape = [int(size) if size.isdigit() else (n or 1) if size == "N" else 1 for size in sizes]
+    return torch.zeros(shape, dtype=getattr(torch, dtype))
 
 
 class SecretItems:

@@ -1,10 +1,12 @@
 """Criteria that are played: the scorer owns the world, the model in the sandbox answers."""
 
+import math
+
 from torch import Tensor
 
 from dllab.checks import Play
 from dllab.errors import InfraError
-from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems
+from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems, ZeroPlayer
 from dllab.grading.predictions import weights_of
 from dllab.grading.rows import Found
 from dllab.grading.seeds import derive, generator
@@ -17,7 +19,8 @@ from dllab.metrics import Measured, bounds_of_mean
 def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
     """Play a criterion with the weights of its arm, or with lab.py alone in a lab without arms.
 
-    Raises InfraError for a play that nobody has written, or that broke by itself.
+    Raises InfraError for a play that nobody has written, or that broke by itself: a play which goes
+    on with zeros for answers was broken by what the model answered.
     """
     lab, source = sitting.lab, sitting.source
     play = find_named(lab, criterion.id, criterion.metric, Play)
@@ -26,21 +29,41 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
         return Found(untrained=f"this run has no {missing[0]}: train all arms, without arm=…")
     if absent := load_model(sitting, criterion.arm, seed):
         return absent
-    player = ModelPlayer(sitting, play.returns)
-    data = lab.spec.arms[criterion.arm].data if play.items else ""
-    items = (SecretItems(source, data, player),) if play.items else ()
     try:
-        with player:
-            measured = play.measure(player, generator(seed, "world"), *items)
-        return Found(_measured(measured, criterion))
+        return Found(_played(play, ModelPlayer(sitting, play.returns), sitting, criterion, seed))
     except LostPlayError as lost:
         secret = play.items and source.kind == "hidden"
         return Found(failure=lost.failure, log=lost.reply.log, secret=secret)
     except Exception as error:
+        if _goes_on_with_zeros(play, sitting, criterion, seed):
+            told = f"what your model answers ends the play: {type(error).__name__}"
+            return Found(absent=told)
         raise InfraError(
             f"the play {play.name} itself failed, not your code: {type(error).__name__}: {error}",
             "this is the lab's fault, not yours: take the lab's folder anew",
         ) from error
+
+
+def _played(
+    play: Play, player: ModelPlayer, sitting: Sitting, criterion: Criterion, seed: int
+) -> Measured:
+    """What a play measures; ValueError where that is no finite number."""
+    data = sitting.lab.spec.arms[criterion.arm].data if play.items else ""
+    items = (SecretItems(sitting.source, data, player),) if play.items else ()
+    with player:
+        measured = _measured(play.measure(player, generator(seed, "world"), *items), criterion)
+    if not math.isfinite(measured.value):
+        raise ValueError(f"it came to {measured.value}")
+    return measured
+
+
+def _goes_on_with_zeros(play: Play, sitting: Sitting, criterion: Criterion, seed: int) -> bool:
+    """Whether a play works where all answers are zero: then what broke it is not ours."""
+    try:
+        _played(play, ZeroPlayer(sitting, play.returns), sitting, criterion, seed)
+    except Exception:  # noqa: BLE001 - author code
+        return False
+    return True
 
 
 def load_model(sitting: Sitting, arm: str, seed: int) -> Found | None:
