@@ -53,9 +53,9 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """Hand out the batches that are left of this epoch, then turn to the next one."""
         # TODO batches: yield what is left, and keep the place.
-        # Begin with batch number self.position.        # An epoch's batches are self.order() in
-        # pieces of batch_size. Count a batch before you yield it: whoever saves while it is in use
-        # must find it counted. After the last one, the place is the beginning of the next epoch.
+        # Begin with batch number self.position. An epoch's batches are self.order() in pieces of
+        # batch_size. Count a batch before you yield it: whoever saves while it is in use must find
+        # it counted. After the last one, the place is the beginning of the next epoch.
         raise NotImplementedError("TODO batches: yield what is left, and keep the place.")
 
     def state_dict(self) -> State:

@@ -53,9 +53,9 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """Hand out the batches that are left of this epoch, then turn to the next one."""
         # BEGIN SOLUTION batches: yield what is left, and keep the place.
-        # Begin with batch number self.position.        # An epoch's batches are self.order() in
-        # pieces of batch_size. Count a batch before you yield it: whoever saves while it is in use
-        # must find it counted. After the last one, the place is the beginning of the next epoch.
+        # Begin with batch number self.position. An epoch's batches are self.order() in pieces of
+        # batch_size. Count a batch before you yield it: whoever saves while it is in use must find
+        # it counted. After the last one, the place is the beginning of the next epoch.
         for chosen in self.order().split(self.batch_size)[self.position :]:
             self.position += 1
             yield {name: tensor[chosen] for name, tensor in self.tensors.items()}

@@ -62,4 +62,5 @@ def _taken(tree: ast.Module, first: int, last: int) -> tuple[str, ...]:
         for a in (*every.posonlyargs, *every.args, every.vararg, *every.kwonlyargs, every.kwarg)
         if a
     ]
-    return tuple(name for name in names if name in read - {"self"}) or ("self",)
+    taken = tuple(name for name in names if name in read - {"self"})
+    return taken or tuple(name for name in names if name == "self")
