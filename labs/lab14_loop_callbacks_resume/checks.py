@@ -750,19 +750,19 @@ def forms(*runs: str) -> dict[str, str]:
     return {f"{run} {name}": "float64 [*]" for run in runs for name in SEEN}
 
 
-def differing(right: Tensor, came: Tensor) -> str:
-    """How one vector differs from another, in words."""
-    if max(len(right), len(came)) <= 4:
-        return f"is {told(came)}, and was {told(right)}"
-    if len(right) != len(came):
-        return f"is {len(came)} numbers, and was {len(right)}"
+def differing(name: str, right: Tensor, came: Tensor) -> str:
+    """How what is seen after a resume differs from what was seen before, in words."""
+    if max(len(right), len(came)) <= 4 or len(right) != len(came):
+        return f"{name} is {told(came)}, and was {told(right)}"
     first = int((right != came).nonzero()[0])
-    many = f"differs in {int((right != came).sum())} of {len(right)} numbers"
-    return f"{many}: the first is {float(came[first]):.6g}, and was {float(right[first]):.6g}"
+    many = f"{int((right != came).sum())} of {len(right)} numbers differ"
+    return f"of {name}, {many}: one is {float(came[first]):.6g}, and was {float(right[first]):.6g}"
 
 
 def told(numbers: Tensor) -> str:
-    """A few numbers in words."""
+    """A few numbers in words, or how many there are."""
+    if len(numbers) > 4:
+        return f"{len(numbers)} numbers"
     return ", ".join(f"{number:.6g}" for number in numbers.tolist()) or "nothing"
 
 
@@ -814,9 +814,8 @@ def same_place(got: Arrays, forgotten: str) -> Outcome:
         before, fresh, after = (got[f"{run} {name}"] for run in ("before", "fresh", "after"))
         if not torch.equal(before, after):
             fault = forgotten if torch.equal(after, fresh) else "does not come back as it was"
-            return Outcome(
-                0.0, f"{whose} {fault}: after the resume {name} {differing(before, after)}"
-            )
+            told_so = differing(name, before, after)
+            return Outcome(0.0, f"{whose} {fault}: after the resume {told_so}")
     return PASS
 
 
@@ -1102,9 +1101,9 @@ def same_to_the_bit(given: Given, got: Arrays) -> Outcome:
             return Outcome(
                 0.0,
                 f"killed behind batch {position + 1} of {BATCHES} of epoch {epoch} and resumed, it "
-                f"ends otherwise than the run that nobody killed: {wrong[0]} "
-                f"{differing(*pairs[wrong[0]])}. So do {', '.join(wrong[1:]) or 'no others'}. What "
-                "does `fit` do before its first batch?",
+                f"ends otherwise than the run that nobody killed: "
+                f"{differing(wrong[0], *pairs[wrong[0]])}. Others are {', '.join(wrong[1:]) or 0}. "
+                "What does `fit` do before its first batch?",
             )
     return PASS
 
