@@ -42,6 +42,12 @@ def test_a_task_is_told_with_what_it_reads_and_what_checks_it(root):
     assert cost.endswith(", [] | `cost` (hidden) | 20 |")
 
 
+def test_a_function_without_arguments_takes_nothing(root):
+    """Not `self`, which is what a method without other arguments reads."""
+    table = task_table(write_kind(root, "break_it"))
+    assert "| `cases` |  | at most four cases" in table
+
+
 def test_the_rubric_adds_up(root):
     lab = write_kind(root, "control")
     assert rubric_table(lab).splitlines()[2:] == [
