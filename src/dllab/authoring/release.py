@@ -26,6 +26,11 @@ FILES = (
     ".gitignore",
     ".gitattributes",
     ".editorconfig",
+    ".devcontainer/Dockerfile",
+    ".devcontainer/devcontainer.json",
+    ".vscode/extensions.json",
+    ".vscode/settings.json",
+    ".vscode/tasks.json",
     "labs/checklist.yaml",
 )
 FOLDERS = ("configs", "data", "src/dllab")
