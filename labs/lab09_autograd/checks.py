@@ -936,9 +936,11 @@ def collapse(lab, given):
 
 
 def far_logits(rng: torch.Generator) -> Arrays:
-    """Draw logits, in some rows a thousand apart, and labels."""
-    scale = double([[1.0], [3.0], [1.0], [1000.0], [1.0]])
-    return {"logits": scale * doubles(5, 4)(rng), "label": torch.randint(4, (5,), generator=rng)}
+    """Draw logits, in one row thousands from 0 and a thousand apart, and labels."""
+    scale, shift = double([[1.0], [3.0], [1.0], [1000.0], [1.0]]), double([[0.0]] * 5)
+    shift[3] = 3000
+    logits = scale * doubles(5, 4)(rng) + shift
+    return {"logits": logits, "label": torch.randint(4, (5,), generator=rng)}
 
 
 def shifted(z: Tensor) -> Tensor:
