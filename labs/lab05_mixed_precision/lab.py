@@ -143,14 +143,31 @@ class MasterWeights:
         raise NotImplementedError("TODO master-copies: set self.high, a list of float32 copies.")
         self.optimizer = make_optimizer(self.high)
 
+    def zero_grad(self) -> None:
+        """Clear the gradients of the parameters, as an optimiser of theirs would."""
+        for low in self.low:
+            low.grad = None
+
     @torch.no_grad()
     def step(self) -> None:
         """Move the copies by the gradients of the parameters, then round the parameters anew."""
         # TODO master-step: step self.optimizer, then write to self.low.
         # The optimiser reads high.grad, in float32; where low.grad is None, so is high.grad.
-        # Clearing low.grad is left to whoever trains. `Model` below needs no masters: its weights
-        # are float32.
+        # Clearing low.grad is left to zero_grad.
         raise NotImplementedError("TODO master-step: step self.optimizer, then write to self.low.")
+
+
+def exponents(parameters: Iterable[Tensor]) -> dict[str, float]:
+    """How large gradients are: for each power of four the share of those up to it, and above the
+    one before; and the share of zeros. float16 has nothing between 0 and 2^-24.
+    """
+    sizes = torch.cat([p.grad.flatten().float() for p in parameters if p.grad is not None]).abs()
+    powers = range(-44, -11, 2)
+    above = [(sizes > 2.0**power).float().mean() for power in powers]
+    shares = {"gradients/0": float((sizes == 0).float().mean())}
+    for power, (low, high) in zip(powers[1:], pairwise(above), strict=True):
+        shares[f"gradients/2^{power}"] = float(low - high)
+    return shares
 
 
 class Data(SplitData):
@@ -158,34 +175,48 @@ class Data(SplitData):
 
 
 class Model(LightningModule):
-    """A perceptron with a layer norm, trained by your own `step` in the precision you name."""
+    """A perceptron with a layer norm, trained by your own `step` in the precision you name.
+
+    A batch counts as one of 1 / `loss_weight` that a step averages over, as in large training
+    runs: its gradients are that much smaller, and the rate and `max_norm` make up for it.
+    `weights` is the dtype of the parameters. If that has 16 bits, `masters` asks for float32
+    copies; `scaling` asks for a scaled loss in float16.
+    """
 
     def __init__(
         self,
         *,
         precision: str = "bfloat16",
+        weights: str = "float32",
+        scaling: bool = True,
+        masters: bool = True,
+        loss_weight: float = 2.0**-16,
         features: int = 784,
-        widths: Sequence[int] = (512, 256),
+        widths: Sequence[int] = (128, 128),
         classes: int = 10,
         lr: float = 0.1,
         momentum: float = 0.9,
         max_norm: float = 1.0,
-        growth_interval: int = 20,
+        growth_interval: int = 10,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # the step is yours
         self.dtype_low = getattr(torch, precision)
         self.lr, self.momentum, self.max_norm = lr, momentum, max_norm
+        self.loss_weight = loss_weight
         # bfloat16 has the range of float32 and needs no scale; the scaler still skips bad steps.
-        scale = 2.0**16 if self.dtype_low == torch.float16 else 1.0
-        growth = 2.0 if self.dtype_low == torch.float16 else 1.0
+        scaled = scaling and self.dtype_low == torch.float16
+        scale, growth = (2.0**16, 2.0) if scaled else (1.0, 1.0)
         self.scaler = LossScaler(scale, growth=growth, interval=growth_interval)
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise([features, *widths]):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         self.net = nn.Sequential(
             *layers[:-1], nn.LayerNorm(widths[-1]), nn.ReLU(), nn.Linear(widths[-1], classes)
-        )
+        ).to(getattr(torch, weights))
+        self.has_masters = masters and weights != "float32"
+        self.masters: MasterWeights | None = None  # made with the optimiser
+        self.resumed: list[Tensor] = []
 
     def inputs(self, image_BCHW: Tensor) -> Tensor:
         """Pixels as float32 [B, features], about 0 and of size 1."""
@@ -198,20 +229,34 @@ class Model(LightningModule):
         return logits_BC.float()
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Gradient descent with momentum on float32 parameters; the rate falls to 0 in a line."""
-        optimizer = torch.optim.SGD(self.parameters(), self.lr, self.momentum)
+        """Gradient descent with momentum; the rate falls to 0 in a line."""
+
+        def descent(parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+            return torch.optim.SGD(parameters, self.lr / self.loss_weight, self.momentum)
+
+        if self.has_masters:
+            self.masters = MasterWeights(self.net.parameters(), descent)
+            for high, kept in zip(self.masters.high, self.resumed, strict=False):
+                high.copy_(kept)
+        optimizer = self.masters.optimizer if self.masters else descent(self.net.parameters())
         steps = int(self.trainer.estimated_stepping_batches)
         fall = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
         return {"optimizer": optimizer, "lr_scheduler": fall}
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """One step of yours; also logs the scale, and 1 for each step that was skipped."""
+        """One step of yours; logs the scale, 1 for a skipped step, and how large gradients are."""
         loss = mixed_loss(self.net, self.inputs(batch["image"]), batch["label"], self.dtype_low)
+        optimizer = self.optimizers()
+        if self.masters:
+            self.masters.optimizer, optimizer = optimizer, self.masters
         parameters = list(self.net.parameters())
-        stepped = step(loss, parameters, self.optimizers(), self.scaler, self.max_norm)
+        most = self.loss_weight * self.max_norm
+        stepped = step(self.loss_weight * loss, parameters, optimizer, self.scaler, most)
         self.lr_schedulers().step()
         self.log("train/loss", loss)
         self.log_dict({"train/scale": self.scaler.scale, "train/skipped": float(not stepped)})
+        if self.trainer.is_last_batch and self.logger:
+            self.logger.log_metrics(exponents(parameters), self.global_step)
         return loss.detach()
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -222,10 +267,12 @@ class Model(LightningModule):
         self.log_dict(curves, batch_size=len(label_B), sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The scaler's state belongs to the run: a resumed one must go on with it."""
+        """Scaler and master copies belong to the run: a resumed one must go on with them."""
         checkpoint["scaler"] = {"scale": self.scaler.scale, "good_steps": self.scaler.good_steps}
+        checkpoint["masters"] = self.masters.high if self.masters else []
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the scaler's state back."""
+        """Take the state of both back."""
         for name, value in checkpoint["scaler"].items():
             setattr(self.scaler, name, value)
+        self.resumed = checkpoint["masters"]

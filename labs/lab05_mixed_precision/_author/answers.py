@@ -16,23 +16,39 @@ def parameters(lab: ModuleType, config: Config) -> int:
     return sum(p.numel() for p in lab.Model(**config["model"]).parameters())
 
 
-def kept_share(lab: ModuleType, config: Config) -> str:
-    """What the forward pass of a batch keeps in bfloat16, of what it keeps in float32."""
+def kept(lab: ModuleType, config: Config, dtype: torch.dtype) -> int:
+    """How many bytes the forward pass of a batch keeps for the backward pass."""
     net = lab.Model(**config["model"]).net
-    x, label = torch.zeros(config["data"]["batch_size"], 784), torch.zeros(128, dtype=torch.int64)
+    count = config["data"]["batch_size"]
+    sizes: list[int] = []
 
-    def kept(dtype: torch.dtype) -> int:
-        sizes: list[int] = []
+    def note(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.nbytes)
+        return tensor
 
-        def note(tensor: Tensor) -> Tensor:
-            sizes.append(tensor.nbytes)
-            return tensor
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        lab.mixed_loss(net, torch.zeros(count, 784), torch.zeros(count, dtype=torch.int64), dtype)
+    return sum(sizes)
 
-        with saved_tensors_hooks(note, lambda tensor: tensor):
-            lab.mixed_loss(net, x, label[: len(x)], dtype)
-        return sum(sizes)
 
-    return f"{kept(torch.bfloat16) / kept(torch.float32):.0%}"
+def kept_float32(lab: ModuleType, config: Config) -> int:
+    """Bytes that are kept in float32."""
+    return kept(lab, config, torch.float32)
+
+
+def kept_bfloat16(lab: ModuleType, config: Config) -> int:
+    """Bytes that are kept in bfloat16."""
+    return kept(lab, config, torch.bfloat16)
+
+
+def kept_float16(lab: ModuleType, config: Config) -> int:
+    """Bytes that are kept in float16."""
+    return kept(lab, config, torch.float16)
+
+
+def kept_share(lab: ModuleType, config: Config) -> str:
+    """Those in bfloat16, of those in float32."""
+    return f"{kept_bfloat16(lab, config) / kept_float32(lab, config):.0%}"
 
 
 def vanishes(_lab: ModuleType, _config: Config) -> str:

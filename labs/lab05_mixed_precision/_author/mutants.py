@@ -260,4 +260,7 @@ MUTANTS = [
         why="Growing counts as a skipped step: every time the scale moves, a step is lost.",
         edits=[("    if finite:\n        nn.utils",
                 "    if finite and scaler.good_steps + 1 < 20:\n        nn.utils")]),
+    Mutant("no_scaling", catches="fp16",
+        why="The baseline: float16 with a scale of 1. Nearly all gradients are smaller than its smallest number.",
+        edits=[("scale, growth = (2.0**16, 2.0) if scaled else (1.0, 1.0)", "scale, growth = 1.0, 1.0")]),
 ]
