@@ -326,4 +326,12 @@ MUTANTS = [
         says="counted from nine stages",
         edits=[("for depth, stage in enumerate(reversed(stages), start=1):",
                 "for depth, stage in zip(range(10 - len(stages), 10), reversed(stages)):")]),
+
+    Mutant("from_scratch", catches="finetune",
+        why="The baseline: the same network from random weights, all of it trained, at one rate.",
+        edits=[("self.weights, self.size = weights, size", 'self.weights, self.size = "none", size'),
+               ("self.thawed, self.probe_epochs = thawed, probe_epochs",
+                "self.thawed, self.probe_epochs = 9, 0"),
+               ("self.lr, self.decay, self.weight_decay = lr, decay, weight_decay",
+                "self.lr, self.decay, self.weight_decay = 0.003, 1.0, weight_decay")]),
 ]
