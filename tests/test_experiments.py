@@ -272,5 +272,6 @@ def test_numbers_are_shown_to_the_digit_that_counts():
     assert spread([0.8525, 0.86, 0.847]) == "0.8532 ± 0.0065"
     assert spread([12.0, 18.0]) == "15.0 ± 4.2"
     assert spread([0.5, 0.5]) == "0.500 ± 0.000"
+    assert spread([4e10, 8e10]) == "6e+10 ± 2.8e+10"
     assert spread([0.25]) == "0.25"
     assert spread([math.nan, 0.25]) == spread([math.nan]) == "not scored"

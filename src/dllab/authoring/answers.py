@@ -84,6 +84,8 @@ def spread(values: Sequence[float]) -> str:
     if len(values) < 2:
         return shown(statistics.fmean(values))
     mean, sd = statistics.fmean(values), statistics.stdev(values)
+    if abs(mean) >= 1e6:
+        return f"{mean:.2g} ± {sd:.2g}"
     digits = max(0, 1 - math.floor(math.log10(sd))) if sd else 3
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
