@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(out)
     monkeypatch.setenv("PYTHONPATH", str(out / "src"))
     return out
+
+
+def test_the_picture_of_the_first_minutes_is_of_this_recording() -> None:
+    tool = runpy.run_path(str(REPO / "docs/site/first_minutes.py"))
+    picture = (REPO / "docs/first-minutes.svg").read_text()
+    assert picture == tool["draw"](SESSION.read_text()), "python docs/site/first_minutes.py"
+    assert "@font-face" not in picture, "nothing is fetched from elsewhere"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs a Unix")
