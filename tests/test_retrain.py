@@ -13,9 +13,8 @@ from safetensors.torch import load_file, save_file
 from dllab.cli import main
 from dllab.lab.find import find_lab
 from dllab.rundir.run import RunFolder, write_json
-from dllab.sandbox.backends import NoWall
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Session
+from dllab.sandbox.reach import Reach
 from dllab.submission.pack import pack
 
 
@@ -52,8 +51,8 @@ def test_a_training_reaches_pretrained_weights_and_no_other_download(tmp_path: P
     for name in ("net", "toy"):
         (downloads / name).mkdir(parents=True)
     for released in (True, False):
-        with Session(desk.lab, desk.lab.code, NoWall(), Limits(), released=released) as session:
-            within_reach = {p for p in session._job().readable if downloads in p.parents}
+        job = Reach(desk.lab, desk.lab.code, None, released).job(tmp_path, Limits(), probes=False)
+        within_reach = {path for path in job.readable if downloads in path.parents}
         assert within_reach == ({downloads / "net"} if released else set())
 
 

@@ -89,7 +89,6 @@ ELSEWHERE = {
     ("export/gradescope.py", "verdict"): "Gradescope's own document",
     ("export/autolab.py", "late_penalty"): "Autolab's own document",
     ("sandbox/worker.py", "nonce"): "a message to the sandbox",
-    ("sandbox/session.py", "nonce"): "a message to the sandbox",
 }
 
 

@@ -13,7 +13,8 @@ from dllab.checks.probing import Probe
 from dllab.grading.items import ItemSource
 from dllab.grading.sitting import Sitting
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Failure, Reply, Session
+from dllab.sandbox.reply import Failure, Reply
+from dllab.sandbox.session import Session
 
 
 class LostPlayError(Exception):

@@ -24,7 +24,8 @@ from dllab.lab.inference import BATCH_SIZE
 from dllab.lab.layout import Layout
 from dllab.lab.scoring import form_of, scored_arms, scores_classes
 from dllab.rundir.run import RunFolder
-from dllab.sandbox.session import Failure, Reply, Session
+from dllab.sandbox.reply import Failure, Reply
+from dllab.sandbox.session import Session
 
 AGAIN_BATCH_SIZE = 19
 RANDOM = "scores of an item change from call to call: dropout in train mode, or an augmentation?"

@@ -6,7 +6,7 @@ from typing import Any
 
 from dllab.metrics import Measured
 from dllab.result import CheckRow, Status
-from dllab.sandbox.session import Failure, FailureKind
+from dllab.sandbox.reply import Failure, FailureKind
 
 # Code that cannot be imported, hangs or takes too much cannot be graded at all.
 UNGRADABLE = ("import", "timeout", "memory")

@@ -14,7 +14,8 @@ from dllab.lab.spec import Criterion
 from dllab.metrics import median_ratio
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.measure import interleave
-from dllab.sandbox.session import Reply, Session
+from dllab.sandbox.reply import Reply
+from dllab.sandbox.session import Session
 
 MINE, YARDSTICK = "mine", "yardstick"
 

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dllab.sandbox.session import Failure, Reply, Session
+from dllab.sandbox.reply import Failure, Reply
+from dllab.sandbox.session import Session
 from dllab.sandbox.watch import tree
 
 Ask = Callable[[Session, int], Reply]

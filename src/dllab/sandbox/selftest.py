@@ -25,7 +25,8 @@ from dllab.lab.find import Lab
 from dllab.sandbox import attacks
 from dllab.sandbox.backends import Backend, official_backends
 from dllab.sandbox.limits import MB, Limits
-from dllab.sandbox.session import Reply, Session
+from dllab.sandbox.reply import Reply
+from dllab.sandbox.session import Session
 from dllab.sandbox.watch import INODES
 
 LIMITS = Limits(

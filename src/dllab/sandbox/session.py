@@ -7,60 +7,28 @@ with Session(lab, run.code, find_backend("none"), Limits.of(lab.spec.budgets)) a
 """
 
 import math
-import os
-import secrets
-import shutil
-import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from torch import Tensor
 
-import dllab
-from dllab.checks import standing
 from dllab.checks.plays import ArtifactPath, Value
-from dllab.errors import InfraError, legible
+from dllab.errors import InfraError
 from dllab.lab.find import Lab
-from dllab.sandbox.channel import Channel, WorkerLostError
-from dllab.sandbox.datasets import view_of
-from dllab.sandbox.deadline import Deadline
-from dllab.sandbox.job import Backend, Child, Job
+from dllab.sandbox.job import Backend
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.room import driver_environment, gpu_devices
-from dllab.sandbox.watch import Watch
-from dllab.sandbox.wire import Arrays, Frame, WireError, pack, unpack
+from dllab.sandbox.reach import Reach
+from dllab.sandbox.reply import Reply
+from dllab.sandbox.room import gpu_devices
+from dllab.sandbox.supervisor import Supervisor
+from dllab.sandbox.wire import Frame, pack
 
 Plain = str | int | float | bool | None
-FailureKind = Literal["import", "raised", "memory", "died", "timeout", "output", "protocol"]
-TRACEBACK_CHARS = 20_000
 PRACTICE_S = 10.0  # for one check; all of them take about a second
 IMPORT_S = 30.0  # for the import of lab.py, and of all that it imports
 ANSWERED_ANEW = ("probe", "cases", "predict", "load")  # whatever the worker held before
-WORKER = (sys.executable, "-P", "-s", "-m", "dllab.sandbox.worker")
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there are no arrays. `traceback` holds the learner's own frames, where there are any."""
-
-    kind: FailureKind
-    message: str
-    traceback: str = ""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back: arrays, or a failure; the time seen from outside; the end of the log."""
-
-    arrays: Arrays = field(default_factory=dict)
-    failure: Failure | None = None
-    seconds: float = 0.0
-    log: str = ""
 
 
 class Session:
@@ -90,27 +58,18 @@ class Session:
         released: bool = False,
         artifacts: Path | None = None,
     ) -> None:
-        self.nonce = secrets.token_hex(16)
-        self._lab, self._code = lab, code.resolve() if code else None
-        beside = self._code.parent / "files" if self._code and lab.spec.learner_files else None
-        self._files = beside if beside and beside.is_dir() else None
-        self._backend, self._limits, self._released = backend, limits, released
-        self._artifacts = artifacts.resolve() if artifacts and artifacts.is_dir() else None
-        self._scratch = Path(tempfile.mkdtemp(prefix="dllab-")).resolve()
-        self._ends = time.monotonic() + limits.total_s
-        self._child: Child | None = None
-        self._channel: Channel | None = None
-        self._watch: Watch | None = None
+        self._lab, self._backend, self._limits = lab, backend, limits
+        handed_in = artifacts.resolve() if artifacts and artifacts.is_dir() else None
+        self._reach = Reach(lab, code.resolve() if code else None, handed_in, released)
+        self._supervisor = Supervisor(self._reach, backend, limits)
         self._unusable: Reply | None = None
-        self._serial = 0
         self._hidden = False  # whether the present worker may read hidden probes
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._supervisor.close()
 
     def beside(self, code: Path) -> "Session":
         """Another session, around other code of the same lab, behind the same wall."""
@@ -127,32 +86,36 @@ class Session:
         return "cuda" if self._limits.gpu and self.official else "cpu"
 
     @property
+    def nonce(self) -> str:
+        """A number used once, which goes with every request of this session."""
+        return self._supervisor.nonce
+
+    @property
     def log(self) -> str:
         """The end of what the present worker has printed so far."""
-        return self._channel.log if self._channel else ""
+        return self._supervisor.log
 
     @property
     def pid(self) -> int:
         """The root of the present worker's process tree, seen from here; 0 for none."""
-        return self._child.pid if self._child else 0
+        return self._supervisor.pid
 
     def interrupt(self) -> None:
         """From another thread: make the request under way fail at once."""
-        if (child := self._child) is not None:
-            child.interrupt()
+        self._supervisor.interrupt()
 
     def open(self) -> Reply:
         """Import the learner's code now; later requests do it when needed."""
-        return Reply() if self._channel else self._start()
+        return Reply() if self._supervisor.running else self._start()
 
     def renew(self) -> None:
         """Forget what the code may remember: the next request goes to a worker that is new."""
-        self._stop()
+        self._supervisor.stop()
 
     def give_up(self, reply: Reply) -> None:
         """Answer every further request as this one: code that hung once is not waited for again."""
         self._unusable = reply
-        self._stop()
+        self._supervisor.stop()
 
     def probe(
         self,
@@ -272,13 +235,13 @@ class Session:
         one held what the request needs.
         """
         if self.official and hidden != self._hidden:
-            self._stop()
+            self._supervisor.stop()
         self._hidden = hidden
         seconds = self._within(self._limits.request_s, most_s)
         for first in (True, False):
-            if self._channel is None and (started := self._start()).failure:
+            if not self._supervisor.running and (started := self._start()).failure:
                 return started
-            reply = self._exchange(Frame(header, blobs), seconds)
+            reply = self._supervisor.exchange(Frame(header, blobs), seconds)
             if not (first and self._was_killed(reply) and header["op"] in ANSWERED_ANEW):
                 break
         return reply
@@ -300,175 +263,23 @@ class Session:
                 f"{self._lab.id} asks for a GPU in its sandbox, and this machine has no NVIDIA one",
                 "grade it where /dev/nvidia0 is, with a torch for CUDA",
             )
-        self._child = self._backend.start(self._job())
-        self._channel = Channel(self._child, self._limits)
-        if self._backend.official:
-            self._watch = Watch(self._child, self._limits, self._scratch)
+        self._supervisor.start(probes=self._hidden or not self.official)
         header = {
             "op": "open",
             "practice": not self.official,
             "root": str(self._lab.root),
             "folder": str(self._lab.folder),
-            "code": str(self._code or ""),
+            "code": str(self._reach.code or ""),
             "exports": self._lab.spec.exports,
-            "artifacts": str(self._artifacts or ""),
+            "artifacts": str(self._reach.artifacts or ""),
             "memory_mb": self._limits.memory_mb,
             "threads": self._limits.threads,
         }
-        self._greet()
-        reply = self._exchange(Frame(header), self._within(self._limits.start_s, IMPORT_S))
+        reply = self._supervisor.exchange(
+            Frame(header), self._within(self._limits.start_s, IMPORT_S)
+        )
         if reply.failure:
             kind = "import" if reply.failure.kind == "raised" else reply.failure.kind
             self._unusable = replace(reply, failure=replace(reply.failure, kind=kind))
-            self._stop()
+            self._supervisor.stop()
         return self._unusable or reply
-
-    def _greet(self) -> None:
-        """See that the worker serves, and may read the lab's own files, before any learner code
-        runs: what fails here is our fault.
-        """
-        own = (self._lab.folder / "checks.py", *self._probes, self._code)
-        reads = [str(path) for path in own if path and path.is_file()]
-        reply = self._exchange(Frame({"op": "greet", "reads": reads}), self._limits.start_s)
-        if reply.failure is None:
-            return
-        if reply.failure.kind == "raised":
-            raise InfraError(
-                f"no worker behind {self._backend.name} may read it: {reply.failure.message}",
-                "files of a lab must be readable for everybody: chmod -R a+rX",
-            )
-        last = reply.log.strip().splitlines()[-1:] or ["it printed nothing"]
-        raise InfraError(
-            f"no worker behind {self._backend.name}: {reply.failure.message}: {last[0]}",
-            "dllab doctor --sandbox shows what works on this machine",
-        )
-
-    @property
-    def _probes(self) -> tuple[Path, ...]:
-        """The hidden probes, where the present worker is one for them, or no wall hides them."""
-        open_to_it = self._hidden or not self.official
-        return (self._lab.folder / "_author" / "probes.py",) if open_to_it else ()
-
-    def _exchange(self, frame: Frame, seconds: float) -> Reply:
-        assert self._channel is not None
-        channel, begin = self._channel, time.monotonic()
-        deadline = Deadline(self.pid, max(0.0, min(seconds, self._ends - begin)))
-        self._serial += 1
-        echo = {"nonce": self.nonce, "serial": self._serial}
-        try:
-            answer = channel.exchange(Frame({**frame.header, **echo}, frame.blobs), deadline)
-            self._ends += deadline.lent
-            arrays, failure = _read_answer(answer, echo)
-        except WorkerLostError as lost:
-            try:
-                arrays, failure = {}, self._blame(lost)
-            finally:
-                self._stop()
-        return Reply(arrays, failure, time.monotonic() - begin, channel.log)
-
-    def _blame(self, lost: WorkerLostError) -> Failure:
-        """Which limit took the worker away, where one did."""
-        if self._watch and (breach := self._watch.breach):
-            return Failure(breach.kind, f"your code {breach.message}")
-        if self._child and self._child.orphaned:
-            raise InfraError(
-                "the warm process was ended from outside, and its workers with it",
-                "is there memory left? try again",
-            )
-        if lost.kind == "died" and "SIGXCPU" in str(lost):
-            return Failure("timeout", f"used more than {self._limits.cpu_s:.0f} s of CPU time")
-        if self.official:
-            return Failure(lost.kind, str(lost))
-        return self._locate(lost)
-
-    def _locate(self, lost: WorkerLostError) -> Failure:
-        """The line of learner code at which a worker hangs, or was when it died."""
-        file = self._scratch / standing.WHERE
-        hangs = lost.kind == "timeout"
-        frames = standing.ask(self.pid, file) if hangs else standing.left_in(file)
-        own = [frame for frame in frames if self._code and Path(frame.filename) == self._code]
-        if not own:
-            return Failure(lost.kind, str(lost))
-        last = own[-1]
-        place = f"{Path(last.filename).name}:{last.lineno}, in {last.name}"
-        shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)]
-        told = f"{lost}, at {place}" + (f": {last.line}" if last.line else "")
-        return Failure(lost.kind, told, f"{''.join(shown)}{lost}")
-
-    def _stop(self) -> None:
-        if self._watch is not None:
-            self._watch.stop()
-        if self._child is not None:
-            self._child.kill()
-        self._child = self._channel = self._watch = None
-        for left in self._scratch.iterdir():  # a worker is told nothing by the one before it
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
-
-    def _job(self) -> Job:
-        labs, source = self._lab.folder.parent, Path(dllab.__file__).parents[1]
-        author = self._lab.folder / "_author"
-        data = view_of(self._lab.root, released=self._released)
-        return Job(
-            command=WORKER,
-            environment=_environment(
-                self._scratch, source, self._lab.root, data.labs, self._limits
-            ),
-            scratch=self._scratch,
-            readable=(
-                Path(sys.prefix),
-                Path(sys.base_prefix),
-                source / "dllab",
-                self._lab.folder,
-                *self._probes,
-                self._lab.root / "pyproject.toml",
-                *data.readable,
-                *(path for path in (self._code, self._files, self._artifacts) if path),
-            ),
-            # behind a link as well: what is readable is so at its real place too
-            hidden=tuple(
-                dict.fromkeys(p for path in (author, *data.hidden) for p in (path, path.resolve()))
-            ),
-            searched=(source, labs, *data.searched),
-            limits=self._limits,
-        )
-
-
-def _environment(
-    scratch: Path, source: Path, root: Path, labs: str, limits: Limits
-) -> dict[str, str]:
-    """Nothing of the grader's own environment but the language: no tokens, no proxies, no paths."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "PYTHONPATH": str(source),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "DLLAB_ROOT": str(root),
-        "DLLAB_LABS": labs,
-        "OMP_NUM_THREADS": str(limits.threads),
-        "MKL_NUM_THREADS": str(limits.threads),
-        **(driver_environment() if limits.gpu else {}),
-    }
-
-
-def _read_answer(answer: Frame, echo: dict[str, Any]) -> tuple[Arrays, Failure | None]:
-    """The arrays or the failure of a reply; WorkerLostError when it answers another request."""
-    header = answer.header
-    if any(header.get(key) != value for key, value in echo.items()):
-        raise WorkerLostError("protocol", "a reply to another request arrived: was it forged?")
-    if "failure" in header:
-        return {}, _read_failure(header["failure"])
-    try:
-        (blob,) = answer.blobs
-        return unpack(blob), None
-    except (ValueError, WireError) as error:
-        raise WorkerLostError("protocol", f"the reply could not be read: {error}") from None
-
-
-def _read_failure(raw: object) -> Failure:
-    match raw:
-        case {"kind": "raised" | "memory" as kind, "message": str(text), "traceback": str(trace)}:
-            return Failure(kind, legible(text), legible(trace, TRACEBACK_CHARS))
-    raise WorkerLostError("protocol", "a failure of no known kind arrived")

@@ -19,7 +19,8 @@ from dllab.lab.find import Lab
 from dllab.lab.formats import BreakIt
 from dllab.lab.mutants import load_mutants, load_variants, plant
 from dllab.sandbox.limits import Limits
-from dllab.sandbox.session import Reply, Session
+from dllab.sandbox.reply import Reply
+from dllab.sandbox.session import Session
 
 MAX_NUMBERS = 1 << 16  # in all cases together
 CASE_S = 10.0

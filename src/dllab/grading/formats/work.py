@@ -5,7 +5,8 @@ from pathlib import Path
 
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import Backend
-from dllab.sandbox.session import Failure, Reply, Session
+from dllab.sandbox.reply import Failure, Reply
+from dllab.sandbox.session import Session
 
 
 @dataclass(frozen=True)
