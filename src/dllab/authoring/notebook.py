@@ -2,10 +2,14 @@
 
 The learner goes on writing in lab.py; the cells import it, look at the data, run the checks task
 by task, train for a moment and draw the curve. The file is nbformat 4.5, written as plain JSON.
+
+A self-starting one needs nothing but a Python with Jupyter, as Colab is: it installs dllab, begins
+a course, and in the end trains the whole lab on the hardware that is there and packs a submission.
 """
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +19,45 @@ from dllab.data import find
 from dllab.lab.find import Lab
 from dllab.lab.starter import starter_text
 from dllab.lab.todo import PREFIX
+from dllab.version import __version__
 
 # The section of a README after which the tasks' cells stand, and its former name.
 _TASKS = ("## Tasks", "## What you write")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _TODO = re.compile(rf"\s*# {PREFIX}([\w-]+): (.*)")
+
+_BEGIN = """\
+## Begin
+
+The next two cells install dllab and begin a course in `dllab-course`, beside this notebook. To
+run them again changes nothing. In Colab choose a GPU under *Runtime, Change runtime type*, and open
+`dllab-course/labs/{folder}/lab.py` from the files at the left: a double click opens an editor. A
+machine of Colab's forgets all when it stops: download `lab.py` before."""
+
+_INSTALL = "%pip install --quiet {what}"
+
+_COURSE = """\
+import os
+import sys
+from pathlib import Path
+
+if not Path("labs").is_dir():  # else this cell has run before
+    if not Path("dllab-course").is_dir():
+        !{{sys.executable}} -m dllab init dllab-course --labs {number}
+    os.chdir("dllab-course")"""
+
+_WHOLE = """\
+from dllab.rundir.run import all_runs
+
+words = {words}{hardware}
+!{{sys.executable}} -m dllab train {number} {{" ".join(words)}}
+run = next(reversed(all_runs(desk.root, desk.lab.id)), None)"""
+
+_GPU = """
+if torch.cuda.is_available():
+    words.append("hardware=gpu")"""
+
+_HAND_IN = "!{{sys.executable}} -m dllab submit {number}"
 
 _SETUP = """\
 import matplotlib.pyplot as plt
@@ -61,9 +99,20 @@ class NotebookCell:
     text: str
 
 
-def make_notebook(lab: Lab) -> str:
-    """The notebook of a lab as JSON text; the same lab gives the same bytes."""
-    cells = [_json_cell(number, cell) for number, cell in enumerate(_cells(lab))]
+@dataclass(frozen=True)
+class SelfStart:
+    """How a notebook starts by itself: what pip installs, and how the whole lab is trained."""
+
+    install: str = f"dllab[learn]=={__version__}"
+    overrides: tuple[str, ...] = ()
+
+
+def make_notebook(lab: Lab, start: SelfStart | None = None) -> str:
+    """The notebook of a lab as JSON text; the same lab gives the same bytes.
+
+    Without `start` it is for a project that is there, and lies in it.
+    """
+    cells = [_json_cell(number, cell) for number, cell in enumerate(_cells(lab, start))]
     notebook = {
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -88,11 +137,15 @@ def _json_cell(number: int, cell: NotebookCell) -> dict[str, Any]:
     return content
 
 
-def _cells(lab: Lab) -> Iterator[NotebookCell]:
+def _cells(lab: Lab, start: SelfStart | None) -> Iterator[NotebookCell]:
     readme = lab.folder / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else f"# {lab.spec.title}"
     first, *others = _sections(text)
     yield NotebookCell("markdown", first)
+    if start:
+        yield NotebookCell("markdown", _BEGIN.format(folder=lab.folder.name))
+        yield NotebookCell("code", _INSTALL.format(what=shlex.quote(start.install)))
+        yield NotebookCell("code", _COURSE.format(number=lab.number))
     yield NotebookCell("code", _SETUP.format(number=lab.number))
     tasks_shown = False
     for section in others:
@@ -102,7 +155,9 @@ def _cells(lab: Lab) -> Iterator[NotebookCell]:
             yield from _task_cells(lab)
     if not tasks_shown:
         yield from _task_cells(lab)
-    if lab.spec.arms:
+    if start:
+        yield from _whole_cells(lab, start)
+    elif lab.spec.arms:
         yield from _training_cells(lab)
 
 
@@ -158,6 +213,20 @@ def _training_cells(lab: Lab) -> Iterator[NotebookCell]:
     )
     yield NotebookCell("code", _TRAIN.format(overrides=", ".join(f'"{word}"' for word in short)))
     yield NotebookCell("code", _PLOT)
+
+
+def _whole_cells(lab: Lab, start: SelfStart) -> Iterator[NotebookCell]:
+    words = [shlex.quote(word) for word in start.overrides]
+    hardware = _GPU if lab.spec.arms else ""
+    yield NotebookCell(
+        "markdown", "## The whole lab, graded\n\nIt trains on a GPU where there is one."
+    )
+    code = _WHOLE.format(words=words, hardware=hardware, number=lab.number)
+    yield NotebookCell("code", code)
+    if lab.spec.arms:
+        yield NotebookCell("code", _PLOT)
+    yield NotebookCell("markdown", "## Hand in\n\n`submission.zip` is what you hand in.")
+    yield NotebookCell("code", _HAND_IN.format(number=lab.number))
 
 
 def default_path(lab: Lab) -> Path:
