@@ -305,12 +305,6 @@ WAYS: Mapping[str, Rewrite] = {
         "        return torch.cat([plain(self, {n: v[i] for n, v in batch.items()})\n"
         "                          for i in loader])"
     ),
-    "without gradients": _predicts(
-        "        import torch\n"
-        "        self.eval()\n"
-        "        with torch.no_grad():\n"
-        "            return plain(self, batch).detach().clone()"
-    ),
     "in double": _predicts("        return plain(self, batch).double().float()"),
     "many threads": _predicts(
         "        import torch\n"
