@@ -35,6 +35,8 @@ def _sigterm_as_ctrl_c() -> Iterator[threading.Event]:
 
     def pass_on(*_: object) -> None:
         came.set()
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in a shell's background
+            raise KeyboardInterrupt
         os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.signal(signal.SIGTERM, pass_on)
