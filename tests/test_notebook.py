@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -100,7 +101,7 @@ def test_a_self_starting_notebook_goes_from_an_install_to_a_submission(
     nbformat.write(notebook, path)
 
     shown = executed(path, elsewhere)
-    assert "✗" not in shown
+    assert not re.search("^✗", shown, re.MULTILINE), "a cell's check; so short a run scores nothing"
     assert shown.count("✓") >= len(lab.spec.visible)
     assert ("image/png" in shown) == bool(lab.spec.arms)
     (course,) = path.parent.glob("dllab-course")
