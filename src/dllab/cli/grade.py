@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dllab.cli.stopping import stoppable
+from dllab.cli._stopping import stoppable
 from dllab.errors import LabError
 
 if TYPE_CHECKING:

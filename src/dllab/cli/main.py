@@ -11,7 +11,7 @@ from dllab.errors import LabError, LearnerError
 from dllab.version import __version__
 
 # Every command is a module of this package with `add(subparsers)`; none imports anything heavy
-# until it runs.
+# until it runs. A module whose name begins with _ is not a command.
 COMMANDS = tuple(
     sorted(f.stem for f in Path(__file__).parent.glob("[a-z]*.py") if f.stem != "main")
 )

@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from dllab.cli.stopping import stoppable
+from dllab.cli._stopping import stoppable
 from dllab.errors import LabError
 
 
