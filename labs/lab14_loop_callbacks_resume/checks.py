@@ -110,10 +110,33 @@ def toy(lab: ModuleType, given: Given, *callbacks: Any, other: int = 0) -> Any:
     return loop_of(lab, network(), given, callbacks)
 
 
-def listed(lab: ModuleType, **moments: Callable[[Any], None]) -> Any:
-    """A callback of the learner's base class, with functions of the loop for its moments."""
-    methods = {name: lambda _self, loop, do=do: do(loop) for name, do in moments.items()}
-    return type("Given", (lab.Callback,), methods)()
+def counting(lab: ModuleType) -> Any:
+    """A callback that remembers how many batches it has seen."""
+
+    class Counts(lab.Callback):
+        def __init__(self) -> None:
+            self.count = 0
+
+        def on_batch_end(self, loop: Any) -> None:
+            self.count += 1
+
+        def state_dict(self) -> dict[str, int]:
+            return {"count": self.count}
+
+    return Counts()
+
+
+def behind(lab: ModuleType, batch: int, do: Callable[[Any], None]) -> Any:
+    """A callback that does something with the loop when so many batches were trained."""
+    seen = 0
+
+    def count(_self: Any, loop: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == batch:
+            do(loop)
+
+    return type("Behind", (lab.Callback,), {"on_batch_end": count})()
 
 
 def vector(value: Any) -> Tensor:
@@ -164,11 +187,7 @@ def left_of(given: Given) -> Tensor:
 @check(
     "batches",
     "Batches from a saved place on",
-    given={
-        "seed": integers(0, 10_000),
-        "epoch": integers(1, 9),
-        "position": integers(1, BATCHES),
-    },
+    given={"seed": integers(0, 10_000), "epoch": integers(1, 9), "position": integers(1, BATCHES)},
     expect=lambda g: {
         "the items": left_of(g),
         "position while a batch is in use": torch.arange(int(g.position), BATCHES) + 1,
@@ -199,67 +218,16 @@ def batches(lab: ModuleType, given: Given) -> Arrays:
     """A loader hands out what is left of its epoch, counts it, and turns to the next epoch."""
     loader = lab.Loader({"x": torch.arange(11)}, BATCH, seed=int(given.seed))
     loader.load_state_dict({"epoch": int(given.epoch), "position": int(given.position)})
-    passed = [(batch["x"], loader.position) for batch in loader]
+    passed = [(batch["x"].tolist(), loader.position) for batch in loader]
     after = torch.tensor([loader.epoch, loader.position])
     return {
-        "the items": torch.cat([torch.zeros(0).long(), *(x for x, _ in passed)]),
-        "position while a batch is in use": torch.tensor([p for _, p in passed]).long(),
+        "the items": torch.tensor([item for x, _ in passed for item in x]).long(),
+        "position while a batch is in use": torch.tensor([place for _, place in passed]).long(),
         "epoch and position after the pass": after,
-        "the items of the next pass": torch.cat(
-            [torch.zeros(0).long(), *(batch["x"] for batch in loader)]
-        ),
+        "the items of the next pass": torch.tensor(
+            [item for batch in loader for item in batch["x"].tolist()]
+        ).long(),
     }
-
-
-SETTERS = {"python": random.setstate, "numpy": np.random.set_state, "torch": torch.set_rng_state}
-GENERATORS = {"python": "Python's", "numpy": "NumPy's", "torch": "PyTorch's"}
-SEEDS = {"seed": integers(0, 10_000), "other": integers(10_000, 20_000)}
-
-
-def after_seed(seed: Tensor) -> dict[str, float]:
-    """What comes of each generator after a seed and one draw."""
-    with torch.random.fork_rng():
-        seed_all(int(seed))
-        draws()
-        return draws()
-
-
-def wrong_draws(words: str) -> dict[str, Callable[[Given], Any]]:
-    """For each generator, that it stands where it stood before: it drew on from another seed."""
-    return {
-        words.format(whose): lambda g, name=name: {name: after_seed(g.other)[name]}
-        for name, whose in GENERATORS.items()
-    }
-
-
-def as_tensors(numbers: dict[str, float]) -> Arrays:
-    """Numbers by name, float32 []."""
-    return {name: torch.tensor(value) for name, value in numbers.items()}
-
-
-@check(
-    "random-state",
-    "Where the generators stand",
-    given=SEEDS,
-    expect=lambda g: after_seed(g.seed),
-    mistakes=wrong_draws("{} generator is not in the state: after a resume it draws other numbers"),
-)
-def random_state(lab: ModuleType, given: Given) -> Arrays:
-    """`random_state` holds what brings the generators of Python, NumPy and PyTorch back."""
-    seed_all(int(given.seed))
-    draws()
-    state = through_a_file(lab.random_state())
-    seed_all(int(given.other))
-    draws()
-    setters = {
-        "python": random.setstate,
-        "numpy": np.random.set_state,
-        "torch": torch.set_rng_state,
-    }
-    for name, setter in setters.items():
-        if name in state:
-            setter(state[name])
-    return as_tensors(draws())
 
 
 def numpys_state() -> tuple[Any, ...]:
@@ -270,6 +238,46 @@ def numpys_state() -> tuple[Any, ...]:
 
 
 GETTERS = {"python": random.getstate, "numpy": numpys_state, "torch": torch.get_rng_state}
+SETTERS = {"python": random.setstate, "numpy": np.random.set_state, "torch": torch.set_rng_state}
+GENERATORS = {"python": "Python's", "numpy": "NumPy's", "torch": "PyTorch's"}
+
+
+def after_seed(seed: Tensor) -> dict[str, float]:
+    """What comes of each generator after a seed and one draw."""
+    with torch.random.fork_rng():
+        seed_all(int(seed))
+        draws()
+        return draws()
+
+
+def bring_back(state: dict[str, Any]) -> None:
+    """What `restore_random` does, with as much of a state as there is."""
+    for name, setter in SETTERS.items():
+        if name in state:
+            setter(state[name])
+
+
+@check(
+    "random-state",
+    "Where the generators stand",
+    given={"seed": integers(0, 10_000), "other": integers(10_000, 20_000)},
+    expect=lambda g: after_seed(g.seed),
+    mistakes={
+        f"{whose} generator is not in the state: after a resume it draws other numbers": (
+            lambda g, name=name: {name: after_seed(g.other)[name]}
+        )
+        for name, whose in GENERATORS.items()
+    },
+)
+def random_state(lab: ModuleType, given: Given) -> Arrays:
+    """`random_state` holds what brings the generators of Python, NumPy and PyTorch back."""
+    seed_all(int(given.seed))
+    draws()
+    state = through_a_file(lab.random_state())
+    seed_all(int(given.other))
+    draws()
+    bring_back(state)
+    return {name: torch.tensor(value) for name, value in draws().items()}
 
 
 # The loop -----------------------------------------------------------------------------------------
@@ -419,6 +427,9 @@ def normed(given: Given) -> nn.Sequential:
     return nn.Sequential(nn.BatchNorm1d(4), linear(given))
 
 
+MODES = "model.training afterwards, when it was True and when it was False"
+
+
 def measured(given: Given, *, training: bool = False) -> list[Tensor]:
     """The losses of each validation batch."""
     model = normed(given).train(training)
@@ -431,7 +442,7 @@ def measured(given: Given, *, training: bool = False) -> list[Tensor]:
     given={**TOY, **LINEAR},
     expect=lambda g: {
         "the mean": torch.cat(measured(g)).mean(),
-        "model.training afterwards, when it was True and when it was False": [True, False],
+        MODES: [True, False],
     },
     mistakes={
         "this is the mean of the batches' means: the batches differ in size": lambda g: {
@@ -443,11 +454,9 @@ def measured(given: Given, *, training: bool = False) -> list[Tensor]:
         "this is the sum": lambda g: {"the mean": torch.cat(measured(g)).sum()},
         "only the last batch counts": lambda g: {"the mean": measured(g)[-1].mean()},
         "the model is left in evaluation mode: batch normalisation and dropout rest from then on": {
-            "model.training afterwards, when it was True and when it was False": [False, False]
+            MODES: [False, False]
         },
-        "the model is left in training mode, in which it was not": {
-            "model.training afterwards, when it was True and when it was False": [True, True]
-        },
+        "the model is left in training mode, in which it was not": {MODES: [True, True]},
     },
 )
 def evaluate(lab: ModuleType, given: Given) -> Arrays:
@@ -460,7 +469,7 @@ def evaluate(lab: ModuleType, given: Given) -> Arrays:
         modes.append(model.training)
     return {
         "the mean": torch.tensor(means[0]),
-        "model.training afterwards, when it was True and when it was False": torch.tensor(modes),
+        MODES: torch.tensor(modes),
     }
 
 
@@ -478,11 +487,7 @@ def trained(
             for number, chosen in enumerate(order(given.seed, epoch).split(BATCH)):
                 loss = losses(model, {"x": given.x[chosen], "label": given.label[chosen]})
                 loss.sum().backward()
-                total, batches, items = (
-                    total + loss.sum().item(),
-                    batches + 1,
-                    items + len(loss),
-                )
+                total, batches, items = total + loss.sum().item(), batches + 1, items + len(loss)
                 if batches == every or (flush and number == BATCHES - 1):
                     for p in model.parameters():
                         p.grad /= items
@@ -521,12 +526,8 @@ def trained(
 )  # fmt: skip
 def fit(lab: ModuleType, given: Given) -> Arrays:
     """`fit` trains for as many epochs, a step of `accumulate` batches or of what is left."""
-    count = [0, 0]
-
-    def tick(place: int) -> Callable[[Any], None]:
-        return lambda _loop: count.__setitem__(place, count[place] + 1)
-
-    loop = toy(lab, given, listed(lab, on_batch_end=tick(0), on_epoch_end=tick(1)))
+    counter = counting(lab)
+    loop = toy(lab, given, counter)
     loop.model.eval()
     loop.fit(1)
     loop.fit(2)
@@ -534,7 +535,7 @@ def fit(lab: ModuleType, given: Given) -> Arrays:
     return {
         "train/loss and val/loss of each epoch": torch.tensor(history or [[0.0, 0.0]]),
         "the steps": torch.tensor(loop.step),
-        "the batches, the epochs that ended": torch.tensor(count),
+        "the batches, the epochs that ended": torch.tensor([counter.count, len(loop.history)]),
     }
 
 
@@ -556,16 +557,11 @@ def fit(lab: ModuleType, given: Given) -> Arrays:
 )
 def stop(lab: ModuleType, given: Given) -> Tensor:
     """When a callback asks to stop, no further batch is trained; here: [batches, epochs ended]."""
-    seen = 0
-
-    def ask(loop: Any) -> None:
-        nonlocal seen
-        seen += 1
-        loop.stop = loop.stop or seen == int(given.at)
-
-    loop = toy(lab, given, listed(lab, on_batch_end=ask))
+    counter = counting(lab)
+    ask = behind(lab, int(given.at), lambda loop: setattr(loop, "stop", True))
+    loop = toy(lab, given, counter, ask)
     loop.fit(3)
-    return torch.tensor([seen, len(loop.history)])
+    return torch.tensor([counter.count, len(loop.history)])
 
 
 @contextmanager
@@ -658,33 +654,13 @@ def as_lightning(given: Given, got: Arrays) -> Outcome:
 # What has to be saved -----------------------------------------------------------------------------
 
 
-def counting(lab: ModuleType) -> Any:
-    """A callback that remembers how many batches it has seen."""
-
-    class Counts(lab.Callback):
-        def __init__(self) -> None:
-            self.count = 0
-
-        def on_batch_end(self, loop: Any) -> None:
-            self.count += 1
-
-        def state_dict(self) -> dict[str, int]:
-            return {"count": self.count}
-
-    return Counts()
-
-
 def killed_at(lab: ModuleType, given: Given, batch: int, *others: Any) -> Any:
     """A loop that was killed when so many batches were trained."""
-    seen = 0
 
     def kill(_loop: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == batch:
-            raise KilledError
+        raise KilledError
 
-    loop = toy(lab, given, counting(lab), listed(lab, on_batch_end=kill), *others)
+    loop = toy(lab, given, counting(lab), behind(lab, batch, kill), *others)
     with suppress(KilledError):
         loop.fit(3)
     return loop
@@ -776,36 +752,32 @@ def true_load(loop: Any, state: dict[str, Any]) -> None:
     for watcher, its_state in zip(loop.callbacks, state.get("callbacks", ()), strict=False):
         watcher.load_state_dict(its_state)
     vars(loop).update(state.get("counters", {}))
-    for name, setter in SETTERS.items():
-        if name in state.get("random", {}):
-            setter(state["random"][name])
+    bring_back(state.get("random", {}))
 
 
-def handed_over(lab: ModuleType, given: Given, own: str) -> Arrays:
-    """What is seen of a killed loop, of a fresh one, and of one with the state of the killed.
-
-    `own` says which half of the way is the learner's; the other one is as it should be.
-    """
+def handed_over(
+    lab: ModuleType, given: Given, save: Callable[[Any], Any], load: Callable[[Any, Any], None]
+) -> Arrays:
+    """What is seen of a killed loop, of a fresh one, and of one with the state of the killed."""
     loop = killed_at(lab, given, AT)
-    kept = through_a_file(loop.state_dict() if own == "state" else true_state(loop))
-    before = observed(loop)
-    fresh = observed(toy(lab, given, counting(lab), listed(lab), other=1))
-    again = toy(lab, given, counting(lab), listed(lab), other=1)
-    if own == "state":
-        true_load(again, kept)
-    else:
-        again.load_state_dict(kept)
-    return labelled(before=before, fresh=fresh, after=observed(again))
+    kept = through_a_file(save(loop))
+    seen = {"before": observed(loop)}
+    for name in ("fresh", "after"):
+        again = toy(lab, given, counting(lab), lab.Callback(), other=1)
+        if name == "after":
+            load(again, kept)
+        seen[name] = observed(again)
+    return labelled(**seen)
 
 
 def state_handed_over(lab: ModuleType, given: Given) -> Arrays:
-    """What is seen when the state is the learner's."""
-    return handed_over(lab, given, "state")
+    """What is seen when the state is the learner's, and the loading as it should be."""
+    return handed_over(lab, given, lab.Loop.state_dict, true_load)
 
 
 def state_taken_over(lab: ModuleType, given: Given) -> Arrays:
-    """What is seen when the loading is the learner's."""
-    return handed_over(lab, given, "load")
+    """What is seen when the loading is the learner's, and the state as it should be."""
+    return handed_over(lab, given, true_state, lab.Loop.load_state_dict)
 
 
 def same_place(got: Arrays, forgotten: str) -> Outcome:
@@ -1074,7 +1046,7 @@ def watchers(lab: ModuleType, folder: str, every: int = 2) -> list[Any]:
 
 def to_the_end(lab: ModuleType, given: Given, folder: str, other: int = 0) -> Arrays:
     """What is seen of a toy run that begins, or goes on, with what lies in a folder."""
-    loop = toy(lab, given, counting(lab), listed(lab), *watchers(lab, folder), other=other)
+    loop = toy(lab, given, counting(lab), lab.Callback(), *watchers(lab, folder), other=other)
     loop.fit(EPOCHS)
     return observed(loop)
 

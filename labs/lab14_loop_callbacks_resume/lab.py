@@ -1,10 +1,8 @@
 """Lab 14: a training loop of your own that can be killed anywhere and goes on to equal bits.
 
-Work through the TODOs from top to bottom. `pytest labs/lab14_loop_callbacks_resume` checks them,
-`dllab hint 14 TASK` helps, `dllab train 14` lets your loop train on digits and grades it.
-
-A *batch* is a dict of tensors that share their first dimension. A *step* moves the weights once; it
-may take the gradients of several batches. Shapes stand in the names: B items in a batch.
+Work through the TODOs from top to bottom; `dllab hint 14 TASK` helps. A *batch* is a dict of
+tensors that share their first dimension. A *step* moves the weights once; it may take the gradients
+of several batches. Shapes stand in the names: B items in a batch.
 """
 
 import copy
@@ -30,10 +28,9 @@ State = dict[str, Any]  # numbers, tensors, and lists, tuples and dicts of them
 
 
 class Loader:
-    """Batches in a new order each epoch, with a place that can be saved: `epoch` and `position`.
+    """Batches in a new order each epoch. Each pass over it hands out what is left of one epoch.
 
-    `epoch` counts from 0; `position` is how many of this epoch's batches were handed out. Each pass
-    over the loader hands out what is left of one epoch.
+    Its place is `epoch`, from 0, and `position`: how many of this epoch's batches were handed out.
     """
 
     def __init__(self, tensors: Batch, batch_size: int, seed: int = 0) -> None:
@@ -53,9 +50,9 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """Hand out the batches that are left of this epoch, then turn to the next one."""
         # TODO batches: yield what is left, and keep the place.
-        # Begin with batch number self.position. An epoch's batches are self.order() in pieces of
-        # batch_size. Count a batch before you yield it: whoever saves while it is in use must find
-        # it counted. After the last one, the place is the beginning of the next epoch.
+        # An epoch's batches are self.order() in pieces of batch_size. Begin with number position.
+        # Count a batch before you yield it: whoever saves while it is in use must find it counted.
+        # After the last one, the place is the beginning of the next epoch.
         raise NotImplementedError("TODO batches: yield what is left, and keep the place.")
 
     def state_dict(self) -> State:
@@ -87,10 +84,7 @@ def restore_random(state: State) -> None:
 
 
 class Callback:
-    """What a loop calls at certain moments, in the order of its list. All methods may stay empty.
-
-    A callback that remembers something puts it into its state, or it is forgotten at a resume.
-    """
+    """What a loop calls at certain moments. What it remembers belongs in its state."""
 
     def on_fit_start(self, loop: "Loop") -> None:
         """Before the first batch, also after a resume."""
@@ -185,11 +179,10 @@ class Loop:
         """Train until `epochs` epochs are done or a callback stops it, from wherever we stand."""
         self.call("on_fit_start")
         # TODO fit: train until the epochs are done, or stopped.
-        # They are when self.loader.epoch is `epochs`. For each epoch: training mode, then for each
-        # batch that the loader hands out `add`, then `update` if a step is complete, then
-        # call("on_batch_end"). A step is complete when self.accumulate batches are in it, or when
-        # the epoch has no more. After all batches, end_epoch(). Look at self.stop after each batch
-        # as well: an epoch that is broken off has no end.
+        # They are when self.loader.epoch is `epochs`. For each epoch: training mode; for each batch
+        # of the loader `add`, `update` if a step is complete, call("on_batch_end"); then
+        # end_epoch(). A step is complete when self.accumulate batches are in it, or when the epoch
+        # has no more. Look at self.stop after each batch, too: a broken-off epoch has no end.
         raise NotImplementedError("TODO fit: train until the epochs are done, or stopped.")
         self.call("on_fit_end")
 
@@ -215,10 +208,9 @@ class Loop:
 def save(state: State, path: Path) -> None:
     """Write a checkpoint. At any moment `path` holds a whole one: the old or the new."""
     # TODO save: write `state`, all of it or nothing.
-    # Nobody shall ever find half of it at `path`. Write to another file in the same folder (open(…,
-    # "wb"), torch.save). Before you close it, make sure that it is on the disk: file.flush(),
-    # os.fsync(file.fileno()). Then let it take the place of the old one: os.replace does that at
-    # once or not at all.
+    # Write to another file in the same folder (open(…, "wb"), torch.save). Before you close it, see
+    # that it is on the disk: file.flush(), os.fsync(file.fileno()). Then let it take the place of
+    # the old one: os.replace does that at once or not at all.
     raise NotImplementedError("TODO save: write `state`, all of it or nothing.")
 
 
@@ -266,8 +258,8 @@ class Best:
     def update(self, value: float, model: nn.Module) -> bool:
         """Take note of a value; return whether it is time to stop."""
         # TODO best: keep the value and its weights, or wait.
-        # A value counts as better if it is below `least` by more than min_delta; nan never is. Then
-        # nobody has waited yet. state_dict() hands out the model's own memory, which goes on
+        # A value is better if it is below `least` by more than min_delta; nan never is. Then the
+        # waiting begins anew. state_dict() hands out the model's own memory, which goes on
         # changing: keep a deep copy. Stop after `patience` values in a row that were no better.
         raise NotImplementedError("TODO best: keep the value and its weights, or wait.")
 
@@ -330,9 +322,9 @@ class Activations(Callback):
     def see(self, name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """PyTorch calls this after each forward pass of a module that was registered."""
         # TODO activations: record the mean of |output|.
-        # Append it, a float, to self.means[name]. Only in training mode: module.training. The list
-        # may not be there yet. What a hook returns takes the output's place, so return nothing; and
-        # leave the output as it is.
+        # Append it, a float, to the list self.means[name], which may not be there yet; only in
+        # training mode: module.training. Leave the output as it is, and return nothing: what a hook
+        # returns takes the output's place.
         raise NotImplementedError("TODO activations: record the mean of |output|.")
 
     def on_fit_end(self, loop: Loop) -> None:
@@ -377,7 +369,6 @@ def at_hand(folder: Path, monitor: str, patience: int) -> list[lightning.Callbac
     # TODO at-hand: return two callbacks.
     # They are a shipped.EarlyStopping and a shipped.ModelCheckpoint. Both watch `monitor`, whose
     # least value is the best. Only the best checkpoint is kept, in `folder`, as best.ckpt.
-    # Lightning would stop by itself at the first nan; that is fine.
     raise NotImplementedError("TODO at-hand: return two callbacks.")
 
 
@@ -397,16 +388,9 @@ def digits_loop(train: Batch, val: Batch, callbacks: Sequence[Callback]) -> Loop
         return F.cross_entropy(model(batch["image"] / 16), batch["label"], reduction="none")
 
     return Loop(
-        model,
-        optimizer,
-        scheduler,
-        Loader(train, batch_size=32),
-        [val],
-        loss=loss,
-        accumulate=2,
-        clip=5.0,
-        callbacks=callbacks,
-    )
+        model, optimizer, scheduler, Loader(train, batch_size=32), [val],
+        loss=loss, accumulate=2, clip=5.0, callbacks=callbacks,
+    )  # fmt: skip
 
 
 def study(image: Tensor, epochs: int, **split: Tensor) -> Tensor:

@@ -6,11 +6,11 @@ from types import ModuleType
 
 from dllab.checks import Arrays, Given
 from labs.lab14_loop_callbacks_resume.checks import (
+    behind,
     counting,
     die_beyond,
     in_a_child,
     labelled,
-    listed,
     to_the_end,
     toy,
     watchers,
@@ -23,16 +23,13 @@ def killed_hard(lab: ModuleType, given: Given) -> Arrays:
     with tempfile.TemporaryDirectory() as folder:
         runs["0"] = to_the_end(lab, given, folder)
     with tempfile.TemporaryDirectory() as folder:
-        path, seen = Path(folder) / "last.ckpt", 0
+        path = Path(folder) / "last.ckpt"
 
         def die_soon(_loop: object) -> None:
-            nonlocal seen
-            seen += 1
-            if seen == int(given.kills[0]):
-                die_beyond(path.stat().st_size // 2)
+            die_beyond(path.stat().st_size // 2)
 
         def run() -> None:  # from the seeds on: Python's generator is seeded anew by a fork
-            mortal = listed(lab, on_batch_end=die_soon)
+            mortal = behind(lab, int(given.kills[0]), die_soon)
             toy(lab, given, counting(lab), mortal, *watchers(lab, folder, every=1)).fit(3)
 
         in_a_child(run)
