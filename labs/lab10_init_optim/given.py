@@ -55,7 +55,9 @@ class DeepNetwork(LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """The logits, float32 [B, C], of uint8 images [B, 1, H, W]."""
-        x_BF = (image.flatten(1).float() - self.mean) / self.std
+        x_BF = (  # a row of pixels for each image
+            image.flatten(1).float() - self.mean
+        ) / self.std
         for layer in self.layers[:-1]:
             x_BF = layer(x_BF).relu()
         return self.layers[-1](x_BF)

@@ -52,6 +52,7 @@ def test_a_lab_is_proved_as_it_is(lab: Lab) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # as where learners' code runs
 @pytest.mark.parametrize("lab", WHOLE, ids=lambda lab: lab.id)
 def test_a_lab_is_sound(lab: Lab) -> None:
     """Whole, as `dllab doctor` proves it: mutants, a training, an official grade."""

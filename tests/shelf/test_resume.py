@@ -11,7 +11,7 @@ from training_lab import Here, curve, same_results, stopped_at
 from dllab.cli import main
 from dllab.lab.find import Lab, finished_labs
 
-EPOCH = 6  # batches
+EPOCH = 6  # batches, at most
 SHORT = [
     "trainer.max_epochs=2",
     f"trainer.limit_train_batches={EPOCH}",
@@ -34,7 +34,11 @@ def test_a_run_that_stops_inside_an_epoch_goes_on_to_the_same_bits(
     shutil.copyfile(folder / "_author/solution.py", folder / "lab.py")
     words = ["train", lab.number, *SHORT, f"arm={arm}"]
     assert main(words) == 0
-    assert stopped_at(EPOCH + 3, dllab, words, monkeypatch)[0] == 130
+    (begun,) = (clone / "runs" / lab.id).glob("2*")
+    steps = int(max(point["step"] for point in curve(begun, arm)))
+    if steps < EPOCH:
+        pytest.skip("its epochs are of one batch: they have no inside")
+    assert stopped_at(steps * 3 // 4, dllab, words, monkeypatch)[0] == 130
     assert not dist.is_initialized(), "a stopped arm leaves no process group behind"
     whole, stopped = sorted((clone / "runs" / lab.id).glob("2*"))
     assert main(["train", lab.number, "--resume", str(stopped), "--no-grade"]) == 0

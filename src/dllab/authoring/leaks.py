@@ -8,8 +8,11 @@ from pathlib import Path
 from dllab.lab.starter import solution_regions
 
 MIN_CHARS = 16
-# `optimizer.step()` alone is the vocabulary of the library, and `return logits` gives nothing away.
-_BARE_CALL = re.compile(r"(return )?[\w.]+\(\)?|return [\w.]+|\w+ = [\w.]+(\(\))?")
+# `optimizer.step()` alone is the vocabulary of the library; `return logits` gives nothing away, nor
+# does `if p.grad is None:`.
+_BARE = re.compile(
+    r"(return )?[\w.]+\(\)?|return [\w.]+|\w+ = [\w.]+(\(\))?|if [\w.]+ is (not )?None:"
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ def secrets_of(solution: str, starter: str) -> list[str]:
     """The lines of the solution regions that a learner must come up with.
 
     Left out are comments, what the starter shows elsewhere anyway, lines shorter than 16
-    characters, and bare names and calls.
+    characters, bare names and calls, and guards against None.
     """
     lines = solution.splitlines()
     found = {
@@ -48,4 +51,4 @@ def leaks_of(solution: str, starter: str, paths: Iterable[Path]) -> Iterator[Lea
 
 
 def _is_secret(line: str) -> bool:
-    return len(line) >= MIN_CHARS and not line.startswith("#") and not _BARE_CALL.fullmatch(line)
+    return len(line) >= MIN_CHARS and not line.startswith("#") and not _BARE.fullmatch(line)

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dllab.config.layers import Choice, Layers
+from dllab.config.layers import Chosen, Layers
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Draft:
 
     layers: Layers
     arm: str
-    choices: Mapping[str, Choice]
+    choices: Mapping[str, Chosen]
     values: DictConfig
 
     def home(self, key: str) -> str:

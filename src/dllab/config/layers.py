@@ -19,7 +19,7 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 _PARTS = ("model", "data", "trainer", "wandb")
 
 # A choice of files: one, several (of loggers), or none.
-Choice = str | list[str] | None
+Chosen = str | list[str] | None
 
 # Without one of these there is nothing to run; other groups (debug, a lab's own) may be null.
 _NEEDED = ("hardware", "logger", "model", "data", "trainer")
@@ -75,13 +75,13 @@ class Layers:
             if one is None or str(one) in choices:
                 continue
             near = nearest(str(one), choices)
-            guess = f"did you mean {near}? " if near else ""
+            guess = f"did you mean {group}={near}? " if near else ""
             raise override.error(
                 f"there is no choice {one!r} for {group}",
                 f"{guess}{self._folder(group)} holds {', '.join(choices)}",
             )
 
-    def files(self, choices: Mapping[str, Choice]) -> list[tuple[Path, dict[str, Any]]]:
+    def files(self, choices: Mapping[str, Chosen]) -> list[tuple[Path, dict[str, Any]]]:
         """The files that were composed and what each sets, in the order in which they win."""
         named = [(group, name) for group, choice in choices.items() for name in names(choice)]
         shared = [(self.shared / group / f"{name}.yaml", group) for group, name in named]
@@ -96,12 +96,12 @@ class Layers:
         ]
         return [(path, _nested(path, group)) for path, group in order if path.is_file()]
 
-    def debug(self, choices: Mapping[str, Choice]) -> dict[str, Any]:
+    def debug(self, choices: Mapping[str, Chosen]) -> dict[str, Any]:
         """What the chosen debug file sets; nothing without one."""
         path = self.shared / "debug" / f"{choices.get('debug')}.yaml"
         return _nested(path, "debug") if path.is_file() else {}
 
-    def home(self, key: str, choices: Mapping[str, Choice]) -> str:
+    def home(self, key: str, choices: Mapping[str, Chosen]) -> str:
         """The file in which `key` stands, as a path to open; the schema for a bare default."""
         for path, values in reversed(self.files(choices)):
             if _has(values, key.split(".")):
@@ -128,7 +128,7 @@ class Layers:
         return " and ".join(f"{self.place(base / group)}/" for base in bases)
 
 
-def names(choice: Choice) -> list[str]:
+def names(choice: Chosen) -> list[str]:
     """What was chosen of a group, each once."""
     return list(dict.fromkeys(choice if isinstance(choice, list) else [choice or ""]))
 

@@ -59,9 +59,9 @@ class EpochLoader(ABC):
         if self.position and not (self._resuming and self.position < len(self)):
             self.set_epoch(self.epoch + 1)
         self._resuming = False
-        for batch in self._batches(self.position):
-            # Counted before it is handed out: Lightning saves while it holds the last batch.
-            self.position += 1
+        # Counted before it is handed out: Lightning saves while it holds the last batch.
+        left = enumerate(self._batches(self.position), start=self.position + 1)
+        for self.position, batch in left:
             yield batch if self.transform is None else self._transformed(batch)
 
     def set_epoch(self, epoch: int) -> None:
