@@ -51,8 +51,13 @@ def sample(things: Sequence[T], turn: int, size: int, changed: Collection[T] = (
 
 
 def window(things: Sequence[T], turn: int, size: int) -> list[T]:
-    """The next `size` things at each turn, round and round."""
-    return [things[(turn * size + step) % len(things)] for step in range(min(size, len(things)))]
+    """Others at each turn, at most `size`, until all had theirs; neighbours, often alike in what
+    they cost, have different turns.
+    """
+    if not things or size < 1:
+        return []
+    turns = math.ceil(len(things) / size)
+    return list(things[turn % turns :: turns])
 
 
 def _changed(root: Path, folder: str) -> set[str]:
