@@ -51,7 +51,7 @@ def test_several_loggers_are_one_choice_each_once_and_a_wrong_one_is_named() -> 
     earlier = {**several.plain(), "logger": "wandb"}
     assert Config.from_plain(earlier).logger == ["wandb"]
     for word, said in (
-        ("logger=[csv,tensorbord]", "did you mean tensorboard?"),
+        ("logger=[csv,tensorbord]", "did you mean logger=tensorboard?"),
         ("logger=[]", "a run needs logger"),
         ("hardware=[cpu,gpu]", "there is no choice ['cpu', 'gpu'] for hardware"),
     ):
