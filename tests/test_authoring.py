@@ -133,6 +133,12 @@ def test_forks_return_values_and_end_what_hangs_dies_or_eats_memory():
     assert done[4] == (None, "died")
 
 
+def test_what_a_fork_writes_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (done,) = run_forked([partial(Path("best").mkdir)], jobs=1)
+    assert (done.failure, list(tmp_path.iterdir())) == ("", [])
+
+
 # --- leaks ----------------------------------------------------------------------------------------
 
 

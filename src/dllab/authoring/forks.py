@@ -1,13 +1,14 @@
 """Many short tasks, each in a fork of this process, which has imported all that they need.
 
-A fork costs milliseconds where a fresh interpreter with torch costs seconds. It has a time limit
-and a memory limit of its own, and whatever it breaks ends with it.
+A fork costs milliseconds where a fresh interpreter with torch costs seconds. It has a time limit,
+a memory limit and a working directory of its own, and whatever it breaks or writes ends with it.
 """
 
 import multiprocessing
 import os
 import resource
 import signal
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,7 @@ class _Running:
     process: ForkProcess
     pipe: Connection
     ends: float
+    folder: tempfile.TemporaryDirectory[str]
 
 
 def run_forked(
@@ -73,15 +75,17 @@ def run_forked(
 
 def _start(key: int, task: Callable[[], T], limits: TaskLimits) -> _Running:
     ours, theirs = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_run, args=(task, theirs, limits), daemon=True)
+    folder = tempfile.TemporaryDirectory(prefix="dllab-fork-", ignore_cleanup_errors=True)
+    process = _FORK.Process(target=_run, args=(task, theirs, limits, folder.name), daemon=True)
     process.start()
     theirs.close()
-    return _Running(key, process, ours, time.monotonic() + limits.wall_s)
+    return _Running(key, process, ours, time.monotonic() + limits.wall_s, folder)
 
 
-def _run(task: Callable[[], T], pipe: Connection, limits: TaskLimits) -> None:
+def _run(task: Callable[[], T], pipe: Connection, limits: TaskLimits, folder: str) -> None:
     """The fork's whole life; it leaves without the parent's exit handlers."""
     os.setsid()
+    os.chdir(folder)
     quiet = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(quiet, descriptor)
@@ -112,4 +116,5 @@ def _finish(task: _Running, *, on_time: bool) -> Done[T]:
     if task.process.exitcode == -signal.SIGXCPU:
         failure = "timeout"
     task.pipe.close()
+    task.folder.cleanup()
     return Done(task.key, value, failure, cpu_s)
