@@ -17,6 +17,7 @@ from dllab.cli import main
 from dllab.sandbox import backends
 
 REPO = Path(__file__).resolve().parent.parent
+LONG = {"slow", "in_turns"}
 
 
 class Sharing(LoadScopeScheduling):
@@ -49,6 +50,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [item for item in marked if together(item.nodeid) not in taken]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
+    if hasattr(config, "workerinput"):  # what takes long first, or the last of it runs alone
+        items.sort(key=lambda item: LONG.isdisjoint(mark.name for mark in item.iter_markers()))
 
 
 @pytest.hookimpl(optionalhook=True)  # for those who run without xdist

@@ -18,6 +18,7 @@ TOOLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", TOOLS)
 def test_house_rules(repo: Path, tool: str) -> None:
     program, *arguments = TOOLS[tool]

@@ -57,6 +57,7 @@ def test_each_task_is_a_command_that_takes_the_open_lab(
     assert "he-init" in capsys.readouterr().out
 
 
+@pytest.mark.in_turns
 def test_the_test_explorer_finds_the_checks_of_each_lab() -> None:
     """By the interpreter and the words of the settings."""
     settings = read(".vscode/settings.json")

@@ -184,6 +184,7 @@ def test_low_wandb_disabled_writes_nothing(
     assert not folder.path.exists()
 
 
+@pytest.mark.in_turns
 def test_low_wandb_online_without_a_key_says_what_to_do(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,7 @@ def test_the_doctor_names_a_stale_experiment(recorded, file, old, new, stale):
     assert named == stale
 
 
+@pytest.mark.in_turns
 def test_another_title_wants_another_picture(recorded):
     edit(recorded.folder / "lab.yaml", "taken uphill", "turned round")
     assert told(recorded) == ["curves.svg is not drawn from these runs"]

@@ -119,6 +119,7 @@ def test_run_autograder_always_leaves_results(gradescope: Path) -> None:
     assert "No attempt was charged" in document["output"]
 
 
+@pytest.mark.in_turns
 def test_an_unpacked_submission_is_graded(
     gradescope: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_stopped_run_and_one_of_steps_go_further_and_both_parts_are_told(
     assert same_results(project.runs()[-1], whole)
 
 
+@pytest.mark.in_turns
 def test_a_rate_that_goes_by_the_length_follows_the_longer_one_and_says_so(
     project: Project, dllab: Here
 ) -> None:
@@ -219,6 +220,7 @@ def test_what_waits_for_a_plateau_keeps_waiting(tmp_path: Path) -> None:
     assert len({rate for rate, _ in whole.rates}) > 1
 
 
+@pytest.mark.in_turns
 def test_validation_every_n_steps_counts_across_epochs_and_through_a_stop(
     project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

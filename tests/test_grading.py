@@ -193,6 +193,7 @@ def test_damaged_and_absent_weights_are_said_so(desk):
     assert "stopped before its arm main" in rows_of(desk.grade(run).result)["accuracy"].message
 
 
+@pytest.mark.in_turns
 def test_code_that_hangs_is_ungradable_and_says_so(desk):
     spec = desk.lab.folder / "lab.yaml"
     spec.write_text(spec.read_text().replace("probe_s: 20", "probe_s: 3"))

@@ -76,6 +76,7 @@ def test_more_than_is_reserved_is_refused(
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_a_changed_or_foreign_folder_is_refused(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

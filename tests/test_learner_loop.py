@@ -93,6 +93,7 @@ def test_a11_only_what_changes_the_learning_makes_an_experiment() -> None:
     assert changes(["impl=mine", "+model.width=3", "arm=a"]) == ("+model.width=3", "arm=a")
 
 
+@pytest.mark.in_turns
 def test_a11_grading_an_experiment_ends_well(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

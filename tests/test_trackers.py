@@ -37,6 +37,7 @@ def config(run: Path) -> dict[str, Any]:
     return yaml.safe_load((run / "config.yaml").read_text())["arms"]["main"]
 
 
+@pytest.mark.in_turns
 def test_several_trackers_show_the_run_under_the_same_names_in_one_piece(
     project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def _look_into_tensorboard(run: Path) -> None:
     assert kept["model"] == config(run)["model"]
 
 
+@pytest.mark.in_turns
 @pytest.mark.slow
 def test_wandb_keeps_the_run_offline_and_prints_nothing(
     tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -21,6 +21,7 @@ def variants(repo: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("bench.honest.variants")
 
 
+@pytest.mark.in_turns
 def test_variants_of_the_references_are_python(repo: Path, variants: ModuleType) -> None:
     """And all that they can be is tried among the first two hundred."""
     seen = set()

@@ -176,7 +176,7 @@ def test_once_says_by_its_exit_code_whether_all_is_green(clone):
     lab.code.write_bytes(b"x = '\xff'\n")
     unreadable = dllab("watch", "01", "--once")
     assert unreadable.returncode == 1
-    assert "cannot be read" in unreadable.stdout
+    assert "is not text that Python reads: line 1 is not utf-8" in unreadable.stdout
 
 
 def test_a_lab_without_its_file_is_told_how_to_get_it_back(clone):

@@ -86,6 +86,7 @@ CASES = {
 }
 
 
+@pytest.mark.in_turns
 @pytest.mark.parametrize(("cases", "said"), CASES.values(), ids=CASES)
 def test_cases_that_tell_nothing_apart_earn_nothing(root: Path, cases: str, said: str) -> None:
     lab = write_kind(root, "break_it")

@@ -300,6 +300,7 @@ def double(x):
 WITH_A_WORKER = 3  # below the server's first process: process 1, process 2, a worker
 
 
+@pytest.mark.in_turns
 def test_f7_a_server_that_is_killed_costs_no_learner_a_point(stage: Stage) -> None:
     """While learner code is asked for something: our fault, tried again with another server."""
     others = psutil.Process().children()
