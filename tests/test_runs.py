@@ -67,6 +67,38 @@ def test_runs_as_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert rows[1]["seconds"] == 31.4
 
 
+def test_many_runs_are_remembered_until_their_files_change(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list_runs(project)
+    index = project / "runs/.index.db"
+    assert not index.exists()  # two are read faster
+    monkeypatch.setattr("dllab.rundir.listing.INDEXED", 2)
+    assert list_runs(project) == read
+    monkeypatch.setattr("dllab.rundir.listing._read_card", lambda _path: pytest.fail("read again"))
+    assert list_runs(project) == read
+    monkeypatch.undo()
+    monkeypatch.setattr("dllab.rundir.listing.INDEXED", 2)
+    newer = RunFolder(project / RUNS / "20261121T221144Z-bbbbbb")
+    write_json(newer.card, report_runs.CARD | {"status": "finished"})
+    assert [row.finished for row in list_runs(project)] == [True, read[1].finished]
+    (project / RUNS / "20261120T101500Z-aaaaaa").rename(project / "elsewhere")
+    assert [row.id for row in list_runs(project)] == [newer.path.name]
+
+
+@pytest.mark.parametrize("content", [b"no database", b""])
+def test_a_damaged_index_costs_time_and_nothing_else(
+    project: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    read = list_runs(project)
+    monkeypatch.setattr("dllab.rundir.listing.INDEXED", 2)
+    index = project / "runs/.index.db"
+    index.write_bytes(content)
+    assert list_runs(project) == read
+    assert list_runs(project) == read
+    assert index.read_bytes() != content or not index.exists()
+
+
 def test_no_run_yet_says_how_to_make_one(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,15 +1,21 @@
-"""All runs at a glance: a row each, read from two small files, without torch or YAML."""
+"""All runs at a glance: a row each, read from two small files, without torch or YAML.
+
+Many runs are read once, and then remembered in `runs/.index.db`.
+"""
 
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from dllab.result import glance
 from dllab.rundir.run import RunFolder, changes
+from dllab.version import __version__
+
+INDEXED = 200  # runs; fewer are read faster than a database is opened
 
 
 @dataclass(frozen=True)
@@ -37,18 +43,31 @@ class RunRow:
         return changes(self.overrides)
 
 
+FORM = f"{__version__} {' '.join(field.name for field in fields(RunRow))}"
+
+
 def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
     """The project's runs, newest first; only one lab's with `lab_id` (`lab03_rnn`).
 
     A damaged file does not hide its run: what cannot be read is left empty.
     """
-    rows = (_row(folder, lab) for lab, folder in _folders(root / "runs", lab_id))
-    return sorted((row for row in rows if row), key=lambda row: row.id, reverse=True)
+    runs = root / "runs"
+    folders = list(_folders(runs, lab_id))
+    read: Iterator[dict[str, Any] | None] = (_read_run(f"{runs}/{name}") for name in folders)
+    if len(folders) >= INDEXED:
+        from dllab.rundir.index import remembered
+
+        read = remembered(
+            runs / ".index.db", folders, FORM, lambda name: _read_run(f"{runs}/{name}")
+        )
+    rows = [_row(runs, folder, known) for folder, known in zip(folders, read, strict=True) if known]
+    return sorted(rows, key=lambda row: row.id, reverse=True)
 
 
 def previous_run(root: Path, run: RunFolder) -> RunFolder | None:
     """The newest graded run of the same lab before this one, or None."""
-    folders = (Path(folder) for _, folder in _folders(root / "runs", run.lab_id))
+    runs = root / "runs"
+    folders = (runs / folder for folder in _folders(runs, run.lab_id))
     earlier = (f for f in folders if f.name < run.id and (f / "result.json").is_file())
     newest = max(earlier, key=lambda folder: folder.name, default=None)
     return RunFolder(newest) if newest else None
@@ -63,8 +82,8 @@ def full_run_before(root: Path, run: RunFolder) -> RunFolder | None:
     return None
 
 
-def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
-    """(lab, path) of each run folder. scandir, not pathlib: the shelf may hold ten thousand."""
+def _folders(runs: Path, lab_id: str) -> Iterator[str]:
+    """LAB/RUN of each run. scandir, not pathlib: the shelf may hold ten thousand."""
     if not runs.is_dir():
         return
     # a link that leads nowhere, or a file, is no lab's folder
@@ -72,32 +91,35 @@ def _folders(runs: Path, lab_id: str) -> Iterator[tuple[str, str]]:
         with os.scandir(lab) as entries:
             for entry in entries:
                 if not entry.name.startswith(".") and entry.is_dir():
-                    yield lab.name, entry.path
+                    yield f"{lab.name}/{entry.name}"
 
 
-def _row(folder: str, lab: str) -> RunRow | None:
-    """A folder's row; None for one of a study or a sweep, which has neither card nor config."""
+def _row(runs: Path, folder: str, read: dict[str, Any]) -> RunRow:
+    lab, _, name = folder.partition("/")
+    known = {**read, "overrides": tuple(read["overrides"])}
+    return RunRow(id=name, lab=lab, path=f"{runs}/{folder}", when=_when(name), **known)
+
+
+def _read_run(folder: str) -> dict[str, Any] | None:
+    """What a run's files say; None for the folder of a study or a sweep, which has neither card
+    nor config.
+    """
     card, result = _read_card(f"{folder}/run.json"), glance(_read(f"{folder}/result.json"))
-    if not card and not os.path.isfile(f"{folder}/config.yaml"):  # noqa: PTH113 - see below
+    if not card and not os.path.isfile(f"{folder}/config.yaml"):  # noqa: PTH113 - see _folders
         return None
     metric = next(iter(result.metrics), None)
-    name = os.path.basename(folder)  # noqa: PTH119 - ten thousand Path objects cost a second
-    return RunRow(
-        id=name,
-        lab=lab,
-        path=folder,
-        when=_when(name),
-        impl=result.impl or str(card.get("impl") or ""),
-        status=result.verdict or str(card.get("status") or "interrupted"),
-        finished=card.get("status") == "finished",
-        score=result.score,
-        max_score=result.max_score,
-        passed=result.passed,
-        metric=metric.name if metric else "",
-        value=metric.value if metric else None,
-        seconds=(card.get("cost") or {}).get("wall_s"),
-        overrides=tuple(map(str, card.get("overrides") or ())),
-    )
+    return {
+        "impl": result.impl or str(card.get("impl") or ""),
+        "status": result.verdict or str(card.get("status") or "interrupted"),
+        "finished": card.get("status") == "finished",
+        "score": result.score,
+        "max_score": result.max_score,
+        "passed": result.passed,
+        "metric": metric.name if metric else "",
+        "value": metric.value if metric else None,
+        "seconds": (card.get("cost") or {}).get("wall_s"),
+        "overrides": [str(override) for override in card.get("overrides") or ()],
+    }
 
 
 def _read_card(path: str) -> dict[str, Any]:
@@ -110,7 +132,7 @@ def _read_card(path: str) -> dict[str, Any]:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - see _row
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - see _folders
             return file.read()
     except OSError:
         return b""

@@ -199,26 +199,23 @@ def learner_files(lab: Lab) -> dict[str, Path]:
     return {name: path for name, path in found.items() if path.is_file()}
 
 
-# Overrides that change where and how a run goes on, and nothing of its recipe.
+# Overrides that change where and how a run goes on, and nothing of its recipe: keys, and what is
+# below them.
 _CIRCUMSTANCES = (
-    "impl",
-    "seed",
-    "hardware",
-    "logger",
-    "wandb",
-    "trainer.threads",
-    "trainer.profile",
+    "impl.",
+    "seed.",
+    "hardware.",
+    "logger.",
+    "wandb.",
+    "trainer.threads.",
+    "trainer.profile.",
 )
 
 
 def changes(overrides: Iterable[str]) -> tuple[str, ...]:
     """Those of a run's overrides that make it an experiment: other arms, another recipe."""
     keys = ((str(text), str(text).partition("=")[0].lstrip("+~")) for text in overrides)
-    return tuple(
-        text
-        for text, key in keys
-        if not any(f"{key}.".startswith(f"{one}.") for one in _CIRCUMSTANCES)
-    )
+    return tuple(text for text, key in keys if not f"{key}.".startswith(_CIRCUMSTANCES))
 
 
 def new_run_id() -> str:

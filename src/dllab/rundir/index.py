@@ -1,0 +1,76 @@
+"""What was read of each run's files, kept in a database, so that the next list opens none of them.
+
+A row holds as long as the files have the stamps that they were read with. The index is nobody's
+record: whoever deletes it loses time, and where it is damaged or cannot be written all is read.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+FILES = ("run.json", "result.json")
+
+Values = dict[str, Any]
+
+
+def remembered(
+    index: Path, folders: Iterable[str], form: str, read: Callable[[str], Values | None]
+) -> Iterator[Values | None]:
+    """What `read` makes of each folder's files, as JSON holds it; None is not kept.
+
+    Folders are below that of the index. `form` names the shape of the values: rows of another form
+    are read anew.
+    """
+    known, fresh = _known(index, form), {}
+    for folder in folders:
+        stamp = _stamp(f"{index.parent}/{folder}")
+        before, row = known.get(folder, ("", ""))
+        if stamp == before:
+            yield json.loads(row)
+            continue
+        if (values := read(folder)) is not None:
+            fresh[folder] = (stamp, json.dumps(values))
+        yield values
+    if fresh:
+        _keep(index, form, fresh)
+
+
+def _stamp(folder: str) -> str:
+    """Another one whenever a file is written: they are replaced whole, so the inode changes too."""
+    stamps = []
+    for name in FILES:
+        try:
+            about = os.stat(f"{folder}/{name}")  # noqa: PTH116 - Paths for ten thousand cost a second
+        except OSError:
+            stamps.append("-")
+        else:
+            stamps.append(f"{about.st_mtime_ns},{about.st_size},{about.st_ino}")
+    return " ".join(stamps)
+
+
+def _known(index: Path, form: str) -> Mapping[str, tuple[str, str]]:
+    """Stamp and row by folder."""
+    with suppress(sqlite3.Error), closing(_open(index)) as db:
+        rows = db.execute("SELECT folder, stamp, row FROM runs WHERE form = ?", (form,))
+        return {folder: (stamp, row) for folder, stamp, row in rows}
+    return {}
+
+
+def _keep(index: Path, form: str, fresh: Mapping[str, tuple[str, str]]) -> None:
+    rows = [(folder, form, *row) for folder, row in fresh.items()]
+    try:
+        with closing(_open(index)) as db, db:
+            db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
+    except sqlite3.Error:
+        with suppress(OSError):
+            index.unlink()
+
+
+def _open(index: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(index, timeout=1)
+    db.execute("CREATE TABLE IF NOT EXISTS runs (folder PRIMARY KEY, form, stamp, row)")
+    return db
