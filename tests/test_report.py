@@ -180,6 +180,17 @@ def test_the_page_shows_every_part_of_a_full_run(project: Path, lab: Lab) -> Non
     assert "model.lr" in text  # what changed since the run before
 
 
+def test_a_style_of_pictures_meets_no_cell_of_a_table(repo: Path) -> None:
+    pages = [page.read_text() for page in (repo / "src/dllab/report").glob("*.j2")]
+    pictures, cells = (
+        {word for page in pages for words in re.findall(tag, page) for word in words.split()}
+        for tag in (r'<svg[^>]* class="([^"{]+)', r'<t[drh][^>]* class="([^"{]+)')
+    )
+    assert pictures
+    assert cells
+    assert not pictures & cells
+
+
 def test_what_comes_from_learner_code_is_escaped(project: Path, lab: Lab) -> None:
     text = write_report(project, run_of(project, "bbbbbb")).read_text(encoding="utf-8")
     assert "<b>logits</b>" not in text
