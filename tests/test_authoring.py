@@ -32,7 +32,7 @@ from dllab.errors import LabError
 from dllab.lab.find import Lab
 from dllab.lab.mutants import load_mutants, plant
 from dllab.lab.read import load_spec
-from dllab.lab.starter import make_starter, solution_regions
+from dllab.lab.starter import make_starter, solution_regions, tasks_to_mend
 from dllab.result import MetricRow
 
 REPO = Path(__file__).resolve().parent.parent
@@ -137,6 +137,39 @@ def test_what_a_fork_writes_goes_with_it(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     (done,) = run_forked([partial(Path("best").mkdir)], jobs=1)
     assert (done.failure, list(tmp_path.iterdir())) == ("", [])
+
+
+# --- the starter ----------------------------------------------------------------------------------
+
+WRONG = """
+def halve(x):
+    # BEGIN SOLUTION halve: return x / 2.
+    # It holds a fault.
+    # | if x:
+    # |
+    # |     return x * 2
+    return x / 2
+    # END SOLUTION
+def zero():
+    # BEGIN SOLUTION zero: return 0.
+    return 0
+    # END SOLUTION
+"""
+
+
+def test_wrong_code_that_the_author_gives_stands_in_the_starter_to_be_mended():
+    starter = make_starter(WRONG)
+    assert starter.splitlines()[1:7] == [
+        "def halve(x):",
+        "    # TODO halve: return x / 2.",
+        "    # It holds a fault.",
+        "    if x:",
+        "",
+        "        return x * 2",
+    ]
+    assert starter.count("raise NotImplementedError") == 1
+    assert tasks_to_mend(WRONG) == {"halve"}
+    assert WRONG.splitlines()[solution_regions(WRONG)["halve"][0] - 1] == "    return x / 2"
 
 
 # --- leaks ----------------------------------------------------------------------------------------

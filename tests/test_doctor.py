@@ -17,6 +17,7 @@ from dllab.authoring.trial import run_dllab
 from dllab.cli.doctor import generated_text, measures
 from dllab.cli.main import main
 from dllab.lab.find import Lab
+from dllab.lab.starter import solution_regions
 
 MUTATION = (*FAST, "mutation")
 
@@ -159,6 +160,20 @@ def test_an_order_other_than_that_of_the_tasks_is_named(root):
     edit(lab.folder / "lab.yaml", "  critic: [a]\n", "")
     edit(lab.folder / "lab.yaml", "budgets:", "  critic: [a]\nbudgets:")
     assert faults(lab)["order"][2:] == ["lab.yaml lists the hints in another order than the tasks"]
+
+
+def test_a_starter_with_wrong_code_to_mend_fails_with_what_is_found_there(root):
+    lab = write_kind(root, "code_only")
+    solution = lab.folder / "_author/solution.py"
+    text = solution.read_text()
+    first, last = solution_regions(text)["backward"]
+    lines = text.splitlines(keepends=True)
+    right = [line.replace("+= upstream", "+= 1 * upstream") for line in lines[first - 1 : last]]
+    for given, named in ((["        self.grad = 2.0\n"], False), (right, True)):
+        wrong = [line.replace("        ", "        # | ", 1) for line in given]
+        solution.write_text("".join([*lines[: first - 1], *wrong, *lines[first - 1 :]]))
+        strip(Lab(root, lab.folder))
+        assert ("starter-fails" in faults(lab)) is named
 
 
 def test_a_last_hint_that_does_not_work_is_told_with_what_the_check_says(root):

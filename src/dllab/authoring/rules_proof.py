@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dllab.authoring.rules import LabCase, rule
+from dllab.lab.starter import tasks_to_mend
 from dllab.lab.todo import PREFIX
 
 KILL_RATE = 0.95
@@ -15,13 +16,18 @@ EQUIVALENT_SHARE = 0.10
     needs="proof",
 )
 def starter_fails(case: LabCase) -> Iterator[str]:
-    """In the starter every check fails with its TODO, or is skipped behind one that fails."""
+    """In the starter every check fails with its TODO, or is skipped behind one that fails.
+
+    Where the starter holds wrong code to mend, a check fails with what it finds there.
+    """
     behind: set[str] = set()
+    to_mend = tasks_to_mend(case.solution)
     for finding in case.of_starter:
-        skipped = behind & set(case.checks[finding.check].depends_on)
+        check = case.checks[finding.check]
+        todo, skipped = check.hint, behind & set(check.depends_on)
         if finding.passed and not skipped:
             yield f"{finding.check} passes in the untouched starter"
-        elif not finding.message.startswith(PREFIX) and not skipped:
+        elif not (finding.message.startswith(PREFIX) or skipped or todo in to_mend):
             yield f"{finding.check} fails in the starter, but not at a TODO: {finding.message}"
         behind.add(finding.check)
 

@@ -2,8 +2,11 @@
 
 # BEGIN SOLUTION task: what the learner reads,
 # over as many comment lines as it takes
+# | wrong code, for the learner to mend: it stands in the starter as it is
 code of the reference
 # END SOLUTION
+
+Without lines that begin so there is nothing to mend: the starter raises NotImplementedError there.
 """
 
 import hashlib
@@ -18,6 +21,7 @@ from dllab.lab.todo import PREFIX
 
 _BEGIN = re.compile(r"(\s*)# BEGIN SOLUTION\s*(?:([\w-]+):)?\s*(.*)")
 _END = re.compile(r"\s*# END SOLUTION\s*")
+_TO_MEND = re.compile(r"(\s*)# \| ?(.*)")
 
 
 def make_starter(solution: str, name: str = "solution.py") -> str:
@@ -55,6 +59,15 @@ def solution_regions(solution: str) -> dict[str, tuple[int, int]]:
             text = _text_lines(lines[number + 1 : end])
             regions[begin[2]] = (number + 2 + len(text), end)
     return regions
+
+
+def tasks_to_mend(solution: str) -> set[str]:
+    """The tasks for which the starter holds wrong code in place of nothing."""
+    lines, found = solution.splitlines(), set()
+    for task, (first, _) in solution_regions(solution).items():
+        if _TO_MEND.fullmatch(lines[first - 2]):
+            found.add(task)
+    return found
 
 
 def solution_texts(solution: str) -> dict[str, str]:
@@ -127,10 +140,11 @@ def _todo_lines(begin: re.Match[str], body: list[str], place: str) -> list[str]:
             f"{place}: the solution region is empty", "put the reference between the markers"
         )
     message = f"{PREFIX}{task}: {first}".replace("\\", "\\\\").replace('"', '\\"')
+    wrong = [f"{line[1]}{line[2]}".rstrip() for line in map(_TO_MEND.fullmatch, more) if line]
     return [
         f"{indent}# {PREFIX}{task}: {first}",
-        *more,
-        f'{indent}raise NotImplementedError("{message}")',
+        *(line for line in more if not _TO_MEND.fullmatch(line)),
+        *(wrong or [f'{indent}raise NotImplementedError("{message}")']),
     ]
 
 

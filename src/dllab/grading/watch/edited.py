@@ -1,19 +1,24 @@
 """Which tasks a save has worked on: those whose home, a function or method, reads otherwise now."""
 
 import ast
+import re
 
-from dllab.lab.todo import PREFIX, todos_in
+from dllab.lab.todo import PREFIX
 
 
 class Edits:
     """Holds each version of lab.py against the one before; `starter` says where tasks live."""
 
     def __init__(self, starter: str) -> None:
+        todo = re.compile(rf'[#"] ?{PREFIX}([\w-]+): ')
+        found = ((n, todo.search(line)) for n, line in enumerate(starter.splitlines(), 1))
+        tasks = {line[1]: number for number, line in found if line}
         self._homes = {
-            todo.task: name
+            task: name
             for name, nodes in _functions(ast.parse(starter).body).items()
             for node in nodes
-            for todo in todos_in(node)
+            for task, number in tasks.items()
+            if node.lineno - 1 <= number <= (node.end_lineno or 0)
         }
         self._before: dict[str, str] | None = None
 
