@@ -169,6 +169,9 @@ def test_wrong_code_that_the_author_gives_stands_in_the_starter_to_be_mended():
     ]
     assert starter.count("raise NotImplementedError") == 1
     assert tasks_to_mend(WRONG) == {"halve"}
+    doubled = plant(Mutant("a", catches="c", why="w", edits=[("x / 2\n", "x * 2\n")]), WRONG)
+    assert "# |" not in doubled
+    assert doubled.count("return x * 2") == 1
     assert WRONG.splitlines()[solution_regions(WRONG)["halve"][0] - 1] == "    return x / 2"
 
 

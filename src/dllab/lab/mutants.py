@@ -7,7 +7,7 @@ from typing import TypeVar
 from dllab.checks.mutants import Mutant, Variant
 from dllab.errors import LabError
 from dllab.lab.find import Lab
-from dllab.lab.starter import solve
+from dllab.lab.starter import solve, without_wrong_code
 
 T = TypeVar("T", Mutant, Variant)
 
@@ -43,12 +43,12 @@ def _load(lab: Lab, name: str, kind: type[T]) -> list[T]:
 
 
 def plant(mutant: Mutant | Variant, solution: str, path: Path | str = "_author/mutants.py") -> str:
-    """The whole mutated text of solution.py.
+    """The whole mutated text of solution.py, without the wrong code that is handed out.
 
     Raises LabError when the mutant changes nothing, an edit's text is not in the solution just
     once, or its code is for no task.
     """
-    source = solution
+    source = right = without_wrong_code(solution)
     for old, new in mutant.edits:
         if source.count(old) != 1:
             raise LabError(
@@ -58,6 +58,6 @@ def plant(mutant: Mutant | Variant, solution: str, path: Path | str = "_author/m
         source = source.replace(old, new)
     for task, code in mutant.code.items():
         source = solve(source, task, code, f"{path}: {mutant.name}")
-    if source == solution:
+    if source == right:
         raise LabError(f"{path}: {mutant.name} changes nothing", "give it edits or code")
     return source

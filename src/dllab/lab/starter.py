@@ -70,6 +70,12 @@ def tasks_to_mend(solution: str) -> set[str]:
     return found
 
 
+def without_wrong_code(solution: str) -> str:
+    """The solution without the code that it hands out to be mended."""
+    lines = solution.splitlines(keepends=True)
+    return "".join(line for line in lines if not _TO_MEND.fullmatch(line.rstrip("\n")))
+
+
 def solution_texts(solution: str) -> dict[str, str]:
     """Task → the first line of its TODO, in the order of the file."""
     found = (_BEGIN.fullmatch(line) for line in solution.splitlines())
