@@ -172,6 +172,32 @@ def test_copies_are_found_exact_and_near(root: Path, kind: str) -> None:
         assert near.near >= SIZES["train"] - 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_f10_perturbed_items_keep_all_but_what_a_table_would_find(root: Path, kind: str) -> None:
+    """Streams are cut elsewhere each time; nodes of a graph that all see cannot be changed."""
+    built(root, kind)
+    dataset, drawn = find("toy"), reserved("toy") if kind in WHOLE else items("toy", "test")
+    one, other = (
+        kind_of(dataset).perturb(dataset, drawn, torch.Generator().manual_seed(seed))
+        for seed in (1, 2)
+    )
+    for name, column in dataset.columns.items():
+        assert (one[name].dtype, one[name].shape) == (drawn[name].dtype, drawn[name].shape)
+        if name not in dataset.inputs or name == "codes":
+            assert torch.equal(one[name], drawn[name]), name
+        if column.lengths:
+            past = torch.arange(one[name].shape[1]) >= one[column.lengths][:, None]
+            assert torch.equal(one[name][past], drawn[name][past])
+    known = set(kind_of(dataset).keys(dataset, drawn))
+    left = [key in known for key in kind_of(dataset).keys(dataset, one)]
+    if kind in ("stream", "graph"):
+        assert all(left)
+        return
+    twins = len(left) // 2 if kind == "text" else 0  # of 16 words, some give way to the same one
+    assert sum(left) <= twins
+    assert kind_of(dataset).keys(dataset, one) != kind_of(dataset).keys(dataset, other)
+
+
 def test_copies_are_found_at_another_width(root: Path) -> None:
     """Padding is no part of an item, and neither is its width."""
     built(root, "series")

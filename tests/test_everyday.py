@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from dllab.cli.grade import grade_and_report
 from dllab.config.compose import compose
 from dllab.errors import LabError
 from dllab.grading.signature import ensure_key
-from dllab.lab.find import find_lab
+from dllab.lab.find import Lab, find_lab
 from dllab.lab.project import enter
 from dllab.report.table import for_spreadsheets
 from dllab.rundir.listing import list_runs
@@ -109,6 +110,21 @@ def test_low_wrong_use_is_told(project: Project, dllab: Here, words: list[str]) 
     assert code == 2
     assert "Traceback" not in stderr
     assert "error: " in stderr
+
+
+@pytest.mark.parametrize("words", [[], ["--no-grade"]], ids=["graded", "not graded"])
+def test_low_a_sweep_is_graded_unless_it_is_not_to_be(
+    project: Project, dllab: Here, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    asked = []
+
+    def multirun(_lab: Lab, _overrides: list[str], one_run: partial[int]) -> int:
+        asked.append(one_run.keywords["grade"])
+        return 0
+
+    monkeypatch.setattr("dllab.config.sweep.multirun", multirun)
+    assert dllab("train", "01", "-m", "seed=1,2", *words)[0] == 0
+    assert asked == [not words]
 
 
 def test_low_a_hint_about_twin_labs_tells_them_apart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from export_results import (
 from export_schemas import AUTOLAB_FEEDBACK, AUTOLAB_SCORES, CHECK50, GRADESCOPE, LTI_SCORE
 
 from dllab.cli import main
+from dllab.export.feedback import feedback_page
+from dllab.export.grades import read_grade
 
 FORMATS = ("gradescope", "autolab", "check50", "junit", "nbgrader", "canvas", "lti")
 
@@ -91,6 +94,24 @@ def test_nothing_of_a_hidden_check_leaks(
     assert SECRET not in export(format, write(tmp_path / "in", ada=telling))
 
 
+@pytest.mark.parametrize("format", [*FORMATS, "feedback"])
+def test_f13_no_number_tells_more_than_four_places(
+    format: str, tmp_path: Path, export: Any
+) -> None:
+    """An exact score tells who asks a hundred times which answers were right."""
+    fine = {"score": 7.6543210987, "max_score": 23.456789012, "late_penalty": 0.1234567891}
+    rows = [check("loss", "partial", 2.3456789012), check("far", "pass", 5.4321098765)]
+    made = result(checks=rows, **fine)
+    made["metrics"][0]["value"] = 0.789123456789
+    folder = write(tmp_path / "in", ada=made)
+    if format == "feedback":
+        text = feedback_page(read_grade(folder / "ada.json")).partition("</style>")[2]
+    else:
+        text = export(format, folder)
+    assert re.search(r"7\.65|7\.53|2\.35", text), "the score, less its penalty, or a check's points"
+    assert not re.findall(r"\d\.\d{5,}", text)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_empty_result_of_a_bad_archive_is_exported(
     format: str, tmp_path: Path, export: Any
@@ -127,7 +148,7 @@ def test_of_two_gradings_of_one_submission_the_later_counts(tmp_path: Path, expo
     assert canvas_cells(export("canvas", folder)) == {"ada": ["2.00"]}
 
 
-def test_copying_results_changes_no_grade(tmp_path: Path, export: Any) -> None:
+def test_h4_copying_results_changes_no_grade(tmp_path: Path, export: Any) -> None:
     """By their own word one was graded an hour before the other; by the files' a minute after."""
     old = result(score=1.0, graded_at="2026-11-21T12:00:00+02:00")
     new = result(score=2.0, graded_at="2026-11-21T11:00:00Z")

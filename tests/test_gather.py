@@ -202,7 +202,7 @@ def test_m9_accents_in_one_piece_or_two_are_one_name(subs: Path) -> None:
     assert list(whose(gather(subs, roster=roster), subs).values()) == ["müller"]
 
 
-def test_a_roster_of_canvas_and_one_of_excel_are_read(tmp_path: Path) -> None:
+def test_low_a_roster_of_canvas_and_one_of_excel_are_read(tmp_path: Path) -> None:
     path = tmp_path / "roster.csv"
     path.write_text(
         "Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (9)\n"

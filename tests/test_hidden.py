@@ -28,10 +28,10 @@ RESULT = Result(
 )
 
 
-def build(repo: Path, out: Path, size: int, seed: int) -> Path:
+def build(repo: Path, out: Path, size: int, seed: int, **how: bool) -> Path:
     """A hidden set of lab 01; without its source on this machine there is nothing to test."""
     try:
-        build_hidden(find_lab(repo, "01"), size, seed, out)
+        build_hidden(find_lab(repo, "01"), size, seed, out, **how)
     except DataError as error:
         pytest.skip(f"the reserved rows cannot be fetched here: {error.what}")
     return out
@@ -54,8 +54,15 @@ def test_a_hidden_set_is_balanced_secret_and_not_released(
         for split in ("train", "val", "test")
         for image in data.load("fashion_mnist", split)["image"]
     }
-    assert not [image for image in images if image.numpy().tobytes() in released]
+    exact = HiddenSet(build(repo, tmp_path / "exact", 500, 3, exact=True), lab)
+    drawn = exact.inputs("fashion_mnist")["image"]
+    assert not [image for image in drawn if image.numpy().tobytes() in released]
     assert "label" not in load_file(folder / "fashion_mnist" / "inputs.safetensors")
+
+    told = [one.about.sets["fashion_mnist"].perturbed for one in (exact, source)]
+    assert told == [False, True]
+    assert torch.equal(exact.labels("fashion_mnist")["label"], label)
+    assert not (drawn == images).flatten(1).all(1).any()
 
     other = build(repo, tmp_path / "other", 500, 4)
     assert not torch.equal(HiddenSet(other, lab).labels("fashion_mnist")["label"], label)

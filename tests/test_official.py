@@ -70,7 +70,7 @@ def test_the_exit_code_says_whose_turn_it_is(
     assert exit_code(Result(submission=Submission("lab90_tiny"), verdict="needs_review")) == 5
 
 
-def test_what_is_too_good_is_for_a_person_to_look_at(stage: Stage) -> None:
+def test_f10_what_is_too_good_is_for_a_person_to_look_at(stage: Stage) -> None:
     archive = stage.submit("ada")
     path = stage.lab.folder / "lab.yaml"
     spec = yaml.safe_load(path.read_text())
@@ -204,7 +204,7 @@ def test_another_hidden_set_is_graded_anew(stage: Stage, warm: Backend) -> None:
 
 
 @pytest.mark.in_turns
-def test_a_mended_check_regrades_and_tells_before_and_after(
+def test_h1_a_mended_check_regrades_and_tells_before_and_after(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage.submit("ada")
@@ -245,7 +245,7 @@ def test_a_mended_check_regrades_and_tells_before_and_after(
         }
 
 
-def test_force_grades_everything_anew(stage: Stage) -> None:
+def test_h1_force_grades_everything_anew(stage: Stage) -> None:
     stage.submit("ada")
     words = command(stage, "archives", "--out", "out")
     assert main(words) == 0

@@ -76,6 +76,16 @@ def test_submit_by_command_line(desk: Desk, run: RunFolder, capsys: pytest.Captu
     assert hashlib.sha256(Path("mine.zip").read_bytes()).hexdigest() in out
 
 
+def test_low_a_folder_may_be_named_and_must_be_there(
+    desk: Desk, run: RunFolder, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["submit", run.id, "--untried", "-o", "missing/mine.zip"]) == 2
+    assert "error: missing is not there" in capsys.readouterr().err
+    Path("there").mkdir()
+    assert main(["submit", run.id, "--untried", "-o", "there"]) == 0
+    assert [path.name for path in Path("there").iterdir()] == ["submission.zip"]
+
+
 def test_a_failed_experiment_is_not_handed_in_without_a_word(
     desk: Desk, run: RunFolder, capsys: pytest.CaptureFixture
 ) -> None:

@@ -42,7 +42,7 @@ class Variant:
     weights: str
 
     def cast(self, blob: bytes) -> bytes:
-        """A file of weights in this variant's dtype; numbers that are no floats stay."""
+        """A file of weights in this variant's dtype; numbers that are not floats stay."""
         dtype: torch.dtype = getattr(torch, self.weights)
         loaded = load(blob)
         return save({n: v.to(dtype) if v.is_floating_point() else v for n, v in loaded.items()})
@@ -107,7 +107,13 @@ class Desk:
 
 
 def prepare(lab: Lab, folder: Path) -> Desk:
-    """Train the reference once, as learner's work, and hand it in."""
+    """The reference handed in, and a hidden set."""
+    here, archive = train_and_hand_in(lab, folder)
+    return Desk(here, archive, build_hidden(lab, folder / f"hidden-{lab.number}"))
+
+
+def train_and_hand_in(lab: Lab, folder: Path) -> tuple[Lab, Path]:
+    """Train the reference once, as learner's work; the lab in a project of its own, the archive."""
     root = folder / lab.number
     root.mkdir()
     make_project(root, lab)
@@ -117,7 +123,7 @@ def prepare(lab: Lab, folder: Path) -> Desk:
         done = run_dllab(root, *words)
         if done.returncode:
             raise SystemExit(f"dllab {' '.join(words)}: {done.stdout}{done.stderr}"[-4000:])
-    return Desk(here, root / "a.zip", build_hidden(lab, folder / f"hidden-{lab.number}"))
+    return here, root / "a.zip"
 
 
 def grade_all(desks: list[Desk], seeds: range, wall: Backend) -> Iterator[tuple[int, list[str]]]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import psutil
 import pytest
-from official_lab import Stage, make_stage
+from official_lab import WEIGHTS, Stage, make_stage
 
 from dllab.cli import main
 from dllab.grading.batch import grade_folder
@@ -57,6 +58,31 @@ def test_no_grade_is_lost_or_wrong(stage: Stage, faults: ModuleType) -> None:
     finally:
         os.umask(before)
     assert faults.faults(out, expected) == []
+
+
+@pytest.mark.parametrize("interrupt", [signal.default_int_handler, signal.SIG_IGN])
+@pytest.mark.usefixtures("one_wall")
+def test_h6_sigterm_stops_a_batch_in_a_terminal_and_in_a_shells_background(
+    stage: Stage, interrupt: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A job in a script's background ignores Ctrl-C. The next call goes on in both cases."""
+    for number in range(4):
+        stage.submit(f"h{number}", weights={"scale": WEIGHTS["scale"] + number})
+    out = stage.root / "out"
+    words = ["grade", "archives", "--official", "--hidden", str(stage.hidden), "--out", "out"]
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with when(out, 1, _terminate):
+            assert main(words) == 143
+        assert signal.getsignal(signal.SIGINT) == interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "stopped" in capsys.readouterr().err
+    done = {file: file.read_bytes() for file in (out / "results").glob("*.json")}
+    assert 1 <= len(done) < 4
+    assert main(words) == 0
+    assert len(list((out / "results").glob("*.json"))) == 4
+    assert all(file.read_bytes() == text for file, text in done.items())
 
 
 @contextmanager

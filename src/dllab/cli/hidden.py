@@ -9,7 +9,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = subparsers.add_parser(
         "hidden",
         help="(instructors) build a hidden set for official grading",
-        description="Hidden sets are drawn from reserved rows, which no config ever trains on.",
+        description="Hidden sets are drawn from reserved rows, which no config ever trains on, and "
+        "perturbed a little, so that no table of the public rows holds them.",
         epilog="Public data sets can be fetched elsewhere too: where much is at stake, use items "
         "of your own in the same format, or grade with --retrain.",
     )
@@ -21,6 +22,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     build.add_argument("--seed", type=int, required=True, metavar="S", help="keep it secret")
     build.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    build.add_argument("--exact", action="store_true", help="leave the items as they are")
     build.add_argument("--json", action="store_true", help="print what was found as JSON")
     build.set_defaults(run=run)
 
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from dllab.lab.project import find_root
 
     lab = find_lab(find_root(), args.lab)
-    found = build_hidden(lab, args.size, args.seed, args.out)
+    found = build_hidden(lab, args.size, args.seed, args.out, exact=args.exact)
     plain = {
         name: {"reserved": one.items, "exact": one.exact, "near": one.near}
         for name, one in found.items()

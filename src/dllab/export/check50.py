@@ -33,7 +33,7 @@ def _result(row: ShownRow) -> dict[str, Any]:
         "passed": row.passed,
         "log": [],
         "cause": None if row.passed else _cause(row),
-        "data": {"points": row.points, "max_points": row.max_points},
+        "data": {"points": round(row.points, 2), "max_points": round(row.max_points, 2)},
         "dependency": row.depends_on[0] if row.depends_on else None,
     }
 

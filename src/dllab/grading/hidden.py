@@ -1,4 +1,5 @@
-"""Hidden sets: drawn from reserved rows only, balanced over the classes, in a secret order.
+"""Hidden sets: drawn from reserved rows only, balanced over the classes, in a secret order, and
+perturbed: the rows are public, so that a table of them in lab.py would hold each answer.
 
 A folder holds `hidden.json` and for each data set `SET/inputs.safetensors` and, apart from them,
 `SET/labels.safetensors`, which the scorer opens when all learner code is dead.
@@ -41,6 +42,8 @@ class HiddenFiles:
     labels_sha256: str
     size: int = 0
     """Items."""
+    perturbed: bool = False
+    """Whether the inputs differ from those of the data set, as its kind perturbs them."""
 
     def sha256(self, part: Literal["inputs", "labels"]) -> str:
         """The hash of one of them."""
@@ -111,10 +114,13 @@ def about(folder: Path) -> HiddenIndex:
     )
 
 
-def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage]:
+def build_hidden(
+    lab: Lab, size: int, seed: int, out: Path, *, exact: bool = False
+) -> dict[str, Leakage]:
     """Draw `size` items of each data set that the lab is scored on, and write the folder `out`.
 
-    Returns what was found of each set in the released data; exact copies are never drawn.
+    They are perturbed, unless they are to be `exact`; the same seed draws the same items. Returns
+    what was found of each set in the released data; exact copies are never drawn.
 
     Raises LabError when `out` exists, when the lab is scored on no data, or when fewer than `size`
     reserved items are left.
@@ -131,12 +137,21 @@ def build_hidden(lab: Lab, size: int, seed: int, out: Path) -> dict[str, Leakage
     rng.manual_seed(seed)
     drawn = {name: _draw(name, size, rng) for name in names}
     partial = out.with_name(f".{out.name}.{os.getpid()}")
-    sets = {name: _write(partial, name, items) for name, (items, _) in drawn.items()}
+    sets = {
+        name: _write(partial, name, items, items if exact else perturbed(name, items, rng))
+        for name, (items, _) in drawn.items()
+    }
     index = HiddenIndex(SCHEMA, lab.id, sets, lab.spec.version)
     write_json(partial / "hidden.json", asdict(index))
     partial.chmod(0o700)
     partial.rename(out)
     return {name: leakage for name, (_, leakage) in drawn.items()}
+
+
+def perturbed(name: str, items: Arrays, rng: torch.Generator) -> Arrays:
+    """The items as the kind of their set perturbs them."""
+    dataset = data.find(name)
+    return kind_of(dataset).perturb(dataset, dict(items), rng)
 
 
 def _draw(name: str, size: int, generator: torch.Generator) -> tuple[Arrays, Leakage]:
@@ -195,13 +210,14 @@ def _balanced(label: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return by_rank[torch.randperm(size, generator=generator)]
 
 
-def _write(place: Path, name: str, items: Arrays) -> HiddenFiles:
+def _write(place: Path, name: str, drawn: Arrays, items: Arrays) -> HiddenFiles:
     folder, layout = place / name, Layout.of(name)
     folder.mkdir(parents=True)
     inputs, labels = folder / "inputs.safetensors", folder / "labels.safetensors"
     for path, arrays in ((inputs, layout.inputs(items)), (labels, layout.secrets(items))):
         save_file({key: value.contiguous() for key, value in arrays.items()}, path)
-    return HiddenFiles(_sha256(inputs), _sha256(labels), layout.count(items))
+    changed = any(not torch.equal(items[key], drawn[key]) for key in items)
+    return HiddenFiles(_sha256(inputs), _sha256(labels), layout.count(items), changed)
 
 
 def _sha256(path: Path) -> str:

@@ -3,10 +3,8 @@
 A kind is one module of this room, or of a package that names it by an entry point of the group
 `dllab.kinds`. It holds a class derived from `Kind`, and an instance of it called KIND; nothing else
 has to know of it. A set names its kind in dataset.yaml and declares its columns there. The kind
-decodes rows into those columns, shows an item to people, and says which items are copies.
-
-How hidden items could be changed a little without changing their answers is a kind's knowledge
-too: once official grades ask for it, that is one more method of `Kind`, beside `near`.
+decodes rows into those columns, shows an item to people, says which items are copies, and changes
+hidden items a little, so that nobody finds them in a table.
 """
 
 from collections.abc import Mapping
@@ -126,6 +124,13 @@ class Kind:
         rows = F.normalize(self.vectors(dataset, joined(dataset, items, others)), dim=1)
         best = [(block @ rows[count:].T).amax(1) for block in torch.split(rows[:count], _BLOCK)]
         return torch.cat(best) >= NEAR
+
+    def perturb(self, dataset: DataSet, items: Tensors, rng: torch.Generator) -> Tensors:
+        """Items that are their own answers still, in inputs that no table of known ones holds:
+        neither their bytes nor their rounded values. Shapes, lengths, padding, targets and what all
+        share stay as they are. Without a way to do it, all does.
+        """
+        return items
 
     def vectors(self, dataset: DataSet, items: Tensors) -> Tensor:
         """Items as rows whose directions are close where they are alike. float32 `[N,F]`."""

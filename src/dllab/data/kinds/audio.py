@@ -15,6 +15,7 @@ from dllab.data.kinds.series import polylines
 from dllab.data.tensors import Tensors
 
 SHOWN_POINTS = 200
+GAIN, GRAIN = 0.05, 0.02  # the most of the loudness, and the sd of a hiss in units of the sound's
 
 
 class Sounds(Kind):
@@ -53,6 +54,19 @@ class Sounds(Kind):
         """The magnitude of each frequency, which does not know when the sound begins."""
         spectrum: Tensor = torch.fft.rfft(items["audio"].float()).abs()
         return spectrum - spectrum.mean(1, keepdim=True)
+
+    def perturb(self, dataset: DataSet, items: Tensors, rng: torch.Generator) -> Tensors:
+        """Each sound a little louder or softer, with a hiss far below it."""
+        audio = items["audio"]
+        wave = audio.float()
+        valid = torch.arange(wave.shape[1]) < items["lengths"][:, None]
+        loudness = (wave.square().sum(1) / items["lengths"].clamp(min=1)).sqrt()[:, None]
+        gain = 1 + GAIN * (2 * torch.rand(len(wave), 1, generator=rng) - 1)
+        moved = wave * gain + GRAIN * loudness * torch.randn(wave.shape, generator=rng) * valid
+        if not audio.is_floating_point():
+            ends = torch.iinfo(audio.dtype)
+            moved = moved.round().clamp(ends.min, ends.max)
+        return {**items, "audio": moved.to(audio.dtype)}
 
 
 KIND = Sounds()

@@ -2,12 +2,15 @@
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from dllab.data.catalog import DataSet
 from dllab.data.description import Column
 from dllab.data.kinds import Kind, Shown
 from dllab.data.tensors import Tensors
+
+GRAIN = 0.02  # sd of what is added, once a series and once a step: in sds of the dimension
 
 
 class Series(Kind):
@@ -22,6 +25,15 @@ class Series(Kind):
     def show(self, dataset: DataSet, item: Tensors) -> Shown:
         """A line for each dimension."""
         return Shown(lines=polylines(item["series"][: int(item["lengths"])]))
+
+    def perturb(self, dataset: DataSet, items: Tensors, rng: torch.Generator) -> Tensors:
+        """Each dimension a little higher or lower, and each step once more."""
+        series = items["series"]
+        valid = torch.arange(series.shape[1]) < items["lengths"][:, None]
+        spread = series[valid].std(0, correction=0)
+        whole = torch.randn(len(series), 1, series.shape[2], generator=rng)
+        moved = series + GRAIN * spread * (whole + torch.randn(series.shape, generator=rng))
+        return {**items, "series": torch.where(valid[..., None], moved, series)}
 
 
 def polylines(series: Tensor) -> tuple[str, ...]:

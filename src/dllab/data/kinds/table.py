@@ -15,6 +15,7 @@ from dllab.data.kinds import Kind, Shown
 from dllab.data.tensors import Tensors, joined
 
 NEAR_DEVIATIONS = 0.01
+GRAIN = 0.05  # sd of what is added, in sds of the column
 _BLOCK = 512
 
 
@@ -44,6 +45,14 @@ class Tables(Kind):
             for block in torch.split(rows[:count], _BLOCK)
         ]
         return torch.cat(found)
+
+    def perturb(self, dataset: DataSet, items: Tensors, rng: torch.Generator) -> Tensors:
+        """Each number a little more or less; whole numbers stay whole, and codes as they are."""
+        features = items["features"]
+        noise = torch.randn(features.shape, generator=rng)
+        moved = features + GRAIN * features.std(0, correction=0) * noise
+        whole = (features == features.round()).all(0)
+        return {**items, "features": torch.where(whole, moved.round(), moved)}
 
     def vectors(self, dataset: DataSet, items: Tensors) -> Tensor:
         """Numbers in standard deviations; codes as they are, so that two differ by 1 at least."""

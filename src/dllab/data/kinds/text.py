@@ -22,6 +22,7 @@ SPECIAL = ("<pad>", "<unk>")
 UNKNOWN = 1
 MIN_COUNT = 3
 SHOWN_WORDS = 60
+SWAPPED, SWAPPED_FROM = 0.02, 8  # the share of words; how long a text is that has one for sure
 
 
 class Texts(Kind):
@@ -54,6 +55,19 @@ class Texts(Kind):
     def row_keys(self, rows: Rows) -> list[bytes]:
         """The words, whatever stands between them."""
         return [" ".join(words(str(text))).encode() for text in rows["text"]]
+
+    def perturb(self, dataset: DataSet, items: Tensors, rng: torch.Generator) -> Tensors:
+        """Few words, one at least of a text that is not short, give way to another of the same
+        text: what nobody knows (`<unk>`) would cost a small model more.
+        """
+        tokens, lengths = items["tokens"], items["lengths"][:, None]
+        places = torch.arange(tokens.shape[1])
+        drawn = torch.rand(tokens.shape, generator=rng)
+        drawn[places >= lengths] = 1
+        surely = (drawn == drawn.amin(1, keepdim=True)) & (lengths >= SWAPPED_FROM)
+        steps = 1 + torch.rand(tokens.shape, generator=rng) * (lengths - 1)
+        others = tokens.gather(1, (places + steps.long()) % lengths.clamp(min=1))
+        return {**items, "tokens": torch.where((drawn < SWAPPED) | surely, others, tokens)}
 
     def vectors(self, dataset: DataSet, items: Tensors) -> Tensor:
         """How often each token stands in an item."""
