@@ -57,6 +57,36 @@ def far(given, got):
     """`double` works far from zero as well."""
     return close(got["y"], 2 * given["x"])
 '''
+# 16 processes, each with as many full sockets as it may open: none of them holds a page.
+FULL_SOCKETS = """
+import os
+import socket
+import time
+
+
+def fill():
+    held = []
+    while True:
+        try:
+            held += socket.socketpair()
+        except OSError:
+            break
+        for one in held[-2:]:
+            one.setblocking(False)
+            try:
+                while True:
+                    one.send(b"x" * 65536)
+            except OSError:
+                pass
+    time.sleep(60)
+
+
+def double(x):
+    for _ in range(16):
+        os.fork() or fill()
+    time.sleep(20)
+    return 2 * x
+"""
 
 Files = dict[str, bytes]
 

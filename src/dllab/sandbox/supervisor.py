@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dllab.checks import standing
 from dllab.errors import InfraError
+from dllab.sandbox.cgroup import Group, new_group
 from dllab.sandbox.channel import Channel, WorkerLostError
 from dllab.sandbox.deadline import Deadline
 from dllab.sandbox.job import Backend, Child
@@ -33,6 +34,7 @@ class Supervisor:
         self._child: Child | None = None
         self._channel: Channel | None = None
         self._watch: Watch | None = None
+        self._group: Group | None = None
         self._serial = 0
 
     @property
@@ -56,11 +58,15 @@ class Supervisor:
         Raises InfraError where it does not serve: no learner code has run by then.
         """
         job = self._reach.job(self._scratch, self._limits, probes=probes)
+        official = self._backend.official
+        self._group = new_group(self._limits) if official else None
         self._child = self._backend.start(job)
         self._channel = Channel(self._child, self._limits)
-        if self._backend.official:
+        self._adopt()  # as early as may be
+        if official:
             self._watch = Watch(self._child, self._limits, self._scratch)
         self._greet([str(path) for path in self._reach.must_read(probes=probes)])
+        self._adopt()  # and what the wall had started meanwhile
 
     def exchange(self, frame: Frame, seconds: float) -> Reply:
         """One request to the present worker, which is ended when it does not answer properly."""
@@ -86,7 +92,9 @@ class Supervisor:
             self._watch.stop()
         if self._child is not None:
             self._child.kill()
-        self._child = self._channel = self._watch = None
+        if self._group is not None:
+            self._group.close()
+        self._child = self._channel = self._watch = self._group = None
         for left in self._scratch.iterdir():
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
@@ -99,6 +107,10 @@ class Supervisor:
         """From another thread: make the request under way fail at once."""
         if (child := self._child) is not None:
             child.interrupt()
+
+    def _adopt(self) -> None:
+        if self._group and self._child:
+            self._group.adopt(self._child.pid)
 
     def _greet(self, reads: list[str]) -> None:
         """See that the worker serves, and may read the lab's own files, before any learner code
@@ -122,6 +134,10 @@ class Supervisor:
         """Which limit took the worker away, where one did."""
         if self._watch and (breach := self._watch.breach):
             return Failure(breach.kind, f"your code {breach.message}")
+        if self._group and self._group.is_out_of_memory:
+            return Failure(
+                "memory", f"your code used more than {self._limits.memory_mb} MB of memory"
+            )
         if self._child and self._child.orphaned:
             raise InfraError(
                 "the warm process was ended from outside, and its workers with it",
