@@ -2,6 +2,7 @@
 equal to nine digits.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -74,9 +75,9 @@ def item_by_item(g: Given) -> Arrays:
     return {"score": g.score[order], "hits": hit.cumsum(0), "misses": (1 - hit).cumsum(0)}
 
 
-def rises(x: Tensor, first: float = 0.0) -> Tensor:
-    """By how much a column rises from level to level."""
-    return F.pad(x, (1, 0), value=first).diff()
+def rises(x: Tensor) -> Tensor:
+    """By how much a column rises from level to level, from 0 on."""
+    return F.pad(x, (1, 0)).diff()
 
 
 def with_ties(rng: torch.Generator) -> Arrays:
@@ -122,6 +123,9 @@ def ranking(rng: torch.Generator) -> Arrays:
     return {"score": score[order], "hit": hit[order]}
 
 
+RANKED = {"given": ranking, "depends_on": ("levels",), **EXACT}
+
+
 def steps(g: Given) -> Tensor:
     """The average precision."""
     return (cuts(g).precision * rises(cuts(g).recall)).sum()
@@ -130,16 +134,13 @@ def steps(g: Given) -> Tensor:
 @check(
     "roc-auc",
     "Area under the ROC curve",
-    given=ranking,
     expect=lambda g: sklearn("roc_auc_score", g.hit, g.score),
     mistakes={
         "this is the area over the curve: x and y are swapped": lambda g: 1 - auc(g),
         "the misses are not divided by their number": lambda g: auc(g) * (1 - g.hit).sum(),
         "this is the average precision": lambda g: 1.0 * steps(g),
-        "this is the accuracy at 0.5": lambda g: ((g.score > 0.5) == g.hit).double().mean(),
     },
-    depends_on=("levels",),
-    **EXACT,
+    **RANKED,
 )
 def roc_auc(lab, given) -> Tensor:
     """`roc_auc` is the area that scikit-learn's roc_auc_score finds."""
@@ -155,22 +156,14 @@ def straight(g: Given) -> Tensor:
 @check(
     "average-precision",
     "Average precision",
-    given=ranking,
     expect=lambda g: sklearn("average_precision_score", g.hit, g.score),
     mistakes={
         "straight lines between levels promise too much: take steps": straight,
         "precision is averaged over levels, not over hits": lambda g: cuts(g).precision.mean(),
-        "precision and recall are swapped": lambda g: (
-            cuts(g).recall * rises(cuts(g).precision)
-        ).sum(),
         "recall begins at 0, before the first level": lambda g: steps(g) - cuts(g).recall[0],
-        "each step has the precision of the level before": lambda g: (
-            F.pad(cuts(g).precision, (1, -1), value=1) * rises(cuts(g).recall)
-        ).sum(),
         "this is the ROC area": auc,
     },
-    depends_on=("levels",),
-    **EXACT,
+    **RANKED,
 )
 def average_precision(lab, given) -> Tensor:
     """`average_precision` is what scikit-learn's average_precision_score finds."""
@@ -185,17 +178,14 @@ def best(g: Given, what: Callable[[Given], Tensor]) -> Tensor:
 @check(
     "threshold",
     "Best threshold",
-    given=ranking,
     expect=lambda g: best(g, lambda c: c.f1),
     mistakes={
-        "this is the place of the level: return its score": lambda g: cuts(g).f1.argmax(),
+        "this is the level's place: return its score": lambda g: cuts(g).f1.argmax(),
         "this is the largest F1: return where it is reached": lambda g: cuts(g).f1.max(),
         "this has the best precision, not the best F1": lambda g: best(g, lambda c: c.precision),
         "this is Youden's best, not F1's": lambda g: best(g, lambda c: c.recall - c.alarms),
-        "this has the largest recall, not the best F1": lambda g: best(g, lambda c: c.recall),
     },
-    depends_on=("levels",),
-    **EXACT,
+    **RANKED,
 )
 def threshold(lab, given) -> Tensor:
     """`best_threshold` is the highest score from which on saying "hit" gives the largest F1."""
@@ -271,8 +261,6 @@ def of_each_class(g: Given) -> Tensor:
         "Brier's score comes first": lambda g: {"brier": -told(g).log().mean()},
         "the squares are averaged over the classes": lambda g: {"brier": squares(g).mean()},
         "only the label's square counts": lambda g: {"brier": (1 - told(g)).square().mean()},
-        "the squares are not averaged over the items": lambda g: {"brier": squares(g).sum()},
-        "the log score is not averaged over the items": lambda g: {"log": -told(g).log().sum()},
         "this is the log of the mean: average the logs": lambda g: {"log": -told(g).mean().log()},
         "these are bits: take the natural log": lambda g: {"log": -told(g).log2().mean()},
         "the log score is negative: it is a cost": lambda g: {"log": told(g).log().mean()},
@@ -322,13 +310,11 @@ def error(g: Given, bins: int = BINS, **how: bool) -> Tensor:
     expect=error,
     mistakes={
         "this is the largest gap, not the mean": lambda g: gaps(g)[1].abs().max(),
-        "the gaps are squared": lambda g: (gaps(g)[0] * gaps(g)[1].square()).sum(),
         "the middle of a bin stands for its mean score": lambda g: error(g, middle=True),
         "a bin that is too sure makes good for one that is too shy": lambda g: (
             (gaps(g)[0] * gaps(g)[1]).sum().abs()
         ),
         "each item is a bin of its own": lambda g: (g.score - g.hit).abs().mean(),
-        "there are 11 bins": lambda g: error(g, BINS + 1),
         "there are 9 bins: is a border missing?": lambda g: error(g, BINS - 1),
     },
     **EXACT,
@@ -345,16 +331,16 @@ def warm(rng: torch.Generator) -> Arrays:
     return {"logits": (0.5 + 2 * torch.rand((), generator=rng)) * z, "label": label}
 
 
-def coolest(g: Given, score: Callable[..., Tensor] = F.cross_entropy) -> Tensor:
-    """The temperature from 0.05 to 20 with the least mean score, float64 []."""
+def coolest(g: Given) -> Tensor:
+    """The temperature from 0.05 to 20 with the best log score, float64 []."""
     from scipy.optimize import minimize_scalar
 
     def cost(log_t: float) -> float:
-        return float(score(g.logits.double() / torch.tensor(log_t).double().exp(), g.label))
+        return float(F.cross_entropy(g.logits.double() / math.exp(log_t), g.label))
 
-    ends = torch.tensor([0.05, 20.0]).double().log().tolist()
+    ends = math.log(0.05), math.log(20)
     found = minimize_scalar(cost, bounds=ends, method="bounded", options={"xatol": 1e-10})
-    return torch.tensor(found.x, dtype=torch.float64).exp()
+    return torch.tensor(math.exp(found.x), dtype=torch.float64)
 
 
 @check(
@@ -364,10 +350,6 @@ def coolest(g: Given, score: Callable[..., Tensor] = F.cross_entropy) -> Tensor:
     expect=coolest,
     mistakes={
         "this is 1 / T: the logits are divided by the temperature": lambda g: 1 / coolest(g),
-        "this temperature has the least Brier score": partial(
-            coolest,
-            score=lambda z, label: squares(Given({"p": z.softmax(1), "label": label})).sum(),
-        ),
         "the temperature grows to its end: is the slope's sign lost?": 20.0,
         "the temperature falls to its end: is the slope's sign lost?": 0.05,
     },
@@ -483,10 +465,8 @@ def shares(rng: torch.Generator) -> Tensor:
     mistakes={
         "from_C and to_C are swapped": lambda g: (g.logits + (g.from_C / g.to_C).log()).softmax(1),
         "a factor of p adds its log": lambda g: (g.logits + g.to_C / g.from_C).softmax(1),
-        "the logits are multiplied": lambda g: (g.logits * g.to_C / g.from_C).softmax(1),
         "from_C is left out": lambda g: (g.logits + g.to_C.log()).softmax(1),
         "to_C is left out": lambda g: (g.logits - g.from_C.log()).softmax(1),
-        "the logits are not changed": lambda g: g.logits.softmax(1),
     },
     grad=("logits",),
 )
@@ -668,7 +648,6 @@ def losses(g: Given) -> Arrays:
         "focal: self.gamma is missing": lambda g: {"focal": losses(g)["plain"]},
         "focal: class weights are another method": lambda g: {"focal": focused(g, balanced(g))},
         "self.gamma is for the focal method alone": lambda g: {"plain": losses(g)["focal"]},
-        "weights are for the weighted method alone": lambda g: {"plain": losses(g)["weighted"]},
     },
     depends_on=("class-weights", "focal-loss", "adjust"),
 )
@@ -691,7 +670,6 @@ def turned(g: Given, sign: float = 0.0) -> Tensor:
         "afterwards: from the tail to the even world, not back": lambda g: {EVEN[2]: turned(g, 1)},
         "afterwards: the logits are not adjusted": lambda g: {EVEN[2]: turned(g)},
         "adjusted: the loss has made up for the tail": lambda g: {EVEN[1]: turned(g, -1)},
-        "plain: nothing is done about the tail": lambda g: {EVEN[0]: turned(g, -1)},
         "predict divides by the temperature": lambda g: {EVEN[0]: (g.logits / 2).log_softmax(1)},
     },
     atol=1e-4,

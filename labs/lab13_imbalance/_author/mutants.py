@@ -64,11 +64,6 @@ MUTANTS = [
         code={"levels": "score_K, at_N = score_N.unique(return_inverse=True)\n"
               "hits_K = torch.bincount(at_N, weights=hit_N.double()).long().flip(0)\n"
               "return score_K.flip(0), hits_K, torch.bincount(at_N).flip(0) - hits_K"}),
-    Mutant("misses_are_all", catches="levels",
-        why="The items so far are counted, not the misses.",
-        says="the misses count all items",
-        edits=[("(1 - hit_N).cumsum(dim=0)", "torch.ones_like(hit_N).cumsum(dim=0)")]),
-
     Mutant("axes_swapped", catches="roc-auc",
         why="trapezoid takes y first, then x.",
         says="the area over the curve",
@@ -83,11 +78,6 @@ MUTANTS = [
         code={"roc-auc": "_, hits_K, misses_K = levels(score_N, hit_N)\n"
               "y, x = hits_K / hits_K[-1], misses_K / misses_K[-1]\n"
               "return torch.trapezoid(F.pad(y, (1, 0)), F.pad(x, (1, 0)))"}),
-    Mutant("a_python_number", catches="roc-auc",
-        why="sum() and float() make numbers of tensors.",
-        says=".item() or float()",
-        edits=[("return torch.trapezoid(found_K, alarm_K)", "return float(torch.trapezoid(found_K, alarm_K))")]),
-
     Mutant("straight_lines", catches="average-precision",
         why="The trapezoid rule, right for ROC, is too kind to precision.",
         says="straight lines",
@@ -102,19 +92,9 @@ MUTANTS = [
         why="diff has one number fewer: recall begins at 0.",
         says="recall begins at 0",
         edits=[("F.pad(hits_K, (1, 0)).diff() / hits_K", "F.pad(hits_K.diff(), (1, 0)) / hits_K")]),
-    Mutant("precision_of_the_level_before", catches="average-precision",
-        why="The precisions are shifted by one.",
-        says="the level before",
-        edits=[("(precision_K * gain_K)", "(F.pad(precision_K, (1, 0), value=1.0)[:-1] * gain_K)")]),
-    Mutant("over_recall_for_precision", catches="average-precision",
-        why="The axes are swapped: a sum over gains in precision.",
-        says="precision and recall are swapped",
-        edits=[("    return (precision_K * gain_K).sum()\n",
-                "    return (gain_K.cumsum(0) * F.pad(precision_K, (1, 0)).diff()).sum()\n")]),
-
     Mutant("place_of_the_threshold", catches="threshold",
         why="argmax is a place, not a score.",
-        says="the place of the level",
+        says="the level's place",
         edits=[("return score_K[f1_K.argmax()]", "return f1_K.argmax()")]),
     Mutant("largest_f1", catches="threshold",
         why="The value is returned, not where it is.",
@@ -139,10 +119,6 @@ MUTANTS = [
         edits=[("    return torch.stack([right_C / n_C.clamp_min(0.5) for n_C in (said_C, true_C, both_C)])\n",
                 "    rows = [right_C / n_C.clamp_min(0.5) for n_C in (said_C, true_C)]\n"
                 "    return torch.stack([*rows, sum(rows) / 2])\n")]),
-    Mutant("no_minlength", catches="class-scores",
-        why="The last classes are missing, and so are their columns.",
-        edits=[("said_C = torch.bincount(said_N, minlength=classes)", "said_C = torch.bincount(said_N)")]),
-
     Mutant("brier_per_class", catches="proper-scores",
         why="The mean runs over all numbers, not over the items.",
         says="averaged over the classes",
@@ -190,12 +166,6 @@ MUTANTS = [
         why="Ten borders part eleven bins, or nine.",
         says="9 bins",
         edits=[("torch.linspace(0, 1, bins + 1, dtype", "torch.linspace(0, 1, bins, dtype")]),
-    Mutant("brier_by_item", catches="calibration-error",
-        why="Without bins an honest 0.7 is never right.",
-        says="a bin of its own",
-        edits=[("    return gap.abs().sum() / len(score_N)\n",
-                "    return (score_N - hit_N).abs().mean() + 0 * gap.sum()\n")]),
-
     Mutant("inverse_temperature", catches="temperature",
         why="b, by which the logits are multiplied, is returned.",
         says="1 / T",
@@ -204,10 +174,6 @@ MUTANTS = [
         why="The wrong half is kept.",
         says="is the slope's sign lost?",
         edits=[("if slope < 0 else", "if slope > 0 else")]),
-    Mutant("ten_halvings", catches="temperature",
-        why="The interval is still wide.",
-        edits=[("for _ in range(60)", "for _ in range(10)")]),
-
     Mutant("costs_ignored", catches="decide",
         why="The most probable class is the cheapest only where all mistakes cost the same.",
         says="whatever it costs",
@@ -277,10 +243,6 @@ MUTANTS = [
         why="Logits live on the scale of logs.",
         says="adds its log",
         edits=[("to_C.log() - from_C.log()", "to_C / from_C")]),
-    Mutant("logits_multiplied", catches="adjust",
-        why="A factor of the logit is not a factor of the probability.",
-        says="the logits are multiplied",
-        edits=[("logits_BC + to_C.log() - from_C.log()", "logits_BC * to_C / from_C")]),
     Mutant("to_is_forgotten", catches="adjust",
         why="Right by luck where the other world is even.",
         says="to_C is left out",
@@ -393,18 +355,15 @@ MUTANTS = [
         why="squeeze() also drops the batch dimension of a batch of one.",
         edits=[("        logits_BC = self(image)\n", "        logits_BC = self(image).squeeze()\n")]),
 
-    Mutant("plain_cross_entropy", catches="macro_f1",
-        why="Plain cross-entropy and argmax, as if there were no tail: what the lab leaves behind.",
-        edits=[("self.method, self.gamma, self.lr, self.weight_decay = method,",
-                'self.method, self.gamma, self.lr, self.weight_decay = "plain",')]),
-    Mutant("plain_probabilities", catches="nats",
-        why="Plain cross-entropy, whose probabilities are those of the tail.",
-        edits=[("self.method, self.gamma, self.lr, self.weight_decay = method,",
-                'self.method, self.gamma, self.lr, self.weight_decay = "plain",')]),
-    Mutant("argmax_whatever_it_costs", catches="cost",
-        why="The most probable class, whatever mistakes cost.",
-        edits=[('return decide(self.predict({"image": image}).softmax(dim=1), cost_CC)',
-                'return self.predict({"image": image}).argmax(dim=1)')]),
+    *(
+        Mutant(f"plain_{criterion}", catches=criterion,
+            why="Plain cross-entropy and the most probable class, whatever it costs: what the lab leaves behind.",
+            edits=[("self.method, self.gamma, self.lr, self.weight_decay = method,",
+                    'self.method, self.gamma, self.lr, self.weight_decay = "plain",'),
+                   ('return decide(self.predict({"image": image}).softmax(dim=1), cost_CC)',
+                    'return self.predict({"image": image}).argmax(dim=1)')])
+        for criterion in ("macro_f1", "nats", "cost")
+    ),
 ]
 
 VARIANTS = [

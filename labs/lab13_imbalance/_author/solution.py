@@ -53,7 +53,7 @@ def levels(score_N: Tensor, hit_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Every place at which a ranking can be cut: three columns [K], from the highest score down.
 
     The distinct scores, in the dtype of score_N; how many hits score at least that, int64; how many
-    misses do, int64. Nobody can part equal scores, so each is one level.
+    misses do, int64. Nobody can part equal scores, so they are one level.
     """
     # BEGIN SOLUTION levels: return score, hits and misses at each level, [K] each.
     # `hit_N` is int64. Sort by score, sum up along the order, and keep the last of equal scores.
