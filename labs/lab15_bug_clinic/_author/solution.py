@@ -1,9 +1,9 @@
 """Lab 15: a bug clinic. Twenty faults to mend, twelve curves to name, and a doctor to write.
 
-The first half of this file is a small project that classifies digits. It runs, and is ill: each
-function that a TODO stands in holds two or three faults of kinds that real projects had. The
-docstrings say what should be, and nothing outside the TODOs is wrong. Mend causes, not symptoms.
-`dllab hint 15 TASK` helps. You may write a function's TODO anew.
+The first three parts of this file are a small project that classifies digits. It runs, and is ill:
+each of its functions that a TODO stands in holds two or three faults of kinds that real projects
+had. The docstrings say what should be. Mend the lines below a TODO, or write them anew; nothing
+else is wrong. Mend causes, not symptoms. `dllab hint 15 TASK` helps.
 
 Shapes stand in the names: N items, B of a batch, C classes, W units of a layer.
 """
