@@ -228,8 +228,8 @@ class Model(Watched):
         smoothing: float = 0.1,
         weight_decay: float = 1.0,
         l1: float = 0.0,
-        patience: int = 15,
-        lr: float = 0.0005,
+        patience: int = 10,
+        lr: float = 0.001,
     ) -> None:
         super().__init__(EarlyStopping(patience), gap)
         self.dropout, self.smoothing = dropout, smoothing
