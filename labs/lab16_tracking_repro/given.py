@@ -24,8 +24,8 @@ LOSS = "val/loss"
 
 
 def loggers(folder: Path) -> Any:
-    """The log of a run, and TensorBoard and W&B (offline) where they are installed."""
-    behind: list[Any] = [lab.CSVLogger(folder / "log.csv")]
+    """The log of a run, an alarm, and TensorBoard and W&B (offline) where they are installed."""
+    behind: list[Any] = [lab.CSVLogger(folder / "log.csv"), lab.Alarm(print, factor=10.0)]
     try:
         from torch.utils.tensorboard import SummaryWriter
 

@@ -13,8 +13,9 @@ import json
 import math
 import platform
 import random
+import statistics
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,13 +122,11 @@ def seed_worker(worker_id: int) -> None:
 
     The data set is a copy there, with a copy of its `rng`: all workers would draw the same.
     """
-    # TODO workers: give this worker's copy of the data set an rng of its own.
+    # TODO workers: give this worker's copy an rng of its own.
     # get_worker_info() has .dataset, this worker's copy, and .seed, an int that is another one in
     # each worker and each epoch, and follows from the loader's generator.
     # np.random.default_rng(…) makes a generator of a seed.
-    raise NotImplementedError(
-        "TODO workers: give this worker's copy of the data set an rng of its own."
-    )
+    raise NotImplementedError("TODO workers: give this worker's copy an rng of its own.")
 
 
 def make_loader(dataset: Any, batch_size: int, seed: int, workers: int = 0) -> DataLoader[Any]:
@@ -188,13 +187,11 @@ class CSVLogger:
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Keep values; they may be tensors [] too."""
-        # TODO csv: write a line for each value, and see that the file gets it.
+        # TODO csv: write a line for each value, and flush.
         # self.writer.writerow takes a list, and writes a float in as many digits as bring the same
         # float back; so make one of each value, and do not round. A run that is killed loses what
         # was not flushed: self.file.flush().
-        raise NotImplementedError(
-            "TODO csv: write a line for each value, and see that the file gets it."
-        )
+        raise NotImplementedError("TODO csv: write a line for each value, and flush.")
 
     def close(self) -> None:
         """Close the file."""
@@ -241,19 +238,40 @@ class Several:
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Let each logger keep the values."""
-        # TODO several: hand the values to each, and drop those that fail.
+        # TODO several: hand the values to each; drop those that fail.
         # Each gets a dict of its own, since it may change it. When one raises an Exception, say so
         # with warnings.warn(…), whose text holds the name of the logger's class and the error, and
         # take it out of self.loggers. Beware: whoever goes through a list and removes from it skips
         # the next one.
-        raise NotImplementedError(
-            "TODO several: hand the values to each, and drop those that fail."
-        )
+        raise NotImplementedError("TODO several: hand the values to each; drop those that fail.")
 
     def close(self) -> None:
         """Close those that are left."""
         for logger in self.loggers:
             logger.close()
+
+
+class Alarm:
+    """A logger that tells of trouble: of a value that is not finite, or far above the last ones.
+
+    Small losses and gradients are healthy, so a value is only ever too large.
+    """
+
+    def __init__(self, tell: Callable[[str], object], factor: float = 3.0, last: int = 5) -> None:
+        self.tell, self.factor, self.last = tell, factor, last
+        self.healthy: dict[str, list[float]] = {}  # the healthy values of each name
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Look at each value."""
+        # TODO alarm: tell of values in trouble, keep the healthy ones.
+        # In trouble is what is not finite, and what is above self.factor times the median of the
+        # last self.last healthy values of its name, once there are so many: statistics.median. Call
+        # self.tell with a text that holds name and step. All others join self.healthy[name], which
+        # may not be there yet. A value in trouble must not: the next one would look healthy.
+        raise NotImplementedError("TODO alarm: tell of values in trouble, keep the healthy ones.")
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 # 5. A run, and another one ------------------------------------------------------------------------
@@ -281,9 +299,10 @@ def train(config: Tree, data: Mapping[str, Rows], logger: Logger) -> dict[str, T
             loss = F.cross_entropy(model(image), label)
             optimizer.zero_grad()
             loss.backward()
+            norm = nn.utils.get_total_norm([p.grad for p in model.parameters()]).item()
             optimizer.step()
             step += 1
-            logger.log(step, {"train/loss": loss.item()})
+            logger.log(step, {"train/loss": loss.item(), "train/gradient": norm})
         logger.log(step, {"val/loss": validation_loss(model, data["val"])})
     return model.state_dict()
 
