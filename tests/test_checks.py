@@ -159,6 +159,14 @@ def test_what_has_no_name_gets_none():
     assert near.message == "expected the result to be 4, got 4 (off by 9.5e-07)"
 
 
+@pytest.mark.parametrize("number", [1e308, 5e-324, float("inf"), float("nan"), -1e200])
+def test_no_number_is_too_mad_for_a_name(number):
+    given = {"x": torch.zeros(3, 4)}
+    for right in (1.0, 1e-300, 0.0):
+        came, expected = (torch.tensor(one, dtype=torch.float64) for one in (number, right))
+        assert isinstance(name_of(came, expected, given), str)
+
+
 def test_a_check_without_a_sentence_or_an_answer_is_refused():
     with pytest.raises(ValueError, match="no docstring"):
         check("a", "A", expect=lambda given: 0)(lambda lab, given: 0)

@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from authoring_labs import make_root, write_kind
 
 from dllab.authoring.cost import cost_of
 from dllab.authoring.doctor import RULES, diagnose
 from dllab.authoring.generated import lab_page
+from dllab.authoring.hostile import hostile_arrays
 from dllab.authoring.rules import FAST
 from dllab.authoring.rules_page import FORMER_SECTIONS
 from dllab.authoring.strip import strip
@@ -131,6 +133,20 @@ def test_a_broken_rule_is_named(root, rule):
     BREAKS[rule](lab.folder)
     found = faults(lab, ("text", "proof", NEEDS[rule]))
     assert rule in found, found
+
+
+def test_a_judge_that_ends_its_process_is_named(root):
+    lab = write_kind(root, "control")
+    says = '"""`act` squashes what the policy says, so that it lies between -1 and 1."""\n'
+    edit(lab.folder / "checks.py", says, f"{says}    got['push'].any() or exit()\n")
+    assert "act breaks: it ended early: died" in faults(lab)["judges"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "bool"])
+def test_judges_are_tried_with_arrays_of_each_type(dtype):
+    rng = torch.Generator().manual_seed(0)
+    for _, got in hostile_arrays({"x": f"{dtype} [2, *]"}, rng):
+        assert got["x"].dtype == getattr(torch, dtype)
 
 
 def test_a_probe_that_the_sandbox_cannot_find_is_named(root):

@@ -32,7 +32,7 @@ def _breaks(check: Check) -> str:
     rng = torch.Generator().manual_seed(0)
     given = check.given(rng)
     returns = check.returns(given)
-    for name, got in _arrays(returns, rng):
+    for name, got in hostile_arrays(returns, rng):
         if mismatch := validate(got, returns):
             return f"declared: {mismatch}"
         try:
@@ -44,7 +44,9 @@ def _breaks(check: Check) -> str:
     return ""
 
 
-def _arrays(returns: Mapping[str, str], rng: torch.Generator) -> Iterator[tuple[str, Arrays]]:
+def hostile_arrays(
+    returns: Mapping[str, str], rng: torch.Generator
+) -> Iterator[tuple[str, Arrays]]:
     """What a check declares, full of each kind of madness, with its name."""
     is_open = any("*" in declared for declared in returns.values())
     for size in OPEN_SIZES if is_open else (0,):
@@ -76,7 +78,7 @@ def _drawn(scale: float) -> Make:
     """Random numbers of either sign."""
 
     def make(shape: list[int], dtype: torch.dtype, rng: torch.Generator) -> Tensor:
-        numbers = scale * torch.randn(shape, generator=rng)
+        numbers = scale * torch.randn(shape, generator=rng, dtype=torch.float64)
         most = torch.finfo(dtype if dtype.is_floating_point else torch.float32).max
         return numbers.clamp(-most, most).to(dtype)
 

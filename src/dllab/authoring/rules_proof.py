@@ -60,10 +60,11 @@ def hint_code(case: LabCase) -> Iterator[str]:
 )
 def judges(case: LabCase) -> Iterator[str]:
     """Judges find fault with wrong code and mad arrays, they do not break on them."""
-    every = [*case.of_judges, *case.of_starter, *(f for draw in case.of_reference for f in draw)]
+    every = [*case.of_starter, *(f for draw in case.of_reference for f in draw)]
     every += [f for findings in case.of_mutant.values() for f in findings]
     every += [f for findings in case.of_generated.values() for f in findings]
-    broken = {finding.check: finding for finding in every if not finding.sound}
+    unsound = [finding for finding in every if not finding.sound]
+    broken = {finding.check: finding for finding in (*case.of_judges, *unsound)}
     for finding in broken.values():
         yield f"{finding.check} breaks: {finding.message}"
 

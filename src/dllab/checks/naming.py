@@ -96,7 +96,7 @@ def _ratios(factor: float, sizes: Mapping[int, str]) -> Iterator[str]:
         if _near(size, number):
             yield f"every number is exactly {number} times too {way} ({what}: {guess})"
         for power, root in ((1, ""), (2, "√")):
-            if _near(size**power, number / (number - 1)):
+            if _near(size, (number / (number - 1)) ** (1 / power)):
                 yield f"{root}n and {root}(n - 1) are mixed up, where n is {what}"
     for number in range(2, 17):
         if _near(size, number):
