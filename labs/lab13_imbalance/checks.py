@@ -219,7 +219,7 @@ def of_classes(g: Given, empty: float = 0.0, classes: int = 5) -> Tensor:
     expect=of_classes,
     mistakes={
         "precision and recall are swapped": lambda g: of_classes(g)[[1, 0, 2]],
-        "0 / 0 counts as 0": partial(of_classes, empty=torch.nan),
+        "0 / 0 must count as 0: here it is nan": partial(of_classes, empty=torch.nan),
         "F1 is the harmonic mean of precision and recall": lambda g: torch.stack(
             [*of_classes(g)[:2], of_classes(g)[:2].mean(0)]
         ),
@@ -464,7 +464,9 @@ def shares(rng: torch.Generator) -> Tensor:
     expect=lambda g: (g.logits + (g.to_C / g.from_C).log()).softmax(1),
     mistakes={
         "from_C and to_C are swapped": lambda g: (g.logits + (g.from_C / g.to_C).log()).softmax(1),
-        "a factor of p adds its log": lambda g: (g.logits + g.to_C / g.from_C).softmax(1),
+        "a factor of p adds its log to the logit: take log(to / from)": lambda g: (
+            g.logits + g.to_C / g.from_C
+        ).softmax(1),
         "from_C is left out": lambda g: (g.logits + g.to_C.log()).softmax(1),
         "to_C is left out": lambda g: (g.logits - g.from_C.log()).softmax(1),
     },

@@ -37,7 +37,7 @@ def split(items: Items, held_out: int, rng: Generator) -> tuple[Items, Items]:
 
 
 def standardise(train: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Both parts less one mean, by one deviation: those of all pixels of `train`.
+    """Both parts minus one mean, divided by one deviation: those of all pixels of `train`.
 
     From uint8 [N, 1, 8, 8] and [M, 1, 8, 8] to float32 of the same shapes.
     """
@@ -84,7 +84,7 @@ class Net(nn.Module):
         self.blocks = [block()] * depth
 
     def forward(self, image: Tensor) -> Tensor:
-        """The logits, any float32 [B, C], of standardised images, float32 [B, 1, H, W]."""
+        """The logits, float32 [B, C] of any size, of standardised images, float32 [B, 1, H, W]."""
         # TODO forward: return the logits, float32 [B, C]. Two faults.
         x_BW = image.reshape(-1, len(image)).T
         x_BW = self.stem(x_BW).relu()
@@ -195,7 +195,8 @@ def classify(image: Tensor, known: Tensor, label: Tensor, weight: Tensor) -> Ten
 def findings() -> dict[str, str]:
     """For each of given.CASES, the one of given.FAULTS that made its curve."""
     # TODO findings: return a dict, a fault for each case.
-    # No fault is there twice. Plant one in your mended project and run `study` to see its curve.
+    # No fault is there twice. Plant one in your mended project, and see its curve by
+    # `python -m labs.lab15_bug_clinic.given curve`.
     raise NotImplementedError("TODO findings: return a dict, a fault for each case.")
 
 

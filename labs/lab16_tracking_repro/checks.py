@@ -134,7 +134,8 @@ OVERRIDE = {
         "optimizer.lr": round(float(g.rate), 3),
         **true(OVERRIDE),
     },
-    mistakes=wrong(OVERRIDE) | {"the first of two overrides wins: the last": {"optimizer.lr": 0.5}},
+    mistakes=wrong(OVERRIDE)
+    | {"the first of two overrides wins; the last should": {"optimizer.lr": 0.5}},
     depends_on=("read",),
 )
 def override(lab: ModuleType, given: Given) -> Arrays:
@@ -289,7 +290,7 @@ def by_workers(given: Given, seed_of: Callable[[int, int], int]) -> Tensor:
         "each epoch draws the same: worker_id alone is no seed": lambda g: (
             by_workers(g, lambda _base, number: number)
         ),
-        "info.seed is another one in each worker already": lambda g: (
+        "info.seed differs in each worker already": lambda g: (
             by_workers(g, lambda base, number: base + 2 * number)
         ),
     },

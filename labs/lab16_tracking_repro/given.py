@@ -51,6 +51,8 @@ def digest(weights: Mapping[str, Tensor]) -> str:
 
 def finish(folder: Path, card: dict[str, Any]) -> None:
     """Make the run of a card, and keep its log in a new folder."""
+    if folder.exists():
+        sys.exit(f"{folder} is there already: take another name, or remove it")
     folder.mkdir(parents=True)
     logger = loggers(folder)
     data = {part: load("digits", part) for part in ("train", "val")}

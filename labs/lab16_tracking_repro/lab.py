@@ -78,7 +78,7 @@ def override(config: Tree, overrides: Sequence[str]) -> Tree:
 def seed_everything(seed: int) -> None:
     """Seed the three global generators: whatever was drawn before, the same numbers follow."""
     # TODO seed: seed the generators of Python, NumPy and PyTorch.
-    # `seed` is in [0, 2^63). NumPy takes no more than 32 bits: give it the rest of a division by
+    # `seed` is in [0, 2^63). NumPy takes no more than 32 bits: give it the remainder modulo
     # 2^32.
     raise NotImplementedError("TODO seed: seed the generators of Python, NumPy and PyTorch.")
 
@@ -132,7 +132,7 @@ def seed_worker(worker_id: int) -> None:
 def make_loader(dataset: Any, batch_size: int, seed: int, workers: int = 0) -> DataLoader[Any]:
     """Batches in an order that is drawn each epoch. All that is drawn follows from `seed`."""
     # TODO loader: return a DataLoader that shuffles.
-    # dataset.rng becomes a NumPy generator with the seed derive(seed, "data"): without workers,
+    # dataset.rng becomes np.random.default_rng with the seed derive(seed, "data"): without workers,
     # that is the one that counts. The order is drawn from a torch.Generator of its own, with the
     # seed derive(seed, "loader"). num_workers= and worker_init_fn= are for the workers.
     raise NotImplementedError("TODO loader: return a DataLoader that shuffles.")
@@ -317,7 +317,7 @@ MISSING = "(missing)"  # where a key stands on one card alone
 
 
 def diff(old: Tree, new: Tree) -> dict[str, tuple[Any, Any]]:
-    """What two cards or configs have otherwise: (old value, new value) by dotted key."""
+    """What differs between two cards or configs: (old value, new value) by dotted key."""
     # TODO diff: return the leaves that differ, by their sorted keys.
     # `flatten` both. A key may stand on one side alone, where None would look like a value: the
     # other side is MISSING. 1, 1.0 and True are equal to Python, but as settings they are not:
@@ -339,11 +339,11 @@ class CardError(Exception):
 
 
 def rerun(card: Tree, data: Mapping[str, Rows], code: Path, logger: Logger) -> dict[str, Tensor]:
-    """Make the run of a card again, to equal bits; return its weights.
+    """Make the run of a card again, bit for bit; return its weights.
 
     Raises CardError before any training, if data, code, versions or threads are other ones now.
     """
     # TODO rerun: hold the card against the present, then train.
     # The card of the present has the old card's config; `diff` says what is otherwise. The message
-    # of the CardError names all its keys. CONFIG is not what this run was made from.
+    # of the CardError names all keys of that diff. CONFIG is not what this run was made from.
     raise NotImplementedError("TODO rerun: hold the card against the present, then train.")

@@ -33,7 +33,7 @@ def cases() -> list[Case]:
     # "weight": float32 [C], "bias": float32 [C], "eps": float32 []}, expected is y, float32
     # [B, C, T]. F.group_norm may compute what is expected; to think of the inputs is the task. The
     # mistakes show at unusual sizes and values, and right norms pass. These round, each in its own
-    # way: allow 0.01, and keep inputs below 100,000.
+    # way: allow atol=0.01 and rtol=0.01, and keep inputs below 100,000.
     rows = torch.tensor([[1.0, 5.0, 3.0], [2.0, 2.0, 8.0], [0.0, 7.0, 1.0]])
     six = torch.cat([rows, 3 * rows])[None]
     tried = [
@@ -68,7 +68,7 @@ def standardize(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def standardize_backward(g: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    """The gradient with respect to x, [*, F], from that with respect to y; nothing of autograd."""
+    """The gradient with respect to x, [*, F], from that with respect to y; without autograd."""
     # BEGIN SOLUTION standardize-backward: return the gradient for x, [*, F].
     # A number moves its own y, and through mean and variance all others of its row. The page
     # derives what comes of it: g, less two means over the row, times r.
@@ -88,7 +88,7 @@ def rms(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def rms_backward(g: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    """The gradient with respect to x, [*, F], from that with respect to y; nothing of autograd."""
+    """The gradient with respect to x, [*, F], from that with respect to y; without autograd."""
     # BEGIN SOLUTION rms-backward: return the gradient for x, [*, F].
     # As before, but there is no mean through which a number could move the others.
     return r * (g - y * (g * y).mean(-1, keepdim=True))
@@ -186,7 +186,7 @@ def smooth_loss(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy with labels that are a little unsure (Szegedy et al., 2016)."""
     # BEGIN SOLUTION smoothing: return the loss [], p and the targets, [B, C] each.
-    # p are the probabilities. A target is 1 - smoothing at the label, and smoothing / C is added
+    # p is softmax(logits). A target is 1 - smoothing at the label, and smoothing / C is added
     # everywhere, there too. The loss is the mean over the batch of -Σ target · log p, the sum over
     # classes. F.log_softmax stays finite where log does not.
     C = logits_BC.shape[1]
@@ -258,8 +258,9 @@ class EarlyStopping:
 def gap(model: Any, train: Batch, val: Batch) -> Tensor:
     """By how many nats a model knows new items less well than those it learned from, float32 []."""
     # BEGIN SOLUTION gap: return the loss on val minus that on train, float32 [].
-    # model.predict(split) gives logits, split["label"] the labels; the loss is F.cross_entropy. Be
-    # in evaluation mode, want no gradients, and leave the model in the mode in which it came.
+    # model.predict(split) gives logits, split["label"] the labels; the loss is
+    # F.cross_entropy. Put the model into evaluation mode, record no gradients, and put it back into
+    # the mode in which it came.
     was_training = model.training
     model.eval()
     with torch.no_grad():
@@ -299,7 +300,7 @@ class Model(Watched):
         def make_norm() -> nn.Module:
             return nn.Identity() if norm == "none" else Norm(norm, width, groups)
 
-        # Early blocks, on which all others build, are dropped less often: in equal steps, from 0.
+        # Early blocks, on which all others build, are dropped less often; the last at drop_path.
         rates = [drop_path * (block + 1) / depth for block in range(depth)]
         self.stem = nn.Linear(features, width)
         self.blocks = nn.Sequential(*(Block(width, make_norm(), dropout, p) for p in rates))

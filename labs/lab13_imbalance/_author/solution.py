@@ -298,7 +298,7 @@ class Data(LightningDataModule):
 
 
 class Model(LightningModule):
-    """A multilayer perceptron whose scores hold for a world in which all classes are as frequent.
+    """A multilayer perceptron whose scores hold where all classes are equally frequent.
 
     `method` is what is done about the tail: nothing (plain), class weights (weighted), the focal
     loss (focal), logits adjusted in the loss (adjusted) or behind the training (afterwards).

@@ -100,7 +100,7 @@ MUTANTS = [
         edits=[("default_rng(info.seed)", "default_rng(worker_id)")]),
     Mutant("worker_added_twice", catches="workers",
         why="Seeds of neighbouring epochs and workers may meet.",
-        says="another one in each worker already",
+        says="differs in each worker already",
         edits=[("default_rng(info.seed)", "default_rng(info.seed + worker_id)")]),
 
     Mutant("global_order", catches="loader",

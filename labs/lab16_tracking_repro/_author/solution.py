@@ -95,7 +95,7 @@ def override(config: Tree, overrides: Sequence[str]) -> Tree:
 def seed_everything(seed: int) -> None:
     """Seed the three global generators: whatever was drawn before, the same numbers follow."""
     # BEGIN SOLUTION seed: seed the generators of Python, NumPy and PyTorch.
-    # `seed` is in [0, 2^63). NumPy takes no more than 32 bits: give it the rest of a division by
+    # `seed` is in [0, 2^63). NumPy takes no more than 32 bits: give it the remainder modulo
     # 2^32.
     random.seed(seed)
     np.random.seed(seed % 2**32)
@@ -156,7 +156,7 @@ def seed_worker(worker_id: int) -> None:
 def make_loader(dataset: Any, batch_size: int, seed: int, workers: int = 0) -> DataLoader[Any]:
     """Batches in an order that is drawn each epoch. All that is drawn follows from `seed`."""
     # BEGIN SOLUTION loader: return a DataLoader that shuffles.
-    # dataset.rng becomes a NumPy generator with the seed derive(seed, "data"): without workers,
+    # dataset.rng becomes np.random.default_rng with the seed derive(seed, "data"): without workers,
     # that is the one that counts. The order is drawn from a torch.Generator of its own, with the
     # seed derive(seed, "loader"). num_workers= and worker_init_fn= are for the workers.
     dataset.rng = np.random.default_rng(derive(seed, "data"))
@@ -389,7 +389,7 @@ MISSING = "(missing)"  # where a key stands on one card alone
 
 
 def diff(old: Tree, new: Tree) -> dict[str, tuple[Any, Any]]:
-    """What two cards or configs have otherwise: (old value, new value) by dotted key."""
+    """What differs between two cards or configs: (old value, new value) by dotted key."""
     # BEGIN SOLUTION diff: return the leaves that differ, by their sorted keys.
     # `flatten` both. A key may stand on one side alone, where None would look like a value: the
     # other side is MISSING. 1, 1.0 and True are equal to Python, but as settings they are not:
@@ -426,13 +426,13 @@ class CardError(Exception):
 
 
 def rerun(card: Tree, data: Mapping[str, Rows], code: Path, logger: Logger) -> dict[str, Tensor]:
-    """Make the run of a card again, to equal bits; return its weights.
+    """Make the run of a card again, bit for bit; return its weights.
 
     Raises CardError before any training, if data, code, versions or threads are other ones now.
     """
     # BEGIN SOLUTION rerun: hold the card against the present, then train.
     # The card of the present has the old card's config; `diff` says what is otherwise. The message
-    # of the CardError names all its keys. CONFIG is not what this run was made from.
+    # of the CardError names all keys of that diff. CONFIG is not what this run was made from.
     changed = diff(card, make_card(card["config"], data, code))
     if changed:
         raise CardError(f"not as on the card: {', '.join(changed)}")
