@@ -228,12 +228,19 @@ def norm(lab, given) -> Tensor:
 # Noise --------------------------------------------------------------------------------------------
 
 
+def dropping(call: Callable[[], Tensor], tries: int = 20) -> Tensor:
+    """The first call that drops anything: one draw for a whole batch may keep all of it."""
+    outputs = (call() for _ in range(tries))
+    first = next(outputs)
+    return next((output for output in (first, *outputs) if (output == 0).any()), first)
+
+
 def noise(function: Callable, given: Given) -> Arrays:
     """Two trainings' worth of noise, what is left in evaluation, and the first one's gradient."""
     p = float(given.p)
     torch.manual_seed(int(given.seed))
     x = given.x.requires_grad_()
-    first, again = (function(x, p, training=True) for _ in range(2))
+    first, again = (dropping(partial(function, x, p, training=True)) for _ in range(2))
     calm = function(x, p, training=False)
     (gradient,) = torch.autograd.grad(first.sum(), x, allow_unused=True)
     gradient = torch.zeros_like(x) if gradient is None else gradient
