@@ -47,7 +47,7 @@ def double(x):
 """
 ATTACKS = {
     "nothing": "",
-    "10 processes of 120 MB at once": HOGS,
+    "24 processes of 40 MB at once": HOGS,
     "buffers of sockets": FULL_SOCKETS,
 }
 

@@ -32,15 +32,16 @@ def halvings(_lab: ModuleType, _config: Config) -> int:
 
 def drift(_lab: ModuleType, _config: Config) -> float:
     """How far three of the recorded cases are from what their faults give now."""
-    from dllab.lab.mutants import plant
     from labs.lab15_bug_clinic._author.mutants import FAULTS
     from labs.lab15_bug_clinic.given import CASES, recorded
 
     solution = Path(__file__).with_name("solution.py").read_text(encoding="utf-8")
     mutants, far = {mutant.name: mutant for mutant in FAULTS}, []
     for case, name in {"A": "python_list", "F": "train_mode", "L": "rate_per_batch"}.items():
-        project = types.ModuleType(name)
-        exec(plant(mutants[name], solution), project.__dict__)  # noqa: S102 - the reference
+        project, broken = types.ModuleType(name), solution
+        for right, wrong in mutants[name].edits:
+            broken = broken.replace(right, wrong)
+        exec(broken, project.__dict__)  # noqa: S102 - the reference
         for told, found in zip(CASES[case][:2], recorded(project)[:2], strict=True):
             far += [abs(a - b) for a, b in zip(told, found, strict=True)]
     return max(far)

@@ -7,36 +7,37 @@ record: whoever deletes it loses time, and where it is damaged or cannot be writ
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 FILES = ("run.json", "result.json")
 
-Values = dict[str, Any]
+Read = dict[str, Any]
 
 
 def remembered(
-    index: Path, folders: Iterable[str], form: str, read: Callable[[str], Values | None]
-) -> Iterator[Values | None]:
+    index: Path, folders: Iterable[str], form: str, read: Callable[[str], Read | None]
+) -> list[Read | None]:
     """What `read` makes of each folder's files, as JSON holds it; None is not kept.
 
     Folders are below that of the index. `form` names the shape of the values: rows of another form
     are read anew.
     """
-    known, fresh = _known(index, form), {}
+    known, fresh, rows = _known(index, form), {}, []
     for folder in folders:
         stamp = _stamp(f"{index.parent}/{folder}")
         before, row = known.get(folder, ("", ""))
         if stamp == before:
-            yield json.loads(row)
+            rows.append(json.loads(row))
             continue
         if (values := read(folder)) is not None:
             fresh[folder] = (stamp, json.dumps(values))
-        yield values
+        rows.append(values)
     if fresh:
         _keep(index, form, fresh)
+    return rows
 
 
 def _stamp(folder: str) -> str:

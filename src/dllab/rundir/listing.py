@@ -5,7 +5,7 @@ Many runs are read once, and then remembered in `runs/.index.db`.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,7 @@ def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
     """
     runs = root / "runs"
     folders = list(_folders(runs, lab_id))
-    read: Iterator[dict[str, Any] | None] = (_read_run(f"{runs}/{name}") for name in folders)
+    read: Iterable[dict[str, Any] | None] = (_read_run(f"{runs}/{name}") for name in folders)
     if len(folders) >= INDEXED:
         from dllab.rundir.index import remembered
 
