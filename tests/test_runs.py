@@ -1,9 +1,11 @@
 """`dllab runs`: listing, showing, comparing, from the command line."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,22 @@ def test_a_damaged_index_costs_time_and_nothing_else(
     assert list_runs(project) == read
     assert list_runs(project) == read
     assert index.read_bytes() != content or not index.exists()
+
+
+def test_an_index_that_is_only_locked_is_left_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dllab.rundir.listing.INDEXED", 2)
+    monkeypatch.setattr("dllab.rundir.index.PATIENCE_S", 0)
+    read, index = list_runs(project), project / "runs/.index.db"
+    newer = RunFolder(project / RUNS / "20261121T221144Z-bbbbbb")
+    write_json(newer.card, report_runs.CARD | {"status": "finished"})
+    with closing(sqlite3.connect(index)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert [row.finished for row in list_runs(project)] == [True, read[1].finished]
+        assert index.exists()
+        other.rollback()
+        assert len(other.execute("SELECT folder FROM runs").fetchall()) == 2
 
 
 def test_no_run_yet_says_how_to_make_one(

@@ -4,36 +4,44 @@ A row holds as long as the files have the stamps that they were read with. The i
 record: whoever deletes it loses time, and where it is damaged or cannot be written all is read.
 """
 
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from pydantic import TypeAdapter
+
+PATIENCE_S = 1.0
 FILES = ("run.json", "result.json")
+BEYOND_REPAIR = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 
-Read = dict[str, Any]
+Read = TypeVar("Read")
 
 
 def remembered(
-    index: Path, folders: Iterable[str], form: str, read: Callable[[str], Read | None]
+    index: Path,
+    folders: Iterable[str],
+    model: type[Read],
+    form: str,
+    read: Callable[[str], Read | None],
 ) -> list[Read | None]:
-    """What `read` makes of each folder's files, as JSON holds it; None is not kept.
+    """What `read` makes of each folder's files, a `model`; None is not kept.
 
-    Folders are below that of the index. `form` names the shape of the values: rows of another form
-    are read anew.
+    Folders are below that of the index. `form` names the shape of the model and how it is read:
+    rows of another form are read anew.
     """
-    known, fresh, rows = _known(index, form), {}, []
+    rows: list[Read | None] = []
+    known, fresh, as_json = _known(index, form), {}, TypeAdapter(model)
     for folder in folders:
         stamp = _stamp(f"{index.parent}/{folder}")
         before, row = known.get(folder, ("", ""))
         if stamp == before:
-            rows.append(json.loads(row))
+            rows.append(as_json.validate_json(row))
             continue
         if (values := read(folder)) is not None:
-            fresh[folder] = (stamp, json.dumps(values))
+            fresh[folder] = (stamp, as_json.dump_json(values).decode())
         rows.append(values)
     if fresh:
         _keep(index, form, fresh)
@@ -66,12 +74,13 @@ def _keep(index: Path, form: str, fresh: Mapping[str, tuple[str, str]]) -> None:
     try:
         with closing(_open(index)) as db, db:
             db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
-    except sqlite3.Error:
-        with suppress(OSError):
-            index.unlink()
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF in BEYOND_REPAIR:  # the rest says more of the kind
+            with suppress(OSError):
+                index.unlink()
 
 
 def _open(index: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(index, timeout=1)
+    db = sqlite3.connect(index, timeout=PATIENCE_S)
     db.execute("CREATE TABLE IF NOT EXISTS runs (folder PRIMARY KEY, form, stamp, row)")
     return db

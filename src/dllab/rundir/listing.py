@@ -3,29 +3,28 @@
 Many runs are read once, and then remembered in `runs/.index.db`.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dllab.result import glance
 from dllab.rundir.run import RunFolder, changes
 from dllab.version import __version__
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 INDEXED = 200  # runs; fewer are read faster than a database is opened
 
 
 @dataclass(frozen=True)
-class RunRow:
-    """What a table of runs shows. `metric` and `value` are the lab's first criterion."""
+class RunFiles:
+    """What the files of a run say. `metric` and `value` are the lab's first criterion."""
 
-    id: str
-    lab: str
-    path: str
-    when: str
     impl: str
     status: str
     finished: bool = False
@@ -37,13 +36,23 @@ class RunRow:
     seconds: float | None = None
     overrides: tuple[str, ...] = ()
 
+
+@dataclass(frozen=True, kw_only=True)
+class RunRow(RunFiles):
+    """What a table of runs shows: the files' words, and whose they are."""
+
+    id: str
+    lab: str
+    path: str
+    when: str
+
     @property
     def tried(self) -> tuple[str, ...]:
         """What makes this run an experiment; empty for a full one."""
         return changes(self.overrides)
 
 
-FORM = f"{__version__} {' '.join(field.name for field in fields(RunRow))}"
+FORM = f"{__version__} {' '.join(field.name for field in fields(RunFiles))}"
 
 
 def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
@@ -53,12 +62,12 @@ def list_runs(root: Path, lab_id: str = "") -> list[RunRow]:
     """
     runs = root / "runs"
     folders = list(_folders(runs, lab_id))
-    read: Iterable[dict[str, Any] | None] = (_read_run(f"{runs}/{name}") for name in folders)
+    read: Iterable[RunFiles | None] = (_read_run(f"{runs}/{name}") for name in folders)
     if len(folders) >= INDEXED:
         from dllab.rundir.index import remembered
 
         read = remembered(
-            runs / ".index.db", folders, FORM, lambda name: _read_run(f"{runs}/{name}")
+            runs / ".index.db", folders, RunFiles, FORM, lambda name: _read_run(f"{runs}/{name}")
         )
     rows = [_row(runs, folder, known) for folder, known in zip(folders, read, strict=True) if known]
     return sorted(rows, key=lambda row: row.id, reverse=True)
@@ -94,40 +103,66 @@ def _folders(runs: Path, lab_id: str) -> Iterator[str]:
                     yield f"{lab.name}/{entry.name}"
 
 
-def _row(runs: Path, folder: str, read: dict[str, Any]) -> RunRow:
+def _row(runs: Path, folder: str, read: RunFiles) -> RunRow:
     lab, _, name = folder.partition("/")
-    known = {**read, "overrides": tuple(read["overrides"])}
-    return RunRow(id=name, lab=lab, path=f"{runs}/{folder}", when=_when(name), **known)
+    return RunRow(id=name, lab=lab, path=f"{runs}/{folder}", when=_when(name), **vars(read))
 
 
-def _read_run(folder: str) -> dict[str, Any] | None:
+def _read_run(folder: str) -> RunFiles | None:
     """What a run's files say; None for the folder of a study or a sweep, which has neither card
     nor config.
     """
     card, result = _read_card(f"{folder}/run.json"), glance(_read(f"{folder}/result.json"))
-    if not card and not os.path.isfile(f"{folder}/config.yaml"):  # noqa: PTH113 - see _folders
-        return None
+    if card is None:
+        if not os.path.isfile(f"{folder}/config.yaml"):  # noqa: PTH113 - see _folders
+            return None
+        card = _Card()
     metric = next(iter(result.metrics), None)
-    return {
-        "impl": result.impl or str(card.get("impl") or ""),
-        "status": result.verdict or str(card.get("status") or "interrupted"),
-        "finished": card.get("status") == "finished",
-        "score": result.score,
-        "max_score": result.max_score,
-        "passed": result.passed,
-        "metric": metric.name if metric else "",
-        "value": metric.value if metric else None,
-        "seconds": (card.get("cost") or {}).get("wall_s"),
-        "overrides": [str(override) for override in card.get("overrides") or ()],
-    }
+    return RunFiles(
+        impl=result.impl or card.impl,
+        status=result.verdict or card.status,
+        finished=card.status == "finished",
+        score=result.score,
+        max_score=result.max_score,
+        passed=result.passed,
+        metric=metric.name if metric else "",
+        value=metric.value if metric else None,
+        seconds=card.cost.wall_s,
+        overrides=card.overrides,
+    )
 
 
-def _read_card(path: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Card:
+    """What is read of a run card."""
+
+    @dataclass(frozen=True)
+    class Cost:
+        """What the run has cost so far."""
+
+        wall_s: float | None = None
+
+    impl: str = ""
+    status: str = "interrupted"
+    cost: Cost = Cost()
+    overrides: tuple[str, ...] = ()
+
+
+def _read_card(path: str) -> _Card | None:
+    """The card; None where it is absent or damaged."""
+    if not (content := _read(path)):
+        return None
     try:
-        value = json.loads(_read(path))
+        return _cards().validate_json(content)
     except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+
+
+@cache
+def _cards() -> "TypeAdapter[_Card]":
+    from pydantic import TypeAdapter  # here, since commands that list no runs load none of it
+
+    return TypeAdapter(_Card)
 
 
 def _read(path: str) -> bytes:
