@@ -305,6 +305,11 @@ WAYS: Mapping[str, Rewrite] = {
         "        return torch.cat([plain(self, {n: v[i] for n, v in batch.items()})\n"
         "                          for i in loader])"
     ),
+    "autocast": _predicts(
+        "        import torch\n"
+        "        with torch.autocast('cpu', torch.bfloat16):\n"
+        "            return plain(self, batch).float()"
+    ),
     "in double": _predicts("        return plain(self, batch).double().float()"),
     "many threads": _predicts(
         "        import torch\n"

@@ -1,10 +1,12 @@
 """Honest work in many forms, graded: a lab's reference as learners write, save and type it.
 
-    python -m bench.honest.variants 01 05 07 --count 200 --wall zygote
+    python -m bench.honest.variants 01 05 07 --count 200 --wall zygote landlock
+    python -m bench.honest.variants             # only show the record
 
 What a variant computes is what the reference computes, and its weights are those of one training:
 so each has all points, whatever encoding, layout, imports or habits it comes with. Each is handed
-in and graded officially on hidden items; the same seeds make the same variants.
+in and graded officially on hidden items; the same seeds make the same variants. The labs take
+turns. What the record holds of a lab as it is now is not graded again.
 """
 
 import argparse
@@ -14,15 +16,16 @@ import os
 import random
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load, save
 
-from bench.honest.__main__ import build_hidden
+from bench.honest.__main__ import Run, build_hidden, read
 from bench.honest.habits import ENCODINGS, HABITS, LAYOUTS, REWRITES, WAYS, below_the_docstring
+from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
 from dllab.grading.official import Terms, grade_archive
 from dllab.lab.find import Lab, find_lab
@@ -30,6 +33,7 @@ from dllab.lab.project import find_root
 from dllab.result import Result
 from dllab.sandbox.backends import BACKENDS, Backend, open_backend
 
+RECORD = Path(__file__).with_name("variants.jsonl")
 DTYPES = ("float32", "float32", "float64", "bfloat16", "float16")
 
 
@@ -126,36 +130,63 @@ def train_and_hand_in(lab: Lab, folder: Path) -> tuple[Lab, Path]:
     return here, root / "a.zip"
 
 
-def grade_all(desks: list[Desk], seeds: range, wall: Backend) -> Iterator[tuple[int, list[str]]]:
-    """By seed, what each variant loses: the labs take turns."""
+def grade_all(desks: list[Desk], seeds: range, wall: Backend, record: Path) -> None:
+    """Grade each variant that the record lacks behind this wall, and keep what it loses there."""
+    held = {(one["lab"], one["recipe"], one["wall"], one["seed"]) for one in read(record)}
+    recipes = {desk.lab.id: recipe_of(desk.lab) for desk in desks}
     for seed in seeds:
         desk = desks[seed % len(desks)]
+        key = (desk.lab.id, recipes[desk.lab.id], wall.name, seed)
+        if key in held:
+            continue
         one = variant(desk.lab.solution.read_text(encoding="utf-8"), seed)
-        lost = desk.grade(one, wall)
-        print(json.dumps({"seed": seed, "lab": desk.lab.id, "changes": one.changes, "lost": lost}))
-        yield seed, lost
+        line = dict(zip(("lab", "recipe", "wall", "seed"), key, strict=True))
+        kept = {**line, "changes": one.changes, "lost": desk.grade(one, wall)}
+        with record.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        print(json.dumps(kept, ensure_ascii=False), flush=True)
+
+
+def table(graded: list[Run]) -> str:
+    """By wall and lab, how many variants were graded and which seeds lost points; then the kinds
+    of changes, and in how many variants each was.
+    """
+    walls = sorted({one["wall"] for one in graded})
+    rows = ["| lab | " + " | ".join(walls) + " |", "|---" * (1 + len(walls)) + "|"]
+    for lab in [*sorted({one["lab"] for one in graded}), "all"]:
+        ours = [one for one in graded if lab in (one["lab"], "all")]
+        cells = [_cell([one for one in ours if one["wall"] == wall]) for wall in walls]
+        rows.append(f"| {lab} | {' | '.join(cells)} |")
+    changes = Counter(change for one in graded for change in one["changes"])
+    return "\n".join([*rows, "", ", ".join(f"{name} {n}" for name, n in sorted(changes.items()))])
+
+
+def _cell(graded: list[Run]) -> str:
+    lost = [one["seed"] for one in graded if one["lost"]]
+    return f"{len(graded)}, {len(lost)} lost points" + (f": seeds {lost}" if lost else "")
 
 
 def main() -> None:
-    """Grade variants, a line each; then how many have lost anything."""
+    """Grade what the record lacks, a line each; then show the record."""
     parser = argparse.ArgumentParser(prog="python -m bench.honest.variants")
-    parser.add_argument("labs", nargs="+", metavar="NN")
+    parser.add_argument("labs", nargs="*", metavar="NN")
     parser.add_argument("--count", type=int, default=200, metavar="N")
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
-    parser.add_argument("--wall", default="auto", choices=[n for n in BACKENDS if n != "none"])
+    walls = [name for name in BACKENDS if name != "none"]
+    parser.add_argument("--wall", nargs="+", default=walls[:1], choices=walls)
+    parser.add_argument("--record", type=Path, default=RECORD, metavar="FILE")
     args = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="dllab-variants-") as folder,
-        open_backend(args.wall) as wall,
-    ):
+    seeds = range(args.first, args.first + args.count)
+    with tempfile.TemporaryDirectory(prefix="dllab-variants-") as folder:
         os.environ["DLLAB_GRADER_KEY"] = str(Path(folder) / "grader.pem")
         desks = [prepare(find_lab(find_root(), one), Path(folder).resolve()) for one in args.labs]
-        for desk in desks:
-            if lost := desk.grade(None, wall):
-                raise SystemExit(f"the reference of {desk.lab.id} itself loses: {lost}")
-        seeds = range(args.first, args.first + args.count)
-        wronged = [seed for seed, lost in grade_all(desks, seeds, wall) if lost]
-    print(f"{len(seeds)} variants behind {wall.name}, {len(wronged)} have lost points: {wronged}")
+        for name in args.wall if desks else ():
+            with open_backend(name) as wall:
+                for desk in desks:
+                    if lost := desk.grade(None, wall):
+                        raise SystemExit(f"the reference of {desk.lab.id} itself loses: {lost}")
+                grade_all(desks, seeds, wall, args.record)
+    print(table(read(args.record)))
 
 
 if __name__ == "__main__":
