@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from sample import taken_in_turns
+from sample import long_first, taken_in_turns
 from training_lab import Here, Project
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -17,7 +17,7 @@ from dllab.cli import main
 from dllab.sandbox import backends
 
 REPO = Path(__file__).resolve().parent.parent
-LONG = {"slow", "in_turns"}
+LONG = ("slow", "in_turns")
 
 
 class Sharing(LoadScopeScheduling):
@@ -51,7 +51,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
     if hasattr(config, "workerinput"):  # what takes long first, or the last of it runs alone
-        items.sort(key=lambda item: LONG.isdisjoint(mark.name for mark in item.iter_markers()))
+        items[:] = long_first(items, lambda item: together(item.nodeid), takes_long)
+
+
+def takes_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)  # for those who run without xdist

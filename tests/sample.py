@@ -8,7 +8,7 @@ the labs which a run leaves out are sound is on record, in labs/proved.json. Tes
 import math
 import os
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,6 +58,14 @@ def window(things: Sequence[T], turn: int, size: int) -> list[T]:
         return []
     turns = math.ceil(len(things) / size)
     return list(things[turn % turns :: turns])
+
+
+def long_first(
+    things: Sequence[T], group: Callable[[T], str], is_long: Callable[[T], bool]
+) -> list[T]:
+    """The things of groups that hold a long one, then the others; within a group nothing moves."""
+    long = {group(thing) for thing in things if is_long(thing)}
+    return sorted(things, key=lambda thing: group(thing) not in long)
 
 
 def _changed(root: Path, folder: str) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from sample import LABS, REPO, TURNS, labs_of_this_run, sample, taken_in_turns
+from sample import LABS, REPO, TURNS, labs_of_this_run, long_first, sample, taken_in_turns
 
 from dllab.authoring.doctor import diagnose
 from dllab.authoring.notebook import make_notebook
@@ -130,3 +130,9 @@ def test_what_takes_turns_comes_in_the_end_and_at_once_when_it_changes(
     assert taken == set(tests)
     said["diff"] = "tests/test_j.py"
     assert tests[-1] in taken_in_turns(tests)
+
+
+def test_what_takes_long_comes_first_and_a_file_that_shares_something_keeps_its_order() -> None:
+    tests = ["a1", "b1", "b2", "B3", "c1", "d1", "D2"]
+    ordered = long_first(tests, lambda test: test[0].lower(), str.isupper)
+    assert ordered == ["b1", "b2", "B3", "d1", "D2", "a1", "c1"]
