@@ -18,12 +18,13 @@ from dllab.errors import LabError
 from dllab.grading import batch
 from dllab.grading.batch import grade_folder, result_of
 from dllab.grading.content import grader_content
-from dllab.grading.official import Terms
+from dllab.grading.official import Terms, grade_archive
 from dllab.grading.result import exit_code
 from dllab.grading.signature import key_path, verify
 from dllab.lab.find import Lab
 from dllab.result import Result, Submission
 from dllab.sandbox.backends import Backend, find_backend
+from dllab.sandbox.supervisor import Supervisor
 from dllab.submission.gather import lone
 
 
@@ -168,6 +169,46 @@ def test_no_archive_stops_the_others(stage: Stage) -> None:
     assert page.count("same bytes as another") == 2
     evidence = Path("out", rows["dan"]["result"]).with_suffix(".html").read_text()
     assert "Large numbers" in evidence
+
+
+MORE_HIDDEN = '''
+from labs.lab90_tiny.checks import double_probe, numbers
+
+
+@check("near", "Small numbers", given=numbers, probe=double_probe, returns={"y": "float32 [3]"})
+def near(given, got):
+    """`double` doubles."""
+    return close(got["y"], 2 * given["x"])
+
+
+@check("away", "Again", given=far_numbers, probe=far_probe, returns={"y": "float32 [3]"})
+def away(given, got):
+    """`double` doubles again."""
+    return close(got["y"], 2 * given["x"])
+'''
+
+
+def test_all_hidden_checks_share_a_worker_wherever_their_probes_are(
+    stage: Stage, warm: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for visible checks and a group, one for the other, one to score again, one for these."""
+    spec = yaml.safe_load((stage.lab.folder / "lab.yaml").read_text())
+    spec["checks"] |= {"near": 1, "away": 1}
+    spec["hidden"] += ["near", "away"]
+    (stage.lab.folder / "lab.yaml").write_text(yaml.safe_dump(spec))
+    hidden = stage.lab.folder / "_author" / "checks.py"
+    hidden.write_text(hidden.read_text() + MORE_HIDDEN)
+    started: list[bool] = []
+    start = Supervisor.start
+
+    def counted(self: Supervisor, *, probes: bool) -> None:
+        started.append(probes)
+        start(self, probes=probes)
+
+    monkeypatch.setattr(Supervisor, "start", counted)
+    result = grade_archive(stage.submit("ada"), Terms(stage.root, warm, hidden=stage.hidden))
+    assert (result.verdict, result.score) == ("graded", 22), result.reason
+    assert started == [False, False, False, True]
 
 
 def test_an_interrupted_batch_goes_on_where_it_stopped(stage: Stage, warm: Backend) -> None:

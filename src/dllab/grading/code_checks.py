@@ -86,11 +86,12 @@ def _run(session: Session, lab: Lab, check: Check, row: CheckRow, seed: int) -> 
         module, function = _place(check, lab)
     except Exception as error:  # noqa: BLE001 - author code: any failure is ours, not the learner's
         return _our_fault(row, "given", error)
-    reply = session.probe(module, function, given, derive(seed, "probe"), check.grad)
+    secret = row.visibility == "hidden"
+    probe_seed = derive(seed, "probe")
+    reply = session.probe(module, function, given, probe_seed, check.grad, hidden=secret)
     if reply.failure:
         if session.official and reply.failure.kind in UNGRADABLE:
             session.give_up(reply)
-        secret = row.visibility == "hidden"
         return replace(row, status="fail", **explain(reply.failure, reply.log, secret=secret))
     try:
         outcome = check.judge(given, reply.arrays)

@@ -124,14 +124,17 @@ class Session:
         given: Mapping[str, Tensor],
         seed: int,
         grad: Sequence[str] | None = None,
+        *,
+        hidden: bool = False,
     ) -> Reply:
         """Call a probe of the lab's `checks` or `_author.probes` with the given values.
 
-        `grad` is that of `dllab.checks.probing.call`.
+        `grad` is that of `dllab.checks.probing.call`. What a `hidden` check asks goes to the worker
+        of the hidden probes, even where its probe is none: no learner reads what it says.
         """
         header = {"op": "probe", "module": module, "function": function, "seed": seed, "grad": grad}
         most_s = PRACTICE_S if module == "checks" else math.inf  # a hidden one may take its time
-        return self._ask(header, pack(given), most_s=most_s, hidden=module != "checks")
+        return self._ask(header, pack(given), most_s=most_s, hidden=hidden or module != "checks")
 
     def cases(self, function: str) -> Reply:
         """Call a function of the learner's file that returns cases; as `checks.cases.flat` does."""
