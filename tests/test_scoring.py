@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from authoring_labs import make_root, write_kind
+from authoring_labs import HERE, make_root, write_kind
 from official_lab import declared, unzipped, zipped
 from safetensors.torch import save_file
 
+from dllab.data import find, load
+from dllab.data.build import build
 from dllab.errors import InfraError, LabError, Ungradable
 from dllab.grading.grade import grade_run
 from dllab.grading.items import EvaluatedOn, PublicTest
 from dllab.grading.result import Mode
 from dllab.lab.find import Lab
+from dllab.lab.read import load_spec
+from dllab.lab.scoring import scored_sets
 from dllab.rundir.run import RunFolder, write_json
 from dllab.sandbox.backends import Backend
 from dllab.submission.intake import take_in
@@ -236,6 +240,30 @@ def test_an_artifact_travels_and_is_read_in_the_sandbox(
     taken = take_in(archive, lab, lab.root / "in").run
     assert taken.artifact("book.json").read_bytes() == run.artifact("book.json").read_bytes()
     assert graded(lab, taken, warm)["score"] == 100
+
+
+def test_a_play_gets_the_items_of_a_set_that_its_criterion_names(
+    books: tuple[Lab, RunFolder], warm: Backend
+) -> None:
+    lab, run = books
+    shutil.copytree(HERE / "conditional" / "data", lab.root / "data", dirs_exist_ok=True)
+    build(find("heights"))
+    edit(lab.folder / "lab.yaml", "metric: length,", "metric: length, data: heights,")
+    edit(lab.folder / "checks.py", '@play("length")', '@play("length", items=True)')
+    edit(lab.folder / "checks.py", "length(player, rng)", "length(player, rng, items)")
+    counted = "torch.full((len(items.labels()['label'])"
+    edit(lab.folder / "checks.py", "torch.full((len(text)", counted)
+    lab = Lab(lab.root, lab.folder)
+    assert scored_sets(lab) == ["heights"]
+    [metric] = graded(lab, run, warm)["metrics"]
+    assert metric["n"] == len(load("heights", "test")["label"])
+
+
+def test_only_a_play_without_arms_names_a_set(books: tuple[Lab, RunFolder]) -> None:
+    path = books[0].folder / "lab.yaml"
+    edit(path, "kind: play, metric: length,", "kind: timing, metric: length, data: heights,")
+    with pytest.raises(LabError, match=r"criteria\.length\.data: only a play"):
+        load_spec(path.parent)
 
 
 @pytest.mark.parametrize(

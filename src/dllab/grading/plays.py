@@ -12,6 +12,7 @@ from dllab.grading.rows import Found
 from dllab.grading.seeds import derive, generator
 from dllab.grading.sitting import Sitting
 from dllab.lab.authored import find_named
+from dllab.lab.scoring import data_of
 from dllab.lab.spec import Criterion
 from dllab.metrics import Measured, bounds_of_mean
 
@@ -48,7 +49,7 @@ def _played(
     play: Play, player: ModelPlayer, sitting: Sitting, criterion: Criterion, seed: int
 ) -> Measured:
     """What a play measures; ValueError where that is no finite number."""
-    data = sitting.lab.spec.arms[criterion.arm].data if play.items else ""
+    data = data_of(sitting.lab, criterion) if play.items else ""
     items = (SecretItems(sitting.source, data, player),) if play.items else ()
     with player:
         measured = _measured(play.measure(player, generator(seed, "world"), *items), criterion)

@@ -64,19 +64,28 @@ def _cross_check(spec: LabSpec, path: Path) -> None:
     for name in spec.learner_files:
         if not LEARNER_FILE.fullmatch(name):
             raise LabError(f"{path}: learner_files: {name!r} is not the plain name of a file")
-    for criterion in spec.measured.values():
-        if criterion.arm not in spec.arms and (spec.arms or criterion.kind == "metric"):
-            raise LabError(
-                f"{path}: criteria.{criterion.id}.arm: there is no arm {criterion.arm!r}"
-            )
-        if criterion.target == criterion.floor:
-            raise LabError(f"{path}: criteria.{criterion.id}: pass and floor are the same")
+    _check_measured(spec, path)
     _check_formats(spec, path)
     for tried in spec.experiments.values():
         if not tried.seeds or not tried.measures:
             raise LabError(f"{path}: experiments.{tried.name} needs seeds and measures")
     if len({one.curve for one in spec.experiments.values() if one.curve}) > 1:
         raise LabError(f"{path}: experiments: more than one `curve`", "draw one logged key")
+
+
+def _check_measured(spec: LabSpec, path: Path) -> None:
+    for criterion in spec.measured.values():
+        if criterion.arm not in spec.arms and (spec.arms or criterion.kind == "metric"):
+            raise LabError(
+                f"{path}: criteria.{criterion.id}.arm: there is no arm {criterion.arm!r}"
+            )
+        if criterion.data and (spec.arms or criterion.kind != "play"):
+            raise LabError(
+                f"{path}: criteria.{criterion.id}.data: only a play in a lab without arms says it",
+                "name the set as `data` of the arm",
+            )
+        if criterion.target == criterion.floor:
+            raise LabError(f"{path}: criteria.{criterion.id}: pass and floor are the same")
 
 
 def _check_formats(spec: LabSpec, path: Path) -> None:

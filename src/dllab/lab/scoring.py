@@ -4,7 +4,7 @@ from dllab.errors import LabError
 from dllab.lab.authored import find_named
 from dllab.lab.find import Lab
 from dllab.lab.layout import Layout, scores_form
-from dllab.lab.spec import Arm
+from dllab.lab.spec import Arm, Criterion
 from dllab.metrics import METRICS, Metric
 
 
@@ -22,8 +22,13 @@ def scored_arms(lab: Lab, *, official: bool = True) -> list[str]:
 def scored_sets(lab: Lab) -> list[str]:
     """The data sets whose items the criteria may need."""
     criteria = [one for one in lab.spec.measured.values() if one.kind in ("metric", "play")]
-    named = (lab.spec.arms[one.arm].data for one in criteria if one.arm in lab.spec.arms)
-    return [name for name in dict.fromkeys(named) if name]
+    return [name for name in dict.fromkeys(data_of(lab, one) for one in criteria) if name]
+
+
+def data_of(lab: Lab, criterion: Criterion) -> str:
+    """The data set of a criterion's arm, or its own in a lab without arms; "" where it has none."""
+    arm = lab.spec.arms.get(criterion.arm)
+    return arm.data if arm else criterion.data
 
 
 def scores_classes(lab: Lab, arm: Arm) -> bool:

@@ -49,6 +49,8 @@ class Criterion(Checked):
     floor: float
     strong: float | None = None
     arm: str = "main"
+    data: str = ""
+    """The set whose items a play gets, in a lab without arms; else the arm names it."""
     required: bool = False
     kind: Literal["metric", "play", "timing"] = "metric"
     """Whether scores are measured, a model is played with, or two are timed in turns."""

@@ -1,0 +1,805 @@
+"""The visible checks of lab 21, in the order of its tasks, and the play on new plays.
+
+Each check is a list of calls, a right way to answer them and wrong ways that have names. What is
+right is found on strings, slowly; values are drawn until every wrong way gives something else.
+"""
+
+import codecs
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial, wraps
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dllab.checks import (
+    Arrays,
+    ArtifactPath,
+    Check,
+    Given,
+    Outcome,
+    Player,
+    PlayItems,
+    check,
+    integers,
+    play,
+)
+from dllab.checks.probing import ReturnedError
+from dllab.checks.tools import instance
+from dllab.data import find
+from labs.lab21_tokenizer.given import BYTES, WORD, Pair, Table, TableError, save
+
+END, PAD = SPECIAL = ("<|end|>", "<|pad|>")
+ENDS = [one.encode() for one in SPECIAL]
+GIVES = " gives "
+Way = Callable[..., Any]
+Draw = Callable[[torch.Generator], Arrays]
+Calls = Callable[[Given], Iterable[tuple[Any, ...]]]
+
+
+def told(calls: Calls, way: Way) -> Callable[[Given], Arrays]:
+    """What a way answers to each call, as a line."""
+
+    def lines(g: Given) -> Arrays:
+        said = (f"{', '.join(map(repr, call)):.400}{GIVES}{way(*call)!r}" for call in calls(g))
+        return dict.fromkeys(said, torch.tensor(True))
+
+    return lines
+
+
+def answers(
+    title: str, draw: Draw, calls: Calls, right: Way, wrong: Mapping[str, Way], *needs: str
+) -> Callable[[Callable[[ModuleType], Way]], Check]:
+    """A check of these calls; the decorated function says how learner code answers one."""
+    expect = told(calls, right)
+    mistakes = {words: told(calls, way) for words, way in wrong.items()}
+
+    def given(rng: torch.Generator) -> Arrays:
+        while True:
+            drawn = Given(draw(rng))
+            all_lines = [frozenset(way(drawn)) for way in (expect, *mistakes.values())]
+            if len(set(all_lines)) == len(all_lines):
+                return dict(drawn)
+
+    def decorate(way: Callable[[ModuleType], Way]) -> Check:
+        @wraps(way)
+        def probe(lab: ModuleType, g: Given) -> Arrays:
+            return told(calls, way(lab))(g)
+
+        id, form = way.__name__.replace("_", "-"), {"expect": expect, "mistakes": mistakes}
+        made = check(id, title, given=given, depends_on=needs, **form)(probe)
+        return replace(made, judge=lambda g, got: shown(made.judge(g, got), expect(Given(g)), got))
+
+    return decorate
+
+
+def shown(outcome: Outcome, right: Arrays, got: Mapping[str, Any]) -> Outcome:
+    """With the first call whose answer is another one, in place of all lines."""
+    if outcome.ok or not (lacking := sorted(right.keys() - got.keys())):
+        return outcome
+    call, _, answer = lacking[0].partition(GIVES)
+    came = (line.removeprefix(call + GIVES) for line in got if line.startswith(call + GIVES))
+    named = "" if outcome.message.startswith("expected the arrays") else f"{outcome.message}\n"
+    told = f"{named}for {call}\nexpected {answer}\ngot {next(came, 'nothing')}"
+    return Outcome(0.0, told)
+
+
+def as_ids(value: Any) -> list[int]:
+    """Ids that learner code returned or yielded."""
+    ids = [*instance(value, Iterable)]
+    if wrong := [one for one in ids if type(one) is not int]:
+        raise ReturnedError(f"ids should be of type int, one is {wrong[0]!r}")
+    return ids
+
+
+def spell(code: Tensor) -> str:
+    """Code points as a text."""
+    return "".join(map(chr, code.tolist()))
+
+
+def letters(rng: torch.Generator) -> Arrays:
+    """Draw three words of three letters."""
+    return {"letter": integers(97, 123, 3, 3)(rng)}
+
+
+def other_ids(count: int) -> Draw:
+    """Draw some bytes that differ, and two counts."""
+    times = integers(3, 9, 2)
+    return lambda rng: {"id": torch.randperm(99, generator=rng)[:count], "times": times(rng)}
+
+
+# Learning a table ---------------------------------------------------------------------------------
+
+
+def cut(text: str, special: Sequence[str] = SPECIAL, *, empty: bool = False) -> list[str]:
+    """A text around its special tokens."""
+    for one in special:
+        text = text.replace(one, f"\0{one}\0")
+    return [piece for piece in text.split("\0") if piece or empty]
+
+
+def split_texts(g: Given) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Special tokens at the ends, side by side and none at all."""
+    a, b, c = map(spell, g.letter)
+    yield from ((f"{END}{a} |{b} {PAD}{END}{c}<|", SPECIAL), (f"{a} {END}", ()), ("", SPECIAL))
+
+
+def unescaped(text: str, special: Sequence[str]) -> list[str]:
+    """Cut by a pattern in which | means "or"."""
+    return [p for p in re.split(f"({'|'.join(special)})", text) if p] if special else cut(text, ())
+
+
+SPLIT = {
+    "empty pieces are left in": partial(cut, empty=True),
+    "the special tokens are lost: a group () in the pattern keeps them": lambda t, s: [
+        piece for piece in cut(t, s) if piece not in s
+    ],
+    "in a pattern | means or: re.escape": unescaped,
+    "without special tokens, nothing is to be cut": lambda t, s: cut(t, s) if s else [*t],
+    "white space was stripped": lambda t, s: [piece.strip() for piece in cut(t, s)],
+}
+
+
+@answers("Special tokens cut out", letters, split_texts, cut, SPLIT)
+def split(lab: ModuleType) -> Way:
+    """`split_special` cuts a text around its special tokens and loses nothing."""
+    return lambda text, special: [*instance(lab.split_special(text, special), Iterable)]
+
+
+def counted(text: str, special: Sequence[str] = SPECIAL, word: re.Pattern[str] = WORD) -> Any:
+    """How often each word occurs."""
+    pieces = (piece for piece in cut(text, special) if piece not in special)
+    return Counter(found.encode() for piece in pieces for found in word.findall(piece))
+
+
+def tally(way: Way) -> Way:
+    """Counts in the order of what is counted."""
+
+    def sorted_counts(*values: Any) -> dict[Any, int]:
+        return dict(sorted(instance(way(*values), Mapping).items(), key=str))
+
+    return sorted_counts
+
+
+def word_texts(g: Given) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Words that repeat, with special tokens between and inside of them."""
+    a, b, c = map(spell, g.letter)
+    yield f"{a} né {a} {a}  {b}!{PAD}{c}é{END}{b} {a}{END}{a}", SPECIAL
+
+
+COUNT_WORDS = {
+    "special tokens are counted as words": tally(lambda t, s: counted(t, ())),
+    "special tokens are no words": tally(
+        lambda t, s: counted(t, s) + Counter(p.encode() for p in cut(t) if p in s)
+    ),
+    "words reach over a special token: take the pieces one by one": tally(
+        lambda t, s: counted("".join(p for p in cut(t) if p not in s))
+    ),
+    "a word is what WORD matches": tally(lambda t, s: counted(t, s, re.compile(r"\S+"))),
+    "the keys are str: word.encode()": tally(
+        lambda t, s: {word.decode(): n for word, n in counted(t).items()}
+    ),
+    "each word is counted once": tally(lambda t, s: dict.fromkeys(counted(t), 1)),
+}
+
+
+@answers("Words counted", letters, word_texts, tally(counted), COUNT_WORDS, "split")
+def count_words(lab: ModuleType) -> Way:
+    """`count_words` counts the words of all pieces, by their bytes."""
+    return tally(lab.count_words)
+
+
+def some_words(g: Given) -> Iterator[tuple[dict[tuple[int, ...], int]]]:
+    """Spelled words, how often they occur, and one that has no pair."""
+    a, b, c = g.id.tolist()
+    few, many = g.times.tolist()
+    yield ({(a, b, a, b): many, (c, c, c): few, (b, a): few + 1, (c,): 3},)
+
+
+def paired(words: Mapping[Any, int], *, weigh: bool = True, once: bool = False) -> Any:
+    """Counts of neighbouring ids."""
+    found: Counter[Pair] = Counter()
+    for word, n in words.items():
+        for pair in dict.fromkeys(pairwise(word)) if once else pairwise(word):
+            found[pair] += n if weigh else 1
+    return found
+
+
+COUNT_PAIRS = {
+    "each word counts once, however often it occurs": tally(partial(paired, weigh=False)),
+    "a pair counts once a word: count every place": tally(partial(paired, once=True)),
+    "pairs that overlap are left out: (7, 7, 7) has two": tally(
+        lambda w: paired(w) | {p: n // 2 for p, n in paired(w).items() if p[0] == p[1]}
+    ),
+    "pairs reach from one word into the next": tally(
+        lambda w: paired({tuple(one for word, n in w.items() for one in word * n): 1})
+    ),
+    "(a, b) is not (b, a)": tally(
+        lambda w: paired(w) + paired({word[::-1]: n for word, n in w.items()})
+    ),
+}
+
+
+@answers("Pairs counted", other_ids(3), some_words, tally(paired), COUNT_PAIRS)
+def count_pairs(lab: ModuleType) -> Way:
+    """`count_pairs` counts each place of each word as often as the word occurs."""
+    return tally(lab.count_pairs)
+
+
+def tied(g: Given) -> Iterator[tuple[dict[Pair, int]]]:
+    """Pairs with their counts, five of them equally frequent."""
+    w, x, y, z = sorted(g.id.tolist())
+    best = dict.fromkeys([(x, z), (z, x), (x, x), (z, w), (x, y)], int(g.times[0]))
+    yield ({(w, x): 1, **best, (w, w): int(g.times[0]) - 1},)
+
+
+def ranked(counts: Mapping[Pair, int], choose: Way = min, **how: Any) -> Any:
+    """One of the most frequent pairs."""
+    return choose((pair for pair in counts if counts[pair] == max(counts.values())), **how)
+
+
+BEST_PAIR = {
+    "of equally frequent pairs the first of the dict is taken": partial(ranked, choose=next),
+    "of equally frequent pairs the last of the dict is taken": partial(
+        ranked, choose=lambda pairs: [*pairs][-1]
+    ),
+    "of equally frequent pairs the largest is taken": partial(ranked, choose=max),
+    "the second id decides before the first": partial(ranked, key=lambda pair: pair[::-1]),
+    "the smallest pair is taken, whatever its count": min,
+    "the rarest pair is taken": lambda counts: min(counts, key=counts.get),
+}
+
+
+@answers("The next merge", other_ids(4), tied, ranked, BEST_PAIR)
+def best_pair(lab: ModuleType) -> Way:
+    """`best_pair` takes the most frequent pair, of several the smallest."""
+    return lambda counts: tuple(as_ids(lab.best_pair(dict(counts))))
+
+
+def to_merge(g: Given) -> Iterator[tuple[tuple[int, ...], Pair, int]]:
+    """Words and pairs."""
+    a, b = g.id.tolist()
+    for word in ((a, a, a), (a, a, a, a, b), (a,)):
+        yield word, (a, a), 300
+    yield (b, a, b, a, b, b, a), (a, b), 301
+
+
+def replaced(word: Sequence[int], pair: Sequence[int], new: int, count: int = -1) -> Any:
+    """A word with an id for a pair, by str.replace."""
+    spelled = "".join(map(chr, word)).replace("".join(map(chr, pair)), chr(new), count)
+    return tuple(map(ord, spelled))
+
+
+def overlapping(word: tuple[int, ...], pair: Pair, new: int) -> tuple[int, ...]:
+    """The new id for each place of a pair, though the places share ids."""
+    hit = [False, *(here == pair for here in pairwise(word)), False]
+    places = zip(word, hit, hit[1:], strict=False)
+    return tuple(new if first else one for one, second, first in places if first or not second)
+
+
+MERGE = {
+    "an id is used twice: of (7, 7, 7) only two are merged": overlapping,
+    "only the first place is merged": lambda w, p, new: replaced(w, p, new, 1),
+    "this goes from right to left": lambda w, p, new: replaced(w[::-1], p[::-1], new)[::-1],
+    "the pair stays beside the new id": lambda w, p, new: tuple(
+        one for i in replaced(w, p, new) for one in ((*p, new) if i == new else (i,))
+    ),
+}
+
+
+@answers("An id for a pair", other_ids(2), to_merge, replaced, MERGE)
+def merge(lab: ModuleType) -> Way:
+    """`merge` replaces a pair everywhere, from left to right."""
+    return lambda word, pair, new: tuple(as_ids(instance(lab.merge(word, pair, new), tuple)))
+
+
+def learned(
+    words: Mapping[bytes, int],
+    most: int,
+    choose: Way = min,
+    *,
+    begin: int = BYTES,
+    weigh: bool = True,
+    apply: bool = True,
+    least: int = 2,
+) -> Table:
+    """Merges, counted anew each time; a word is a string of one character an id."""
+    spelled, merges = [(word.decode("latin-1"), n) for word, n in words.items()], list[Pair]()
+    while len(merges) < most:
+        found: Counter[Pair] = Counter()
+        for word, n in spelled:
+            for pair in pairwise(map(ord, word)):
+                found[pair] += (n if weigh else 1) * (apply or pair not in merges)
+        if max(found.values(), default=0) < least:
+            break
+        merges.append(ranked(found, choose))
+        if apply:
+            old, new = "".join(map(chr, merges[-1])), chr(begin + len(merges) - 1)
+            spelled = [(word.replace(old, new), n) for word, n in spelled]
+    return Table(tuple(merges), SPECIAL)
+
+
+def learn(**how: Any) -> Way:
+    """A way to learn a table from a text."""
+    return lambda text, most, _: learned(counted(text), most, **how)
+
+
+def short_text(rng: torch.Generator, words: int = 40) -> Arrays:
+    """Draw a text of few words, some of them frequent, with special tokens in it."""
+    lengths = torch.randint(2, 6, (words,), generator=rng).tolist()
+    parts = [spell(torch.randint(97, 100, (length,), generator=rng)) for length in lengths]
+    often = torch.multinomial(torch.linspace(1, 0, words) ** 4, words, True, generator=rng)
+    text = " ".join(parts[i] for i in often.tolist())
+    return {
+        "text": torch.tensor([*map(ord, text[:60] + 9 * END + text[60:])]),
+        "most": torch.tensor(7),
+    }
+
+
+TRAIN = {
+    "of equally frequent pairs another is taken: ask best_pair": learn(choose=max),
+    "ties depend on the order in which pairs were met": learn(choose=next),
+    "each word counts once, however often it occurs": learn(weigh=False),
+    "merges reach from word to word": lambda t, most, s: learned(
+        {p.encode(): 1 for p in cut(t) if p not in s}, most
+    ),
+    "special tokens are merged as well": lambda t, most, s: learned(counted(t, ()), most),
+    "the new ids begin at 256, the special tokens come behind": learn(begin=BYTES + 2),
+    "no merge was applied: these are the best pairs of bytes": learn(apply=False),
+    "there is one merge too many": lambda t, most, s: learned(counted(t), most + 1),
+    "one merge is missing": lambda t, most, s: learned(counted(t), most - 1),
+    "a pair that occurs once is merged as well": learn(least=1),
+}
+
+
+@answers(
+    "A table, learned",
+    short_text,
+    lambda g: [(spell(g.text), int(g.most), SPECIAL), ("ab abc b", 9, SPECIAL)],
+    learn(),
+    TRAIN,
+    "count-words",
+    "count-pairs",
+    "best-pair",
+    "merge",
+)
+def train(lab: ModuleType) -> Way:
+    """`train` merges the best pair again and again, until there are enough or none occurs twice."""
+    return lambda text, most, special: instance(lab.train(text, most, special), Table)
+
+
+# Using a table ------------------------------------------------------------------------------------
+
+
+def foreign(rng: torch.Generator, count: int = 10, alphabet: str = "ab é") -> Arrays:
+    """Draw a table of merges of a few bytes, in any order of use, and a text of those letters."""
+    ids, merges = sorted(set(alphabet.encode())), dict[Pair, None]()
+    while len(merges) < count:
+        known = [*ids, *range(BYTES, BYTES + len(merges))]
+        first, second = torch.randint(len(known), (2,), generator=rng).tolist()
+        merges[known[first], known[second]] = None
+    place = torch.randint(len(alphabet), (24,), generator=rng)
+    text = torch.tensor([*map(ord, alphabet)])[place]
+    text[-1] = ord("é")
+    return {"merges": torch.tensor([*merges]), "text": text, "cut": integers(17, 30, 2)(rng)}
+
+
+def table_of(g: Given) -> Table:
+    """The drawn table."""
+    return Table(tuple((a, b) for a, b in g.merges.tolist()), SPECIAL)
+
+
+def special_text(g: Given) -> str:
+    """The drawn text with special tokens, one of them within a word."""
+    text = spell(g.text)
+    return f"{text[:9]}{PAD}{text[9:]}{END}"
+
+
+def tokens_of(table: Table, mean: Callable[[int], bytes] = lambda one: bytes([one])) -> list[bytes]:
+    """What bytes and merges stand for."""
+    tokens = [mean(one) for one in range(BYTES)]
+    for pair in table.merges:
+        tokens += [b"".join(tokens[one] for one in pair)]
+    return tokens
+
+
+VOCABULARY = {
+    "the special tokens come last": lambda t, _: [b"\xff", *ENDS, *tokens_of(t)[256:]],
+    "the special tokens are missing": lambda t, _: tokens_of(t)[255:],
+    "id 255 is the byte 255, bytes([255]), and not a character": lambda t, _: (
+        tokens_of(t, lambda one: chr(one).encode())[255:] + ENDS
+    ),
+    "first and second are swapped": lambda t, _: (
+        tokens_of(Table(tuple((b, a) for a, b in t.merges)))[255:] + ENDS
+    ),
+}
+
+
+@answers(
+    "What ids stand for",
+    lambda rng: foreign(rng, 4, "ab"),
+    lambda g: [(table_of(g), "ids from 255")],
+    lambda t, _: tokens_of(t)[255:] + ENDS,
+    VOCABULARY,
+)
+def vocabulary(lab: ModuleType) -> Way:
+    """`vocabulary` gives the bytes of each id: bytes, merges, special tokens."""
+    return lambda table, _: [*instance(lab.vocabulary(table), list)][255:]
+
+
+def by_rank(word: bytes, table: Table, new: int = BYTES) -> tuple[int, ...]:
+    """Every merge in the order of the ranks, by str.replace."""
+    now = (*word,)
+    for rank, pair in enumerate(table.merges):
+        now = replaced(now, pair, BYTES + rank)
+    return tuple(one + new - BYTES if one >= BYTES else one for one in now)
+
+
+def by_choice(word: bytes, table: Table, choose: Way = max, *, again: bool = True) -> Any:
+    """The rank that is chosen of those that occur, everywhere; again and again, or once."""
+    now = (*word,)
+    while found := [table.merges.index(p) for p in pairwise(now) if p in table.merges]:
+        rank = choose(iter(found))
+        now = replaced(now, table.merges[rank], BYTES + rank)
+        if not again:
+            break
+    return now
+
+
+ENCODE_WORD = {
+    "the first pair from the left was merged: the one of the lowest rank": partial(
+        by_choice, choose=next
+    ),
+    "the highest rank is merged first": by_choice,
+    "only one pair is merged: look again, until none has a rank": partial(
+        by_choice, choose=min, again=False
+    ),
+    "a rank is not an id: add 256": partial(by_rank, new=0),
+    "no place is kept for special tokens: an id is 256 + rank": partial(by_rank, new=BYTES + 2),
+}
+
+
+@answers(
+    "A word by ranks",
+    foreign,
+    lambda g: [(spell(g.text).encode(), table_of(g))],
+    by_rank,
+    ENCODE_WORD,
+    "merge",
+)
+def encode_word(lab: ModuleType) -> Way:
+    """`encode_word` merges the pair of the lowest rank, until none of its pairs has one."""
+
+    def way(word: bytes, table: Table) -> tuple[int, ...]:
+        ids = tuple(as_ids(lab.encode_word(word, table)))
+        if table.ranks != Table(table.merges).ranks:
+            raise ReturnedError("table.ranks was changed: the next word needs it")
+        return ids
+
+    return way
+
+
+def encoded(text: str, table: Table, plain: bool = False, *, shift: int = 0) -> list[int]:
+    """All ids of a text."""
+    found = list[int]()
+    for piece in [text] if plain else cut(text):
+        if piece in SPECIAL and not plain:
+            found += [BYTES + len(table.merges) + shift + SPECIAL.index(piece)]
+        else:
+            found += (one for word in WORD.findall(piece) for one in by_rank(word.encode(), table))
+    return found
+
+
+def as_whole(text: str, table: Table, plain: bool = False) -> list[int]:
+    """Ids where merges reach from word to word."""
+    found = list[int]()
+    for piece in [text] if plain else cut(text):
+        special = piece in SPECIAL and not plain
+        found += encoded(piece, table) if special else by_rank(piece.encode(), table)
+    return found
+
+
+ENCODE = {
+    "merges reach from word to word: cut by WORD first": as_whole,
+    "special tokens are split: each is one id": lambda s, t, plain=False: encoded(s, t, True),
+    "in plain text nothing is special": lambda s, t, plain=False: encoded(s, t),
+    "the special tokens' ids come behind the merges": lambda s, t, plain=False: encoded(
+        s, t, plain, shift=-len(t.merges)
+    ),
+    "the special tokens' ids are one too large": partial(encoded, shift=1),
+    "the special tokens are lost": lambda s, t, plain=False: [
+        one for one in encoded(s, t, plain) if one < BYTES + len(t.merges)
+    ],
+}
+
+
+@answers(
+    "A text",
+    foreign,
+    lambda g: [(special_text(g), table_of(g)), (special_text(g), table_of(g), True)],
+    encoded,
+    ENCODE,
+    "split",
+    "encode-word",
+)
+def encode(lab: ModuleType) -> Way:
+    """`encode` gives a special token one id, unless the text is plain, and each word its own."""
+    return lambda text, table, plain=False: as_ids(lab.encode(text, table, plain=plain))
+
+
+def some_ids(g: Given) -> Iterator[tuple[list[int], Table]]:
+    """Ids of a text, and bytes that are not UTF-8."""
+    yield [*encoded(special_text(g), table_of(g)), 195, 97, 255, 240, 159], table_of(g)
+
+
+def joined(ids: Iterable[int], table: Table, errors: str = "replace", code: str = "utf-8") -> str:
+    """The text of ids."""
+    tokens = tokens_of(table) + ENDS
+    return b"".join(tokens[one] for one in ids).decode(code, errors)
+
+
+DECODE = {
+    "each token is decoded by itself: join the bytes first": lambda ids, t: "".join(
+        joined([one], t) for one in ids
+    ),
+    "what is not UTF-8 is left out: errors='replace'": partial(joined, errors="ignore"),
+    "each byte becomes a character: utf-8 it is": partial(joined, code="latin-1"),
+    "the special tokens are lost": lambda ids, t: joined(ids, t).replace(END, "").replace(PAD, ""),
+}
+
+
+@answers("Back to text", foreign, some_ids, joined, DECODE, "vocabulary")
+def decode(lab: ModuleType) -> Way:
+    """`decode` joins the tokens' bytes, and replaces what is not UTF-8."""
+    return lambda ids, table: instance(lab.decode(ids, table), str)
+
+
+# Streams, and a file ------------------------------------------------------------------------------
+
+
+def stepwise(stream: Way) -> Way:
+    """Pairs of how much was taken and what was yielded then; empty texts are left out."""
+
+    def steps(feed: Sequence[Any], table: Table) -> list[tuple[int, Any]]:
+        taken = 0
+
+        def pieces() -> Iterator[Any]:
+            nonlocal taken
+            for one in feed:
+                taken += 1
+                yield one
+
+        found = instance(stream(pieces(), table), Iterable)
+        return [(taken, one) for one in found if one != ""]
+
+    return steps
+
+
+def in_steps(ids: Iterable[int], table: Table, *, end: bool = True) -> Iterator[str]:
+    """Characters as they come whole."""
+    known, reader = tokens_of(table) + ENDS, codecs.getincrementaldecoder("utf8")(errors="replace")
+    yield from (reader.decode(known[one]) for one in ids)
+    yield reader.decode(b"", end) if end else ""
+
+
+DECODE_STREAM = {
+    "a character of several tokens comes out in pieces: an incremental decoder": stepwise(
+        lambda ids, t: (joined([one], t) for one in ids)
+    ),
+    "what the end leaves open is lost: final=True": stepwise(partial(in_steps, end=False)),
+    "all ids were taken before anything was yielded": stepwise(lambda ids, t: [*in_steps(ids, t)]),
+    "it comes as one text at the end": stepwise(lambda ids, t: [joined(ids, t)]),
+}
+
+
+@answers("Decoded as it comes", foreign, some_ids, stepwise(in_steps), DECODE_STREAM, "vocabulary")
+def decode_stream(lab: ModuleType) -> Way:
+    """`decode_stream` yields, after so many ids, each character as soon as it is whole."""
+    return stepwise(lab.decode_stream)
+
+
+def open_texts(g: Given) -> Iterator[tuple[str]]:
+    """Texts that could go on in many ways."""
+    a, b, c = map(spell, g.letter)
+    ends = (
+        f" {b}",
+        "!",
+        " ",
+        END,
+        f" {b}<|e",
+        f"{PAD}<",
+        f"{END}{b}\n",
+        "|>",
+        "<|x",
+        " <|end|",
+        "",
+    )
+    yield from ((f"{a}{end}",) for end in ends)
+    yield from (("",), (f"{END}{c}<|pa",), (END,))
+
+
+def begun(text: str) -> int:
+    """How long the beginning of a special token at the end of a text is."""
+    return max(n for one in SPECIAL for n in range(len(one)) if text.endswith(one[:n]))
+
+
+def last_word(text: str) -> int:
+    """How long the last word is; 0 behind a special token."""
+    pieces = cut(text)
+    return len(WORD.findall(pieces[-1])[-1]) if pieces and pieces[-1] not in SPECIAL else 0
+
+
+def sure(text: str, _special: object = SPECIAL) -> int:
+    """How far a text is settled."""
+    before = len(text) - begun(text)
+    return before - last_word(text[:before])
+
+
+SETTLED = {
+    "the last word could still grow": lambda t: len(t) - begun(t),
+    "a special token that has begun could still end": lambda t: len(t) - last_word(t),
+    "everything is called settled": len,
+    "how much is unsettled is returned": lambda t: len(t) - sure(t),
+    "before a special token that has begun, the last word is unsettled, too": lambda t: (
+        len(t) - (begun(t) or last_word(t))
+    ),
+    "a whole special token at the end is settled": lambda t: (
+        sure(t) - max(len(one) * t[: len(t) - begun(t)].endswith(one) for one in SPECIAL)
+    ),
+}
+
+
+@answers("How far a text is settled", letters, open_texts, sure, SETTLED, "split")
+def settled(lab: ModuleType) -> Way:
+    """`settled` holds back the last word, and a special token that has begun."""
+    return lambda text: lab.settled(text, SPECIAL)
+
+
+def text_in_pieces(g: Given) -> Iterator[tuple[list[str], Table]]:
+    """The drawn text in pieces, cut inside of words and of both special tokens."""
+    text = special_text(g)
+    places = sorted([0, 11, *g["cut"].tolist(), len(text) - 3, len(text)])
+    yield [text[i:j] for i, j in pairwise(places)], table_of(g)
+    yield [text[:9], text[9:16] + "ab", "c a"], table_of(g)
+
+
+def in_pieces(
+    pieces: Iterable[str], table: Table, keep: Callable[[str], int] = sure, *, tail: bool = True
+) -> Iterator[int]:
+    """Ids as the pieces come, with a rule for what is settled."""
+    held = ""
+    for one in pieces:
+        now, held = (held + one)[: keep(held + one)], (held + one)[keep(held + one) :]
+        yield from encoded(now, table)
+    yield from encoded(held, table) if tail else ()
+
+
+ENCODE_STREAM = {
+    "each piece is encoded by itself": stepwise(partial(in_pieces, keep=len)),
+    "the end is lost: encode what is left": stepwise(partial(in_pieces, tail=False)),
+    "all of it was taken before anything was yielded": stepwise(
+        partial(in_pieces, keep=lambda _: 0)
+    ),
+}
+
+
+@answers(
+    "Encoded as it comes",
+    foreign,
+    text_in_pieces,
+    stepwise(in_pieces),
+    ENCODE_STREAM,
+    "encode",
+    "settled",
+)
+def encode_stream(lab: ModuleType) -> Way:
+    """`encode_stream` yields, after so many pieces, the ids of what is settled."""
+    return stepwise(lab.encode_stream)
+
+
+FAULTS = {
+    "an id that is not known yet is let through": [97, 257],
+    "a pair that repeats an earlier one is let through": [97, 98],
+    "a negative id is let through": [-1, 98],
+    "an id of type float is let through": [99.0, 98],
+    "three ids are let through as a pair": [97, 98, 99],
+}
+REFUSED, TAKEN = "a TableError that names rank 1", "let through"
+
+
+def files(g: Given) -> Iterator[tuple[Table]]:
+    """A sound table, and faulty ones, each with a wrong merge of rank 1."""
+    yield (table_of(g),)
+    yield from ((Table(((97, 98), tuple(pair))),) for pair in FAULTS.values())
+
+
+def read_by(form: Way, taken: Sequence[float] = ()) -> Way:
+    """How tables are read, of which form, and which wrong merge is let through."""
+    return lambda table: (
+        form(table) if table.special else TAKEN if table.merges[1] == tuple(taken) else REFUSED
+    )
+
+
+LOAD = {
+    "merges, each merge and special are tuples": read_by(
+        lambda t: Table([[*p] for p in t.merges], [*t.special])
+    ),
+    "each merge is a tuple": read_by(lambda t: Table(tuple([*p] for p in t.merges), t.special)),
+    **{words: read_by(lambda table: table, pair) for words, pair in FAULTS.items()},
+}
+
+
+@answers(
+    "A table from a file", lambda rng: foreign(rng, 4), files, read_by(lambda table: table), LOAD
+)
+def load(lab: ModuleType) -> Way:
+    """`load_table` gives an equal Table, and refuses merges that cannot be."""
+
+    def way(table: Table) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            save(table, path := Path(folder) / "tokenizer.json")
+            try:
+                found = lab.load_table(path)
+            except TableError as error:
+                return REFUSED if "1" in str(error) else f"TableError without its rank: {error}"
+            return found if table.special else TAKEN
+
+    return way
+
+
+# What the table is worth --------------------------------------------------------------------------
+
+WINDOWS, LONGEST, MERGES = 1024, 64, 768
+
+
+def merges_in(_lab: None, _given: Given) -> Tensor:
+    """The merges of the file that was handed in, int64 [merges, 2]."""
+    content = json.loads(ArtifactPath("tokenizer.json").path.read_text(encoding="utf-8"))
+    return torch.tensor(content["merges"], dtype=torch.int64).reshape(-1, 2)
+
+
+def is_sound(merges: Tensor) -> bool:
+    """Whether they are at most 768 merges of earlier ids, of at most 64 bytes each."""
+    lengths = [1] * BYTES
+    for first, second in merges.tolist():
+        if not 0 <= min(first, second) <= max(first, second) < len(lengths):
+            return False
+        lengths.append(lengths[first] + lengths[second])
+    return len(merges) <= MERGES and max(lengths) <= LONGEST
+
+
+@play("bytes-per-token", items=True)
+def bytes_per_token(player: Player, _rng: torch.Generator, items: PlayItems) -> Tensor:
+    """Bytes of each piece of a play for each of its tokens; 0 where they do not spell it."""
+    characters = find("shakespeare").vocabulary()
+    rows = items.inputs["tokens"][:WINDOWS].tolist()
+    texts = ["".join(characters[i] for i in row) for row in rows]
+    merges = player.probe(merges_in, {}, returns="int64 [*, 2]")
+    path = ArtifactPath("tokenizer.json")
+    ids = player.call("encode_by", END.join(texts), path, returns="int64 [*]").tolist()
+    if not is_sound(merges):
+        return torch.zeros(len(texts))
+    tokens = [*tokens_of(Table(tuple(merges.tolist()))), b"\0"]  # the last is END, in no play
+    known = [tokens[one] if 0 <= one < len(tokens) else b"" for one in ids]
+    return worth([text.encode() for text in texts], known)
+
+
+def worth(texts: Sequence[bytes], tokens: Sequence[bytes]) -> Tensor:
+    """Bytes of each text for each token, where the tokens up to the next END spell it; else 0."""
+    found: list[list[bytes]] = [[]]
+    for token in tokens:
+        if token == b"\0":
+            found.append([])
+        else:
+            found[-1].append(token)
+    found += [[]] * len(texts)
+    pairs = zip(texts, found[: len(texts)], strict=True)
+    return torch.tensor([len(t) / len(row) if b"".join(row) == t else 0.0 for t, row in pairs])
