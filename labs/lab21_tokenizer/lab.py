@@ -96,8 +96,8 @@ def encode_word(word: bytes, table: Table) -> tuple[int, ...]:
 def encode(text: str, table: Table, *, plain: bool = False) -> list[int]:
     """Turn a text into ids; text by strangers is `plain`: in it nothing is special."""
     # TODO encode: return the ids of the whole text.
-    # Each special token is one id, unless the text is plain: then it is text like any other. Words
-    # are encoded each by itself.
+    # Each special token is one id, unless the text is plain: then it is text like any other. All
+    # else is cut by WORD, and each word encoded by itself.
     raise NotImplementedError("TODO encode: return the ids of the whole text.")
 
 
@@ -143,7 +143,8 @@ def load_table(path: Path) -> Table:
     # TODO load: return the Table, equal to the one that was saved.
     # JSON knows no tuples: make them of the lists. The file may be a stranger's: raise TableError,
     # with the merge's rank in the message, for the first merge that is not a pair of two ints
-    # (type(one) is int), each an id of before it, or that repeats an earlier pair.
+    # (type(one) is int), or repeats an earlier pair, or has an id that is not known by then: one
+    # that is neither a byte nor made by an earlier merge.
     raise NotImplementedError("TODO load: return the Table, equal to the one that was saved.")
 
 

@@ -146,8 +146,8 @@ def encode_word(word: bytes, table: Table) -> tuple[int, ...]:
 def encode(text: str, table: Table, *, plain: bool = False) -> list[int]:
     """Turn a text into ids; text by strangers is `plain`: in it nothing is special."""
     # BEGIN SOLUTION encode: return the ids of the whole text.
-    # Each special token is one id, unless the text is plain: then it is text like any other. Words
-    # are encoded each by itself.
+    # Each special token is one id, unless the text is plain: then it is text like any other. All
+    # else is cut by WORD, and each word encoded by itself.
     special = () if plain else table.special
     ids: list[int] = []
     for piece in split_special(text, special):
@@ -222,7 +222,8 @@ def load_table(path: Path) -> Table:
     # BEGIN SOLUTION load: return the Table, equal to the one that was saved.
     # JSON knows no tuples: make them of the lists. The file may be a stranger's: raise TableError,
     # with the merge's rank in the message, for the first merge that is not a pair of two ints
-    # (type(one) is int), each an id of before it, or that repeats an earlier pair.
+    # (type(one) is int), or repeats an earlier pair, or has an id that is not known by then: one
+    # that is neither a byte nor made by an earlier merge.
     content = json.loads(path.read_text(encoding="utf-8"))
     merges = [tuple(pair) for pair in content["merges"]]
     for rank, pair in enumerate(merges):
