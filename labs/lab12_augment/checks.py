@@ -1,0 +1,630 @@
+"""The visible checks of lab 12, in the order of its tasks, and the loop it is timed against."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dllab.checks import (
+    Arrays,
+    Given,
+    Outcome,
+    check,
+    every,
+    holds,
+    integers,
+    normal,
+    timing,
+    uniform,
+)
+from dllab.checks.tools import instance
+
+Way = Callable[[Given], Any]
+SEED = integers(0, 10_000)
+
+
+def pictures(count: int, height: int = 5, width: int = 6) -> Callable[[torch.Generator], Tensor]:
+    """Draw float pictures of two channels without a pixel that is 0, [count, 2, height, width]."""
+    return uniform(count, 2, height, width, low=0.1, high=0.9)
+
+
+def by_first(way: Way, *names: str) -> Way:
+    """A way in which all items have the first one's numbers."""
+    return lambda g: way(g | {name: g[name][:1].expand_as(g[name]) for name in names})
+
+
+def exchanged(way: Way, one: str, other: str) -> Way:
+    """A way in which two of what is given have changed places."""
+    return lambda g: way(g | {one: g[other], other: g[one]})
+
+
+# What is drawn ------------------------------------------------------------------------------------
+
+
+def drawn(given: Given, draw: Callable[[torch.Generator], Tensor]) -> Arrays:
+    """Two draws of one generator, the first again by its seed, and whether others stirred."""
+    rng, twin = (torch.Generator().manual_seed(int(given.seed)) for _ in range(2))
+    torch.manual_seed(int(given.seed) + 1)
+    before = torch.get_rng_state()
+    found = {"first": draw(rng), "second": draw(rng), "again": draw(twin)}
+    stirred = not torch.equal(before, torch.get_rng_state())
+    found = {name: instance(value, Tensor) for name, value in found.items()}
+    return {**found, "stirred": torch.tensor(stirred)}
+
+
+def form(kind: str) -> dict[str, str]:
+    """What `drawn` returns of draws of this form."""
+    return {**dict.fromkeys(("first", "second", "again"), kind), "stirred": "bool []"}
+
+
+def by_rng(got: Arrays) -> Outcome:
+    """Equal seeds give equal draws, and the next draw is another."""
+    same = torch.equal(got["first"], got["again"])
+    return every(
+        holds(same or not got["stirred"], "rng is ignored: PyTorch's global generator draws"),
+        holds(same, "the same seed gives other results: draw from rng alone"),
+        holds(not got["stirred"], "part of it is drawn from PyTorch's global generator, not rng"),
+        holds(not torch.equal(got["first"], got["second"]), "each call draws the same"),
+    )
+
+
+# Places -------------------------------------------------------------------------------------------
+
+
+def flipped(g: Given, dim: int = 3) -> Tensor:
+    """The pictures, those whose coin shows True flipped along a dimension."""
+    return torch.where(g.coin.view(-1, 1, 1, 1), g.image.flip(dim), g.image)
+
+
+@check(
+    "flip",
+    "Left and right",
+    given={"image": pictures(6), "coin": torch.tensor([True, False, False, True, True, False])},
+    expect=flipped,
+    mistakes={
+        "top and bottom are swapped": partial(flipped, dim=2),
+        "the pictures of the batch are swapped, not left and right": partial(flipped, dim=0),
+        "the channels are swapped": partial(flipped, dim=1),
+        "those whose coin shows False are flipped": lambda g: flipped(g | {"coin": ~g.coin}),
+        "all pictures are flipped: each has a coin": lambda g: g.image.flip(3),
+    },
+)
+def flip(lab, given) -> Tensor:
+    """`flip` swaps left and right of the pictures whose coin shows True."""
+    return lab.flip(given.image, given.coin)
+
+
+def windows(g: Given, *, fill=None, mode="constant", way=1) -> Arrays:
+    """The windows of float and of whole pictures, right or wrong in a classic way."""
+    pad, (H, W), found = int(g.pad), g.image.shape[2:], {}
+    value = {"value": float(g.fill) if fill is None else fill} if mode == "constant" else {}
+    for name in ("image", "whole"):
+        padded = F.pad(g[name].double(), [pad] * 4, mode=mode, **value).to(g[name].dtype)
+        corners = (pad + way * (torch.stack([g.top, g.left], 1) - pad)).tolist()
+        cuts = [x[:, i : i + H, j : j + W] for x, (i, j) in zip(padded, corners, strict=True)]
+        found[name] = torch.stack(cuts)
+    return found
+
+
+@check(
+    "crop",
+    "Pad and crop",
+    given=lambda rng: {
+        "image": pictures(5)(rng),
+        "whole": integers(1, 17, 5, 1, 5, 6, dtype=torch.uint8)(rng),
+        "top": torch.randperm(5, generator=rng),
+        "left": torch.randperm(5, generator=rng),
+        "pad": torch.tensor(2),
+        "fill": torch.tensor(7.0),
+    },
+    expect=windows,
+    mistakes={
+        "black moves in: the padding is `fill`": partial(windows, fill=0.0),
+        "the edge is repeated: the padding is `fill`": partial(windows, mode="replicate"),
+        "what leaves comes back in on the other side": partial(windows, mode="circular"),
+        "the edge is mirrored: the padding is `fill`": partial(windows, mode="reflect"),
+        "all pictures are cut at the first one's place": by_first(windows, "top", "left"),
+        "top and left are swapped": exchanged(windows, "top", "left"),
+        "the picture moves the other way: top is where its window begins": partial(windows, way=-1),
+    },
+)
+def crop(lab, given) -> Arrays:
+    """`crop` cuts each picture at its own place of the padded one, and keeps the dtype."""
+    numbers = given.top, given.left, int(given.pad), float(given.fill)
+    return {name: lab.crop(given[name], *numbers) for name in ("image", "whole")}
+
+
+def places(before: Tensor, after: Tensor, pad: int, fill: float) -> Tensor:
+    """Where in its padded original each picture's window begins, -1 if nowhere. [B, 2]"""
+    padded = F.pad(before, [pad] * 4, value=fill)
+    found = torch.full((len(before), 2), -1)
+    for top, left in product(range(2 * pad + 1), repeat=2):
+        window = padded[:, :, top : top + before.shape[2], left : left + before.shape[3]]
+        found[(window == after).flatten(1).all(1)] = torch.tensor([top, left])
+    return found
+
+
+FILLED = {"image": pictures(600), "fill": uniform(low=2.0, high=3.0), "seed": SEED}
+
+
+def cropping(lab, g) -> Arrays:
+    """Crops by up to two pixels."""
+    return drawn(g, lambda rng: lab.random_crop(g.image.clone(), 2, float(g.fill), rng))
+
+
+@check(
+    "random-crop",
+    "A place for each picture",
+    given=FILLED,
+    probe=cropping,
+    returns=form("float32 [600, 2, 5, 6]"),
+    depends_on=("crop",),
+)
+def random_crop(given: Given, got: Arrays) -> Outcome:
+    """`random_crop` gives each picture one of all places, by rng."""
+    fill = float(given.fill)
+    place, black = (places(given.image, got["first"], 2, value) for value in (fill, 0.0))
+    lost, kinds = int((place < 0).any(1).sum()), len(place.unique(dim=0))
+    return every(
+        holds(not lost or (black < 0).any(), "black moves in: hand `fill` on"),
+        holds(not lost, f"{lost} of 600 pictures are not cut out of the padded ones"),
+        holds(kinds > 1, "one place for all pictures: draw one for each"),
+        holds((place[:, 0] != place[:, 1]).any(), "one number serves as row and column: draw two"),
+        holds(place.max() == 4, "no window begins at 2 · pad, the last place"),
+        holds(kinds == 25, f"of 25 places {kinds} occurred among 600 pictures"),
+        by_rng(got),
+    )
+
+
+def box(at: tuple[int, int], sides: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """True in a box around a pixel, cut off at the border, bool [H, W]."""
+    (row, column), (height, width) = at, sides
+    i = torch.arange(size[0])[:, None] - row + height // 2
+    j = torch.arange(size[1]) - column + width // 2
+    return (i >= 0) & (i < height) & (j >= 0) & (j < width)
+
+
+def boxed(g: Given, *, end=0, start=0, inside=False) -> Tensor:
+    """The masks one by one, right or wrong in a classic way: `end` and `start` rows later."""
+    masks = []
+    for row, column, height, width in torch.stack([g[name] for name in BOXES], 1).tolist():
+        sides = height + end, width + end
+        if inside:
+            row = max(height // 2, min(row, 6 - height + height // 2))  # noqa: PLW2901
+            column = max(width // 2, min(column, 7 - width + width // 2))  # noqa: PLW2901
+        later = (start - 1) * (height // 2), (start - 1) * (width // 2)
+        at = row + later[0] + sides[0] // 2, column + later[1] + sides[1] // 2
+        masks.append(box(at, sides, (6, 7)))
+    return torch.stack(masks)[:, None]
+
+
+BOXES = {
+    "row": integers(0, 6, 6),
+    "column": integers(0, 7, 6),
+    "height": lambda rng: torch.randperm(6, generator=rng),
+    "width": lambda rng: 1 + torch.randperm(6, generator=rng),
+}
+
+
+@check(
+    "boxes",
+    "Boxes",
+    given=BOXES,
+    expect=boxed,
+    mistakes={
+        "a row and a column too many: a box ends before start + height": partial(boxed, end=1),
+        "a row and a column too few": partial(boxed, end=-1),
+        "row and column are swapped": exchanged(boxed, "row", "column"),
+        "height and width are swapped": exchanged(boxed, "height", "width"),
+        "all pictures have the first one's box": by_first(boxed, *BOXES),
+        "boxes are moved into the picture: cut them off": partial(boxed, inside=True),
+        "a box begins at row, not around it": partial(boxed, start=1),
+        "the mask is False inside the box": lambda g: ~boxed(g),
+    },
+)
+def boxes(lab, given) -> Tensor:
+    """`boxes` marks each picture's own box, cut off at the border."""
+    return lab.boxes(given.row, given.column, given.height, given.width, (6, 7))
+
+
+def covering(lab, g) -> Arrays:
+    """Squares of three pixels a side."""
+    return drawn(g, lambda rng: lab.cutout(g.image.clone(), 3, float(g.fill), rng))
+
+
+@check(
+    "cutout",
+    "Cutout",
+    given=FILLED,
+    probe=covering,
+    returns=form("float32 [600, 2, 5, 6]"),
+    depends_on=("boxes",),
+)
+def cutout(given: Given, got: Arrays) -> Outcome:
+    """`cutout` covers a square in each picture, around a pixel of its own, with `fill`."""
+    fill, first = float(given.fill), got["first"]
+    changed = first != given.image
+    covered = changed[:, 0]
+    squares = torch.stack([box(at, (3, 3), (5, 6)) for at in product(range(5), range(6))])
+    at = (covered[:, None] == squares[None]).flatten(2).all(2)  # [600, 30]
+    kinds = int(at.any(0).sum())
+    return every(
+        holds(changed.any(), "nothing is covered"),
+        holds((changed[:, 0] == changed[:, 1]).all(), "all channels of a pixel must be covered"),
+        holds(not (first[changed] == 0).all(), "it is covered with 0: the value is `fill`"),
+        holds(torch.allclose(first[changed], torch.tensor(fill)), "what is covered is not `fill`"),
+        holds((covered != covered[:1]).any(), "one square for all pictures: draw one for each"),
+        holds(at.any(1).all(), "some do not show a square of 3 by 3 pixels, cut off at the border"),
+        holds(kinds == 30, f"the middle is any of 30 pixels, but only {kinds} occurred in 600"),
+        by_rng(got),
+    )
+
+
+# Looks --------------------------------------------------------------------------------------------
+
+
+def counting(kind: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """An op that leaves a trace: in its own column, 1 in row 0, and its amount in row 1."""
+
+    def op(image: Tensor, amount_B: Tensor) -> Tensor:
+        marked = image.clone()
+        marked[:, 0, 0, kind] += 1
+        marked[:, 0, 1, kind] += amount_B
+        return marked
+
+    return op
+
+
+def traced(lab, g) -> Arrays:
+    """Two rounds of three ops that leave traces."""
+    ops, strength = [counting(kind) for kind in range(3)], float(g.strength)
+    return drawn(g, lambda rng: lab.rand_augment(g.image.clone(), ops, 2, strength, rng))
+
+
+@check(
+    "rand-augment",
+    "An op for each picture",
+    given={"image": pictures(300, 2, 3), "seed": SEED, "strength": uniform(low=0.4, high=0.6)},
+    probe=traced,
+    returns=form("float32 [300, 2, 2, 3]"),
+)
+def rand_augment(given: Given, got: Arrays) -> Outcome:
+    """`rand_augment` draws an op and an amount for each picture, in each round."""
+    trace = (got["first"] - given.image)[:, 0]
+    count, amount, s = trace[:, 0].round(), trace[:, 1], float(given.strength)
+    total, once = count.sum(1), count == 1
+    twice = float((count == 2).any(1).float().mean())
+    sizes = torch.cat([amount[once].abs(), torch.zeros(1)])
+    return every(
+        holds(total.sum() > 0, "no op was done"),
+        holds(not (total == 1).all(), "there was one round: each must go on from the last"),
+        holds((total == 2).all(), "each of 2 rounds does one op to each picture"),
+        holds((count != count[:1]).any(), "one draw of an op for all pictures: draw one for each"),
+        holds((count.sum(0) > 100).all(), "some op is hardly ever drawn: all are equally likely"),
+        holds(twice < 0.99, "both rounds do the same op: draw anew in each"),
+        holds(twice > 0.1, "no op comes twice: draw anew in each round, with repetition"),
+        holds(len(sizes.unique()) > 20, "one amount for all pictures: draw one for each"),
+        holds(amount.amin() < 0, "amounts are never negative: from -strength to strength"),
+        holds(sizes.amax() <= s, "amounts go beyond strength"),
+        holds(sizes.amax() > 0.85 * s, f"amounts stay far below a strength of {s:.3g}"),
+        by_rng(got),
+    )
+
+
+# Pictures and labels that are mixed ---------------------------------------------------------------
+
+
+def targets(rng: torch.Generator) -> Tensor:
+    """Draw probabilities of classes, float32 [4, 3]."""
+    return torch.randn(4, 3, generator=rng).softmax(1)
+
+
+ORDERS = torch.tensor([[2, 0, 3, 1], [1, 3, 0, 2]])  # neither rolls or reverses a batch of four
+
+MIXED = {
+    "image": pictures(4, 6, 7),
+    "target": targets,
+    "share": lambda rng: torch.randperm(4, generator=rng) / 5 + uniform(4, low=0.1, high=0.15)(rng),
+    "partner": lambda rng: ORDERS[torch.randint(2, (), generator=rng)],
+}
+
+
+def labelled(kept: Tensor, g: Given, labels: str) -> Tensor:
+    """Targets mixed by what each picture kept, or wrong in a classic way."""
+    kept = 1 - kept if labels == "swapped" else kept
+    its = g.target[g.partner.argsort() if labels == "other" else g.partner]
+    return g.target if labels == "none" else kept[:, None] * g.target + (1 - kept[:, None]) * its
+
+
+def mixes(g: Given, *, labels: str = "") -> Arrays:
+    """Mixup, right or wrong in a classic way."""
+    share = g.share.view(-1, 1, 1, 1)
+    image = share * g.image + (1 - share) * g.image[g.partner]
+    return {"image": image, "target": labelled(g.share, g, labels)}
+
+
+def wrong_mixes(way: Callable[..., Arrays]) -> dict[str, Callable[[Given], Arrays]]:
+    """Mistakes of both ways to mix."""
+    order = torch.arange(4)
+    with_labels = lambda how: lambda g: {"target": way(g, labels=how)["target"]}  # noqa: E731
+    return {
+        "share is the partner's, not its own": lambda g: way(g | {"share": 1 - g.share}),
+        "one share for all items: each has its own": by_first(way, "share"),
+        "the next in the batch is the partner": lambda g: way(g | {"partner": order.roll(1)}),
+        "the batch in reverse is the partner": lambda g: way(g | {"partner": order.flip(0)}),
+        "the labels are not mixed, the pictures are": with_labels("none"),
+        "the labels are mixed with another partner than the pictures": with_labels("other"),
+        "the label's shares are swapped": with_labels("swapped"),
+    }
+
+
+@check("mixup", "Mixup", given=MIXED, expect=mixes, mistakes=wrong_mixes(mixes))
+def mixup(lab, given) -> Arrays:
+    """`mixup` mixes each picture and its label with its partner's, by the same share."""
+    image, target = lab.mixup(given.image, given.target, given.share, given.partner)
+    return {"image": image, "target": target}
+
+
+def pasted(g: Given, *, labels="", counted=True, root=True, inside=False) -> Arrays:
+    """Cutmix picture by picture, right or wrong in a classic way."""
+    image, kept = g.image.clone(), g.share.clone()
+    sizes = torch.tensor(image.shape[2:]) * (1 - g.share[:, None]) ** (0.5 if root else 1)
+    for b, sides in enumerate(sizes.round().long().tolist()):
+        mask = box((int(g.row[b]), int(g.column[b])), sides, image.shape[2:])
+        mask = ~mask if inside else mask
+        image[b, :, mask] = g.image[g.partner[b]][:, mask]
+        kept[b] = 1 - mask.float().mean() if counted else g.share[b]
+    return {"image": image, "target": labelled(kept, g, labels)}
+
+
+@check(
+    "cutmix",
+    "Cutmix",
+    given={
+        **MIXED,
+        "row": lambda rng: torch.tensor([0, 5, 1, 4])[torch.randperm(4, generator=rng)],
+        "column": integers(0, 2, 4),
+    },
+    expect=pasted,
+    mistakes={
+        "the box was cut off: count the pixels that were kept": partial(pasted, counted=False),
+        "the sides shrink by √(1 - share), not by 1 - share": partial(pasted, root=False),
+        "the partner surrounds the box, and does not fill it": partial(pasted, inside=True),
+        "row and column are swapped": exchanged(pasted, "row", "column"),
+        **wrong_mixes(pasted),
+    },
+    depends_on=("boxes",),
+)
+def cutmix(lab, given) -> Arrays:
+    """`cutmix` pastes a box of the partner, and mixes the labels by the pixels that it kept."""
+    numbers = given.share, given.partner, (given.row, given.column)
+    image, target = lab.cutmix(given.image, given.target, *numbers)
+    return {"image": image, "target": target}
+
+
+@check(
+    "soft-loss",
+    "A loss for mixed labels",
+    given={"logits": normal(4, 3, std=2.0), "target": targets},
+    expect=lambda g: F.cross_entropy(g.logits, g.target),
+    mistakes={
+        "the target is made hard": lambda g: F.cross_entropy(g.logits, g.target.argmax(1)),
+        "the softmax is taken twice": lambda g: F.cross_entropy(g.logits.softmax(1), g.target),
+        "softmax and logarithm run over the batch": lambda g: (
+            -(g.target * g.logits.log_softmax(0)).sum() / 4
+        ),
+        "the mean runs over classes as well: sum over them": lambda g: F.cross_entropy(
+            g.logits, g.target / 3
+        ),
+        "logits and target have changed places": lambda g: F.cross_entropy(g.target, g.logits),
+    },
+    grad=("logits",),
+)
+def soft_loss(lab, given) -> Tensor:
+    """`soft_cross_entropy` sums over the classes and averages over the batch."""
+    return lab.soft_cross_entropy(given.logits, given.target)
+
+
+# Series and texts ---------------------------------------------------------------------------------
+
+STEPS = 200
+
+
+def waves(rng: torch.Generator) -> Arrays:
+    """Draw 12 series of very different sizes and lengths, padded by zeros."""
+    lengths = torch.randint(120, 180, (12,), generator=rng)
+    size = torch.logspace(-1, 1, 12)[:, None, None]
+    series = size * torch.randn(12, STEPS, 4, generator=rng)
+    real = torch.arange(STEPS) < lengths[:, None]
+    snr = 30 * torch.rand(12, generator=rng)
+    return {"series": series * real[:, :, None], "lengths": lengths, "snr": snr, "seed": SEED(rng)}
+
+
+def noised(lab, g) -> Arrays:
+    """Noisy series."""
+    return drawn(g, lambda rng: lab.add_noise(g.series.clone(), g.lengths, g.snr, rng))
+
+
+WAVES = form("float32 [12, 200, 4]")
+
+
+@check("noise", "Noise of a given strength", given=waves, probe=noised, returns=WAVES)
+def noise(given: Given, got: Arrays) -> Outcome:
+    """`add_noise` reaches each series' signal-to-noise ratio on its real steps, and only there."""
+    real = (torch.arange(STEPS) < given.lengths[:, None])[:, :, None].expand(-1, -1, 4)
+    added = (got["first"] - given.series).double()
+    count = real.sum((1, 2))
+    power, spread = ((x.square() * real).sum((1, 2)) / count for x in (given.series, added))
+    off = 10 * (power / spread.clamp(min=1e-30)).log10() - given.snr
+    unit = added / spread.sqrt().view(-1, 1, 1).clamp(min=1e-30)
+    diluted = 10 * (STEPS / given.lengths).log10()
+    near = lambda what, by=0.45: bool((off - what).abs().mean() < by)  # noqa: E731
+    heard = bool(spread.min() > 0)
+    alike = heard and torch.allclose(unit[0, :100], unit[1, :100], atol=0.3)
+    flat = heard and bool(((unit[:, :100, 0] - unit[:, :100, 1]).abs() < 1e-2).all())
+    return every(
+        holds(not added[~real].any(), "noise was added to the padding"),
+        holds(heard, "nothing was added"),
+        holds(not near(diluted, 0.3), "padding counts in the power: mean over real steps alone"),
+        holds(not near(given.snr), "decibels of power are 10 · log10, not 20: too calm"),
+        holds(not near(-2 * given.snr), "the noise grows with snr: it must shrink"),
+        holds(not near(-given.snr / 2), "decibels of power are 10 · log10, not 20: too loud"),
+        holds(off.abs().max() < 1.5, f"a ratio is {float(off.abs().max()):.3g} dB off"),
+        holds(off.mean().abs() < 0.35, f"the ratios are {float(off.mean()):.2g} dB off on average"),
+        holds(not alike, "one draw of noise for all series: each number draws for itself"),
+        holds(not flat, "one draw of noise for all features: each number draws for itself"),
+        by_rng(got),
+    )
+
+
+def warped(g: Given, *, line=True, way=1, whole=False, cut=True) -> Tensor:
+    """Each series warped by itself, right or wrong in a classic way."""
+    found = g.series.clone()
+    for b, length in enumerate(g.lengths.tolist()):
+        last = (g.series.shape[1] if whole else length) - 1
+        bend = way * float(g.bend[b])
+        for t in range(length if cut else g.series.shape[1]):
+            place = last * min(1.0, t / max(1, last)) ** math.exp(bend)
+            low = math.floor(place)
+            part = place - low if line else float(place - low >= 0.5)
+            high = min(low + 1, last)
+            found[b, t] = (1 - part) * g.series[b, low] + part * g.series[b, high]
+    return found
+
+
+@check(
+    "time-warp",
+    "Time warp",
+    given=lambda rng: {
+        "series": 5 + normal(4, 8, 2)(rng),
+        "lengths": torch.tensor([8, 6, 5, 1]),
+        "bend": uniform(4, low=0.3, high=0.6)(rng) * torch.tensor([1, -1, 1, 1]),
+    },
+    expect=warped,
+    mistakes={
+        "the nearest step is taken, not a straight line between two": partial(warped, line=False),
+        "it bends the other way": partial(warped, way=-1),
+        "all series bend like the first": by_first(warped, "bend"),
+        "the last step is the length - 1, not T - 1": partial(warped, whole=True),
+        "padding is overwritten": partial(warped, cut=False),
+    },
+    atol=1e-4,
+)
+def time_warp(lab, given) -> Tensor:
+    """`time_warp` bends each series' own time, from its first to its last real step."""
+    return lab.time_warp(given.series, given.lengths, given.bend)
+
+
+PAD = 3
+
+
+def texts(rng: torch.Generator) -> Arrays:
+    """Draw 60 texts, half of them short; each token says where it stood; 3 pads."""
+    lengths = torch.cat([integers(1, 3, 30)(rng), torch.randint(20, 40, (30,), generator=rng)])
+    token = 10 + torch.arange(40).expand(60, 40)
+    real = torch.arange(40) < lengths[:, None]
+    numbers = {"p": uniform(low=0.6, high=0.7)(rng), "seed": SEED(rng)}
+    return {"token": token.where(real, torch.tensor(PAD)), "lengths": lengths, **numbers}
+
+
+def dropped(lab, given) -> Arrays:
+    """Tokens with their lengths in front."""
+
+    def draw(rng: torch.Generator) -> Tensor:
+        token, length = lab.drop_words(given.token.clone(), given.lengths, float(given.p), PAD, rng)
+        return torch.cat([length[:, None], token], 1)
+
+    return drawn(given, draw)
+
+
+@check("drop-words", "Word dropout", given=texts, probe=dropped, returns=form("int64 [60, 41]"))
+def drop_words(given: Given, got: Arrays) -> Outcome:
+    """`drop_words` leaves out words by rng, closes the gaps, and never empties a text."""
+    length, token = got["first"][:, 0], got["first"][:, 1:]
+    words = token != PAD
+    kept = words.sum(1)
+    long = given.lengths > 2
+    share = 1 - float(kept[long].sum() / given.lengths[long].sum())
+    p = float(given.p)
+    front = torch.arange(40) < kept[:, None]
+    ahead = (token[:, 1:] > token[:, :-1]) | ~words[:, 1:]
+    original = given.token[:, None, :] == token[:, :, None]
+    once = (token[:, :, None] == 10 + torch.arange(40)).sum(1)
+    common = once[long][:, :20]
+    return every(
+        holds((kept > 0).all(), "a text is empty: at least one word must stay"),
+        holds((words == front).all(), "there are gaps: what is kept moves to the front"),
+        holds((ahead.all(1)).all(), "the words have changed their order"),
+        holds((original.any(2) | ~words).all(), "there are words that the text had not"),
+        holds(torch.equal(length, kept), "the lengths are not the numbers of words that are left"),
+        holds((once <= 1).all(), "a word stands there twice"),
+        holds((common != common[:1]).any(), "one draw for all texts: each word draws for itself"),
+        holds(abs(share - 1 + p) > 0.08, "p is the probability to go, not to stay"),
+        holds(abs(share - p) < 0.08, f"for p = {p:.3g} a share of {share:.3g} of the words went"),
+        by_rng(got),
+    )
+
+
+# The training -------------------------------------------------------------------------------------
+
+
+@check(
+    "training-batch",
+    "Only in training",
+    given={"image": integers(0, 17, 3, 1, 8, 8), "by": integers(1, 100)},
+    expect=lambda g: {"in training": g.image + g.by, "in evaluation": g.image},
+    mistakes={
+        "evaluation is augmented, too": lambda g: {"in evaluation": g.image + g.by},
+        "training is not augmented": lambda g: {"in training": g.image},
+    },
+)
+def training_batch(lab, given) -> Arrays:
+    """Batches are varied in training, by this step's generator, and left alone in evaluation."""
+    model, found = lab.Model(), {}
+    model.generator = lambda: given.by
+    model.vary = lambda batch, by: {**batch, "image": batch["image"] + by}
+    for name, training in (("in training", True), ("in evaluation", False)):
+        batch = {"image": given.image.clone(), "label": torch.arange(3)}
+        found[name] = model.train(training).on_after_batch_transfer(batch, 0)["image"]
+    return found
+
+
+# Speed --------------------------------------------------------------------------------------------
+
+
+def item_by_item(_, given: Arrays) -> Tensor:
+    """The yardstick: crop, flip and cover, one picture after the other, as a DataLoader does it."""
+    found, names = [], ("image", "top", "left", "row", "column", "coin")
+    for image, top, left, row, column, coin in zip(*(given[name] for name in names), strict=True):
+        window = F.pad(image, [1] * 4)[:, top : top + 8, left : left + 8]
+        window = window.flip(2) if coin else window.clone()
+        window[:, (row - 1).clamp(0) : row + 2, (column - 1).clamp(0) : column + 2] = 0
+        found.append(window)
+    return torch.stack(found)
+
+
+SIZE = 4000
+
+
+@timing(
+    "batch-speed",
+    given={
+        "image": uniform(SIZE, 1, 8, 8),
+        **dict.fromkeys(("top", "left"), integers(0, 3, SIZE)),
+        **dict.fromkeys(("row", "column"), integers(0, 8, SIZE)),
+        "coin": lambda rng: torch.rand(SIZE, generator=rng) < 0.5,
+    },
+    against=item_by_item,
+    rounds=9,
+)
+def batch_speed(lab, given: Arrays) -> Tensor:
+    """`crop`, `flip` and `boxes` take a tenth of the time of a loop over pictures, or less."""
+    image = lab.crop(given["image"], given["top"], given["left"], 1, 0.0)
+    image = lab.flip(image, given["coin"])
+    side = torch.full((SIZE,), 3)
+    return image.masked_fill(lab.boxes(given["row"], given["column"], side, side, (8, 8)), 0.0)
