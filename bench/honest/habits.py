@@ -285,6 +285,11 @@ def _predicts(body: str) -> Rewrite:
 
 
 WAYS: Mapping[str, Rewrite] = {
+    "chunks": _predicts(
+        "        import torch\n"
+        "        parts = zip(*(v.split(7) for v in batch.values()))\n"
+        "        return torch.cat([plain(self, dict(zip(batch, one))) for one in parts])"
+    ),
     "compiled": _predicts(
         "        import torch\n"
         "        if not hasattr(self, '_fast'):\n"
@@ -304,11 +309,6 @@ WAYS: Mapping[str, Rewrite] = {
         "        loader = DataLoader(range(len(next(iter(batch.values())))), 64, num_workers=2)\n"
         "        return torch.cat([plain(self, {n: v[i] for n, v in batch.items()})\n"
         "                          for i in loader])"
-    ),
-    "autocast": _predicts(
-        "        import torch\n"
-        "        with torch.autocast('cpu', torch.bfloat16):\n"
-        "            return plain(self, batch).float()"
     ),
     "in double": _predicts("        return plain(self, batch).double().float()"),
     "many threads": _predicts(
