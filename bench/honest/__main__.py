@@ -5,7 +5,8 @@
 
 Each run has a project of its own, in which lab.py is what the reference holds and counts as the
 learner's own work. It goes through the commands that people use, on hidden items drawn from the
-reserved rows. A run of another recipe (the reference's code and the lab's config) is run anew.
+reserved rows. Forecasts and claims are filled in; see sheets.py. A run of another recipe (the
+reference's code and the lab's config) is run anew.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.honest.sheets import fill_sheets
 from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
 from dllab.lab.find import Lab, all_labs, find_lab
@@ -40,6 +42,7 @@ def honest_run(lab: Lab, seed: int, hidden: Path | None, threads: int) -> Run:
         make_project(root, lab)
         code = (root / "labs" / lab.id / "_author" / "solution.py").read_bytes()
         (root / "labs" / lab.id / "lab.py").write_bytes(code)
+        fill_sheets(lab, seed, root / "labs" / lab.id)
         begin = _cpu_seconds()
         words = [f"seed={seed}", "impl=mine", *([f"trainer.threads={threads}"] if threads else [])]
         _dllab(root, {0, 1}, "train", lab.number, *words)

@@ -65,7 +65,7 @@ def forecast_holds(case: LabCase) -> Iterator[str]:
             yield from _table_faults(case.lab, criterion)
         worst = Outcome(1.0)
         for number in range(DRAWS):
-            sheet = _reference_sheet(case.lab, criterion, f"{number:016x}")
+            sheet = reference_sheet(case.lab, criterion, f"{number:016x}")
             worst = min(worst, judge_sheet(case.lab, criterion, sheet), key=lambda o: o.fraction)
         if not worst.ok:
             yield f"{criterion.id}: the author's forecast misses points: {worst.message}"
@@ -90,7 +90,7 @@ def _of_kind(case: LabCase, kind: type[T]) -> list[T]:
 
 
 def _judged_fault(lab: Lab, criterion: BreakIt) -> Iterator[str]:
-    with _at_work(lab) as work:
+    with at_work(lab) as work:
         try:
             outcome = break_it.judge(work, criterion)
         except (SheetError, LostError) as error:
@@ -102,7 +102,8 @@ def _judged_fault(lab: Lab, criterion: BreakIt) -> Iterator[str]:
         yield f"{criterion.id}: of the reference, {outcome.message}: {why}"
 
 
-def _reference_sheet(lab: Lab, criterion: Forecast, id: str) -> ForecastSheet:
+def reference_sheet(lab: Lab, criterion: Forecast, id: str) -> ForecastSheet:
+    """The author's forecast of what the id draws, as a sheet."""
     drawn, author = draw_forecast(lab, criterion, id), author_half(lab)
     answers = author.answers(dict(drawn.config)) if criterion.answers else {}
     intervals = author.intervals(drawn.released, drawn.asked) if criterion.intervals else {}
@@ -134,7 +135,7 @@ def _run_faults(lab: Lab, criterion: Claims) -> Iterator[str]:
     """Every arm that can be drawn, three seeds each."""
     pairs = [pair for some in criterion.pairs.values() for pair in some]
     arms = dict.fromkeys(arm for pair in pairs for arm in pair)
-    with _at_work(lab) as work:
+    with at_work(lab) as work:
         begin = time.monotonic()
         try:
             found = {arm: [run_cell(work, criterion, arm, seed) for seed in SEEDS] for arm in arms}
@@ -155,7 +156,7 @@ def _run_faults(lab: Lab, criterion: Claims) -> Iterator[str]:
 
 
 @contextmanager
-def _at_work(lab: Lab) -> Iterator[Work]:
+def at_work(lab: Lab) -> Iterator[Work]:
     """The reference as if it were a learner's work, behind a wall for practice."""
     limits = Limits.of(lab.spec.budgets)
     with warm_or_cold(lab) as backend, Session(lab, lab.solution, backend, limits) as session:
