@@ -187,6 +187,18 @@ def test_secrets_are_whole_lines_that_the_starter_does_not_show():
     ]
 
 
+def test_vocabulary_gives_nothing_away():
+    known = [
+        "optimizer.step()",
+        "if p.grad is None:",
+        "with torch.no_grad():",
+        "for _ in range(steps):",
+    ]
+    body = "\n    ".join([*known, "with torch.autocast(device):"])
+    code = f"def f():\n    # BEGIN SOLUTION f: do it.\n    {body}\n    # END SOLUTION\n"
+    assert secrets_of(code, "") == ["with torch.autocast(device):"]
+
+
 # --- thresholds -----------------------------------------------------------------------------------
 
 

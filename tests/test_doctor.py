@@ -240,6 +240,17 @@ def test_what_is_called_equivalent_must_survive_and_have_a_reason(root):
     ]
 
 
+def test_what_a_lab_hands_out_finds_its_libraries_in_every_fork(root, monkeypatch):
+    """Else each mutant would import them anew, which costs seconds where it is lightning."""
+    lab = write_kind(root, "given")
+    counts = "with open(__file__ + '.log', 'a') as log:\n    log.write('x')"
+    write(root / "heavy.py", counts)
+    monkeypatch.syspath_prepend(root)
+    edit(lab.folder / "given.py", "def double", "import heavy\n\n\ndef double")
+    diagnose([lab], needs=FAST, jobs=2)
+    assert (root / "heavy.py.log").read_text() == "x"
+
+
 def test_code_that_ends_the_process_is_caught(root):
     lab = write_kind(root, "control")
     edit(mutants(lab.folder), ', "self.', ', "exit() or self.')

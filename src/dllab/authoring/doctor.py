@@ -104,7 +104,9 @@ def _open(lab: Lab, *, mutate: bool) -> LabCase | Fault:
         return Fault(LOADS, "_author/solution.py is missing", "write the reference first")
     try:
         solution = lab.solution.read_text(encoding="utf-8")
-        import_libraries(solution)
+        given = lab.folder / "given.py"
+        for code in (solution, given.read_text(encoding="utf-8") if given.is_file() else ""):
+            import_libraries(code)
         tests = {one.cases for one in lab.spec.formats.values() if isinstance(one, BreakIt)}
         return LabCase(
             lab=lab,
