@@ -32,7 +32,7 @@ def cases() -> list[Case]:
     # Case(given, expected, atol=…, rtol=…): given is {"x": float32 [B, C, T], "groups": int64 [],
     # "weight": float32 [C], "bias": float32 [C], "eps": float32 []}, expected is y, float32
     # [B, C, T]. F.group_norm may compute what is expected; to think of the inputs is the task. The
-    # mistakes show at unusual sizes and values, and right norms pass. These round, each in its own
+    # mistakes show at unusual sizes and values. Right norms must pass, and each rounds in its own
     # way: allow atol=0.01 and rtol=0.01, and keep inputs below 100,000.
     rows = torch.tensor([[1.0, 5.0, 3.0], [2.0, 2.0, 8.0], [0.0, 7.0, 1.0]])
     six = torch.cat([rows, 3 * rows])[None]
