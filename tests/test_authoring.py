@@ -349,12 +349,12 @@ def test_the_guide_leads_from_nothing_to_a_release(scratch):
     assert named <= {word for command in commands for word in command.split()}
     for command in commands:
         if command == "dllab doctor 12":
-            write_the_texts(scratch / "labs/lab12_augment")
+            write_the_texts(scratch / "labs/lab91_walks")
         done = in_shell(scratch, command.replace("--seeds 10", "--seeds 5 --jobs 2"))
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    text = (scratch / "labs/lab12_augment/lab.yaml").read_text()
+    text = (scratch / "labs/lab91_walks/lab.yaml").read_text()
     assert "seeds: [0, 1, 2, 3, 4]" in text
-    assert (scratch / "labs/lab12_augment/_author/calibration.svg").is_file()
+    assert (scratch / "labs/lab91_walks/_author/calibration.svg").is_file()
 
 
 def in_shell(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
