@@ -192,6 +192,7 @@ def test_vocabulary_gives_nothing_away():
         "optimizer.step()",
         "if p.grad is None:",
         "with torch.no_grad():",
+        "C = logits.shape[1]",
         "for _ in range(steps):",
     ]
     body = "\n    ".join([*known, "with torch.autocast(device):"])
