@@ -177,7 +177,7 @@ def word_texts(g: Given) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 COUNT_WORDS = {
     "special tokens are counted as words": tally(lambda t, s: counted(t, ())),
-    "special tokens are no words": tally(
+    "special tokens are not words": tally(
         lambda t, s: counted(t, s) + Counter(p.encode() for p in cut(t) if p in s)
     ),
     "words reach over a special token: take the pieces one by one": tally(

@@ -38,7 +38,7 @@ def split_special(text: str, special: Sequence[str]) -> list[str]:
 def count_words(text: str, special: Sequence[str]) -> dict[bytes, int]:
     """Count the words of a text; what counts as a word, given.WORD says."""
     # TODO count-words: return each word's count, by its UTF-8 bytes.
-    # Special tokens are no words, and no word reaches over one.
+    # Special tokens are not words, and no word reaches over one.
     raise NotImplementedError("TODO count-words: return each word's count, by its UTF-8 bytes.")
 
 

@@ -42,7 +42,7 @@ def split_special(text: str, special: Sequence[str]) -> list[str]:
 def count_words(text: str, special: Sequence[str]) -> dict[bytes, int]:
     """Count the words of a text; what counts as a word, given.WORD says."""
     # BEGIN SOLUTION count-words: return each word's count, by its UTF-8 bytes.
-    # Special tokens are no words, and no word reaches over one.
+    # Special tokens are not words, and no word reaches over one.
     ordinary = (piece for piece in split_special(text, special) if piece not in special)
     found = Counter(word for piece in ordinary for word in WORD.findall(piece))
     return {word.encode(): times for word, times in found.items()}
