@@ -2,7 +2,7 @@
 
 The same each time a commit is tested, and everything with DLLAB_TEST_ALL (`make test-all`). That
 the labs which a run leaves out are sound is on record, in labs/proved.json. Tests that are marked
-`in_turns` try variations of what others try, or take long: each run takes a twelfth of them.
+`in_turns` try variations of what others try, or take long: each run takes a twentieth of them.
 """
 
 import math
@@ -17,7 +17,7 @@ from dllab.lab.find import Lab, finished_labs
 T = TypeVar("T")
 REPO = Path(__file__).resolve().parents[1]
 LABS = 1
-TURNS = 12
+TURNS = 20
 
 
 def labs_of_this_run(root: Path = REPO) -> list[Lab]:

@@ -70,6 +70,7 @@ def test_the_rubric_says_measured_against_asked_and_what_is_open(project: Path, 
     assert re.search(r"^passed  \S+ of 45 points", text, re.MULTILINE)
 
 
+@pytest.mark.in_turns
 def test_a_pipe_gets_plain_lines_of_at_most_80(project: Path, lab: Lab) -> None:
     text = printed(run_of(project, "bbbbbb").read_result(), lab)
     assert "\x1b" not in text
