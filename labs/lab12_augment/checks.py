@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from itertools import product
 from typing import Any
 
@@ -46,15 +46,19 @@ def exchanged(way: Way, one: str, other: str) -> Way:
 # What is drawn ------------------------------------------------------------------------------------
 
 
-def drawn(given: Given, draw: Callable[[torch.Generator], Tensor]) -> Arrays:
-    """Two draws of one generator, the first again by its seed, and whether others stirred."""
-    rng, twin = (torch.Generator().manual_seed(int(given.seed)) for _ in range(2))
-    torch.manual_seed(int(given.seed) + 1)
-    before = torch.get_rng_state()
-    found = {"first": draw(rng), "second": draw(rng), "again": draw(twin)}
-    stirred = not torch.equal(before, torch.get_rng_state())
-    found = {name: instance(value, Tensor) for name, value in found.items()}
-    return {**found, "stirred": torch.tensor(stirred)}
+def drawn(draw: Callable[[Any, Given, torch.Generator], Tensor]) -> Callable[..., Arrays]:
+    """A probe: two draws of one generator, the first again by its seed, and if others stirred."""
+
+    @wraps(draw)
+    def probe(lab, g: Given) -> Arrays:
+        rng, twin = (torch.Generator().manual_seed(int(g.seed)) for _ in range(2))
+        torch.manual_seed(int(g.seed) + 1)
+        before = torch.get_rng_state()
+        order = {"first": rng, "second": rng, "again": twin}
+        found = {name: instance(draw(lab, g, by), Tensor) for name, by in order.items()}
+        return {**found, "stirred": (before != torch.get_rng_state()).any()}
+
+    return probe
 
 
 def form(kind: str) -> dict[str, str]:
@@ -149,22 +153,20 @@ def places(before: Tensor, after: Tensor, pad: int, fill: float) -> Tensor:
     return found
 
 
-FILLED = {"image": pictures(600), "fill": uniform(low=2.0, high=3.0), "seed": SEED}
-
-
-def cropping(lab, g) -> Arrays:
-    """Crops by up to two pixels."""
-    return drawn(g, lambda rng: lab.random_crop(g.image.clone(), 2, float(g.fill), rng))
-
-
-@check(
-    "random-crop",
-    "A place for each picture",
-    given=FILLED,
-    probe=cropping,
+filled = partial(
+    check,
+    given={"image": pictures(600), "fill": uniform(low=2.0, high=3.0), "seed": SEED},
     returns=form("float32 [600, 2, 5, 6]"),
-    depends_on=("crop",),
 )
+
+
+@drawn
+def cropping(lab, g, rng) -> Tensor:
+    """Crops by up to two pixels."""
+    return lab.random_crop(g.image.clone(), 2, float(g.fill), rng)
+
+
+@filled("random-crop", "A place for each picture", probe=cropping, depends_on=("crop",))
 def random_crop(given: Given, got: Arrays) -> Outcome:
     """`random_crop` gives each picture one of all places, by rng."""
     fill = float(given.fill)
@@ -232,19 +234,13 @@ def boxes(lab, given) -> Tensor:
     return lab.boxes(given.row, given.column, given.height, given.width, (6, 7))
 
 
-def covering(lab, g) -> Arrays:
+@drawn
+def covering(lab, g, rng) -> Tensor:
     """Squares of three pixels a side."""
-    return drawn(g, lambda rng: lab.cutout(g.image.clone(), 3, float(g.fill), rng))
+    return lab.cutout(g.image.clone(), 3, float(g.fill), rng)
 
 
-@check(
-    "cutout",
-    "Cutout",
-    given=FILLED,
-    probe=covering,
-    returns=form("float32 [600, 2, 5, 6]"),
-    depends_on=("boxes",),
-)
+@filled("cutout", "Cutout", probe=covering, depends_on=("boxes",))
 def cutout(given: Given, got: Arrays) -> Outcome:
     """`cutout` covers a square in each picture, around a pixel of its own, with `fill`."""
     fill, first = float(given.fill), got["first"]
@@ -280,10 +276,11 @@ def counting(kind: int) -> Callable[[Tensor, Tensor], Tensor]:
     return op
 
 
-def traced(lab, g) -> Arrays:
+@drawn
+def traced(lab, g, rng) -> Tensor:
     """Two rounds of three ops that leave traces."""
-    ops, strength = [counting(kind) for kind in range(3)], float(g.strength)
-    return drawn(g, lambda rng: lab.rand_augment(g.image.clone(), ops, 2, strength, rng))
+    ops = [counting(kind) for kind in range(3)]
+    return lab.rand_augment(g.image.clone(), ops, 2, float(g.strength), rng)
 
 
 @check(
@@ -445,9 +442,10 @@ def waves(rng: torch.Generator) -> Arrays:
     return {"series": series * real[:, :, None], "lengths": lengths, "snr": snr, "seed": SEED(rng)}
 
 
-def noised(lab, g) -> Arrays:
+@drawn
+def noised(lab, g, rng) -> Tensor:
     """Noisy series."""
-    return drawn(g, lambda rng: lab.add_noise(g.series.clone(), g.lengths, g.snr, rng))
+    return lab.add_noise(g.series.clone(), g.lengths, g.snr, rng)
 
 
 WAVES = form("float32 [12, 200, 4]")
@@ -532,14 +530,11 @@ def texts(rng: torch.Generator) -> Arrays:
     return {"token": token.where(real, torch.tensor(PAD)), "lengths": lengths, **numbers}
 
 
-def dropped(lab, given) -> Arrays:
+@drawn
+def dropped(lab, g, rng) -> Tensor:
     """Tokens with their lengths in front."""
-
-    def draw(rng: torch.Generator) -> Tensor:
-        token, length = lab.drop_words(given.token.clone(), given.lengths, float(given.p), PAD, rng)
-        return torch.cat([length[:, None], token], 1)
-
-    return drawn(given, draw)
+    token, length = lab.drop_words(g.token.clone(), g.lengths, float(g.p), PAD, rng)
+    return torch.cat([length[:, None], token], 1)
 
 
 @check("drop-words", "Word dropout", given=texts, probe=dropped, returns=form("int64 [60, 41]"))
