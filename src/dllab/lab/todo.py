@@ -4,6 +4,7 @@ import ast
 import codecs
 import io
 import tokenize
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ def open_todos(path: Path) -> list[Todo]:
 
     Raises LearnerError when the file does not parse: it names the line and shows it.
     """
-    return todos_in(parse_file(path))
+    return [todo for node in _statements(parse_file(path)) if (todo := _todo(node))]
 
 
 def parse_file(path: Path) -> ast.Module:
@@ -77,10 +78,12 @@ def _unreadable(path: Path, why: str) -> LearnerError:
     return LearnerError(what, "", "save it as UTF-8: editors offer that beside the file's name")
 
 
-def todos_in(tree: ast.AST) -> list[Todo]:
-    """The unfinished tasks of some syntax, top to bottom."""
-    found = [todo for node in ast.walk(tree) if (todo := _todo(node))]
-    return sorted(found, key=lambda todo: todo.line)
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements below, top to bottom; expressions, most of a tree, are not entered."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+            yield node
+            yield from _statements(node)
 
 
 def _pointer(error: SyntaxError) -> list[str]:
