@@ -277,3 +277,14 @@ def test_importing_the_room_imports_no_reader() -> None:
     code = f"import sys, dllab.data; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_reading_rows_does_not_import_what_costs_more_than_they_do(project: Path) -> None:
+    """pyarrow's data sets import pandas, which takes half a second of CPU; a file needs neither."""
+    heavy = ["pandas", "pyarrow.dataset", "datasets"]
+    code = "import sys; from dllab.data import load; load('japanese_vowels', 'train');"
+    code += f"print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -178,7 +178,7 @@ def part_ids(dataset: DataSet, *parts: str) -> Tensor:
     """The ids of all rows in the given parts, ascending. int64 `[N]`."""
     import pyarrow.parquet as pq
 
-    column = pq.read_table(dataset.file(PARTITION))["part"].to_pylist()
+    column = pq.ParquetFile(dataset.file(PARTITION)).read(["part"])["part"].to_pylist()
     return torch.tensor([i for i, part in enumerate(column) if part in parts], dtype=torch.int64)
 
 

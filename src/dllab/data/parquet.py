@@ -24,7 +24,7 @@ def read_parquet(path: Path) -> Rows:
     """All columns of a file, `id` among them."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path).combine_chunks()
+    table = pq.ParquetFile(path).read().combine_chunks()
     return {name: _values(table[name].combine_chunks()) for name in table.column_names}
 
 
@@ -79,7 +79,16 @@ def _values(cells: "pa.Array") -> ColumnValues:
         return [decode_png(data) for data in cells.field("bytes").to_pylist()]
     if pa.types.is_list(cells.type):
         return _arrays(cells)
-    return torch.from_numpy(cells.to_numpy(zero_copy_only=False).copy())
+    return _numbers(cells)
+
+
+def _numbers(cells: "pa.Array") -> Tensor:
+    """Numbers as a tensor of their own; not by numpy, for whose sake pyarrow imports pandas."""
+    import pyarrow as pa
+
+    if pa.types.is_boolean(cells.type):  # eight to a byte
+        return _numbers(cells.cast(pa.uint8())).bool()
+    return torch.utils.dlpack.from_dlpack(cells).clone()
 
 
 def _arrays(cells: "pa.ListArray") -> list[Tensor]:
@@ -88,9 +97,9 @@ def _arrays(cells: "pa.ListArray") -> list[Tensor]:
 
     rows, offsets = len(cells), []
     while pa.types.is_list(cells.type):
-        offsets.append(cells.offsets.to_numpy())
+        offsets.append(_numbers(cells.offsets))
         cells = cells.values
-    flat = torch.from_numpy(cells.to_numpy(zero_copy_only=False).copy())
+    flat = _numbers(cells)
     arrays = []
     for row in range(rows):
         low, high, shape = row, row + 1, []
