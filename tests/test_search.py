@@ -46,14 +46,14 @@ def test_a_trial_of_two_ranks_is_stopped_when_the_others_do_better(clone: Path) 
 
     lab = find_lab(clone, "01")
     url = f"sqlite:///{clone / 'runs' / lab.id / 'search-default' / 'study.db'}"
-    study = open_study(Search(clone, lab, "main", (), "default", url))
     better = dict.fromkeys(range(4), 0.01)
-    for _ in range(5):
-        study.add_trial(create_trial(value=0.01, intermediate_values=better))
     ranks = ["hardware=ddp_cpu", "trainer.devices=2", "trainer.max_epochs=4"]
-    done = run_dllab(clone, "search", "01", *QUICK, "--trials", "6", *ranks)
-    assert done.returncode == 0, done.stderr
-    last = study.get_trials()[-1]
+    with open_study(Search(clone, lab, "main", (), "default", url)) as study:
+        for _ in range(5):
+            study.add_trial(create_trial(value=0.01, intermediate_values=better))
+        done = run_dllab(clone, "search", "01", *QUICK, "--trials", "6", *ranks)
+        assert done.returncode == 0, done.stderr
+        last = study.get_trials()[-1]
     assert last.state == TrialState.PRUNED
     assert list(last.intermediate_values) == [0, 1]
     curve = clone / "runs" / lab.id / last.user_attrs["run"] / "arms/main/curve.jsonl"
@@ -92,11 +92,11 @@ def test_a2_the_command_for_the_best_trial_is_whole_and_a_study_is_no_run(
     lab = find_lab(clone, "03")
     folder = clone / "runs" / lab.id
     url = f"sqlite:///{folder / 'search-default' / 'study.db'}"
-    study = open_study(Search(clone, lab, "reviews", (), "default", url))
     spaces = {"model.lr": FloatDistribution(1e-3, 1), "x": CategoricalDistribution(["[3]"])}
-    study.add_trial(
-        create_trial(value=0.2, params={"model.lr": 0.01, "x": "[3]"}, distributions=spaces)
-    )
+    with open_study(Search(clone, lab, "reviews", (), "default", url)) as study:
+        study.add_trial(
+            create_trial(value=0.2, params={"model.lr": 0.01, "x": "[3]"}, distributions=spaces)
+        )
     words = ["arm=reviews", "trainer.max_epochs=2"]
     code, stdout, stderr = dllab("search", "03", *words, "--trials", "1")
     assert code == 0, stderr

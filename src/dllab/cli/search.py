@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     search = _search(args)
     from dllab.training.search import open_study, run_trials
 
-    open_study(search)  # before any worker does: a database is made once
-    # Standard output is for the outcome; what the trials say goes beside it.
-    with _helpers(args), redirect_stdout(sys.stderr):
-        study = run_trials(search, args.trials)
-    _report(search, study, as_json=args.json)
+    with open_study(search) as study:  # before any worker does: a database is made once
+        # Standard output is for the outcome; what the trials say goes beside it.
+        with _helpers(args), redirect_stdout(sys.stderr):
+            run_trials(search, study, args.trials)
+        _report(search, study, as_json=args.json)
     return 0
 
 

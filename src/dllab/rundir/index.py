@@ -6,8 +6,8 @@ record: whoever deletes it loses time, and where it is damaged or cannot be writ
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +63,7 @@ def _stamp(folder: str) -> str:
 
 def _known(index: Path, form: str) -> Mapping[str, tuple[str, str]]:
     """Stamp and row by folder."""
-    with suppress(sqlite3.Error), closing(_open(index)) as db:
+    with suppress(sqlite3.Error), _open(index) as db:
         rows = db.execute("SELECT folder, stamp, row FROM runs WHERE form = ?", (form,))
         return {folder: (stamp, row) for folder, stamp, row in rows}
     return {}
@@ -72,7 +72,7 @@ def _known(index: Path, form: str) -> Mapping[str, tuple[str, str]]:
 def _keep(index: Path, form: str, fresh: Mapping[str, tuple[str, str]]) -> None:
     rows = [(folder, form, *row) for folder, row in fresh.items()]
     try:
-        with closing(_open(index)) as db, db:
+        with _open(index) as db, db:
             db.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF in BEYOND_REPAIR:  # the rest says more of the kind
@@ -80,7 +80,9 @@ def _keep(index: Path, form: str, fresh: Mapping[str, tuple[str, str]]) -> None:
                 index.unlink()
 
 
-def _open(index: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(index, timeout=PATIENCE_S)
-    db.execute("CREATE TABLE IF NOT EXISTS runs (folder PRIMARY KEY, form, stamp, row)")
-    return db
+@contextmanager
+def _open(index: Path) -> Iterator[sqlite3.Connection]:
+    """Closed at the end, also where the file turns out not to be an index."""
+    with closing(sqlite3.connect(index, timeout=PATIENCE_S)) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS runs (folder PRIMARY KEY, form, stamp, row)")
+        yield db

@@ -6,7 +6,8 @@ is continued: that is all there is to resuming, and to sharing it between machin
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,16 @@ class Search:
         return self.root / "runs" / self.lab.id / f"search-{self.study}"
 
 
-def open_study(search: Search) -> optuna.Study:
-    """The study, made on first use; LabError when the storage cannot be opened."""
+@contextmanager
+def open_study(search: Search) -> Iterator[optuna.Study]:
+    """The study, made on first use, with its storage open; LabError when that cannot be opened."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     search.folder.mkdir(parents=True, exist_ok=True)
     config = compose(search.lab, [*search.overrides, f"arm={search.arm}"])[search.arm]
     try:
-        return optuna.create_study(
-            storage=search.storage,
+        storage = optuna.storages.RDBStorage(search.storage)
+        study = optuna.create_study(
+            storage=storage,
             study_name=search.study,
             direction="maximize" if judge_of(config.trainer)[1] == "max" else "minimize",
             sampler=optuna.samplers.TPESampler(seed=search.seed, constant_liar=True),
@@ -65,16 +68,20 @@ def open_study(search: Search) -> optuna.Study:
             f"the storage {search.storage} cannot be opened: {error}",
             "give a URL as SQLAlchemy writes them: sqlite:///study.db, postgresql://…",
         ) from error
+    try:
+        yield study
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
-def run_trials(search: Search, total: int) -> optuna.Study:
+def run_trials(search: Search, study: optuna.Study, total: int) -> None:
     """Run trials until the study has `total` finished ones, those of other workers counted."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    study, space = open_study(search), read_space(search.lab)
+    space = read_space(search.lab)
     stop = optuna.study.MaxTrialsCallback(total, states=DONE)
     if len(study.get_trials(deepcopy=False, states=DONE)) < total:
         study.optimize(lambda trial: _objective(search, space, trial), callbacks=[stop])
-    return study
 
 
 def read_space(lab: Lab) -> dict[str, Any]:
