@@ -2,14 +2,18 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from scipy.special import stdtrit
 
+from dllab.authoring import rules_formats
 from dllab.grading.formats.claims import allowed_distance, audit, check_claim, widest_half
 from dllab.grading.formats.sheets import Claim, SheetError
 from dllab.lab.formats import Claims
@@ -170,3 +174,29 @@ def test_a_wide_interval_buys_less_than_it_seems() -> None:
     assert by_width == sorted(by_width)
     assert by_width[0] == SD
     assert by_width[2] == by_width[-1] < 7 * SD
+
+
+def compute(seconds: float) -> None:
+    ends = time.process_time() + seconds
+    while time.process_time() < ends:
+        pass
+
+
+@pytest.mark.parametrize(("spend", "told"), [(time.sleep, 0), (compute, 1)])
+def test_a_run_costs_what_it_computes_and_not_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, spend: Callable[[float], None], told: int
+) -> None:
+    """A busy machine lets each run wait."""
+
+    def run_cell(_work: object, criterion: Claims, _arm: str, seed: int) -> float:
+        spend(2 * criterion.cell_s)
+        return SD * seed
+
+    monkeypatch.setattr(rules_formats, "run_cell", run_cell)
+    monkeypatch.setattr(rules_formats, "at_work", nullcontext)
+    spec = SimpleNamespace(formats={"findings": replace(CLAIMS, cell_s=0.05)})
+    faults: list[str] = list(
+        rules_formats.claims_hold.find(cast("Any", SimpleNamespace(lab=SimpleNamespace(spec=spec))))
+    )
+    assert len(faults) == told, faults
+    assert all("cell_s is 0.05" in fault for fault in faults)

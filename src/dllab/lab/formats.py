@@ -110,7 +110,8 @@ class Claims(Checked):
     seeds: int = 5
     """How many a claim must stand on at least."""
     cell_s: float = 60.0
-    """Wall seconds of one run: at most 60, since the grader waits for two."""
+    """Seconds of one run, in which waiting for a core does not count: at most 60, since the grader
+    waits for two."""
     required: bool = False
 
     @property

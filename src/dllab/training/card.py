@@ -41,7 +41,7 @@ class RunCard:
     ) -> None:
         self._run = run
         self._wall = time.perf_counter()
-        self._cpu = _cpu_seconds()
+        self._cpu = cpu_seconds()
         earlier, config = run.read_card(), run.read_config()
         self._before = {"wall_s": 0.0, "cpu_s": 0.0, **earlier.get("cost", {})}
         self.content: dict[str, Any] = {
@@ -87,9 +87,9 @@ class RunCard:
     @contextmanager
     def arm(self, name: str) -> Iterator[None]:
         """Times one arm."""
-        wall, cpu = time.perf_counter(), _cpu_seconds()
+        wall, cpu = time.perf_counter(), cpu_seconds()
         yield
-        cost = {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_seconds() - cpu}
+        cost = {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
         self.content["arms"].setdefault(name, {}).update({k: round(v, 2) for k, v in cost.items()})
         self._write()
 
@@ -106,7 +106,7 @@ class RunCard:
             return
         self.content["cost"] = {
             "wall_s": round(self._before["wall_s"] + time.perf_counter() - self._wall, 2),
-            "cpu_s": round(self._before["cpu_s"] + _cpu_seconds() - self._cpu, 2),
+            "cpu_s": round(self._before["cpu_s"] + cpu_seconds() - self._cpu, 2),
             "peak_memory_mb": _peak_memory_mb(),
             "flops": sum(arm.get("flops", 0) for arm in self.content["arms"].values()),
         }
@@ -117,10 +117,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _cpu_seconds() -> float:
-    """Of this process and of the ranks it has started and seen end."""
-    ranks = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + ranks.ru_utime + ranks.ru_stime
+def cpu_seconds() -> float:
+    """CPU time of this process, and of those (ranks, say) it has started and seen end."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
 def _peak_memory_mb() -> int:
