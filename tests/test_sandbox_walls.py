@@ -135,6 +135,31 @@ def test_learner_code_can_fork(wall, desk):
     assert reply.arrays["code"] == 7
 
 
+LOADER = """
+import torch
+from torch.utils.data import DataLoader
+
+Model = Data = None
+
+def fine():
+    return {"items": torch.cat(list(DataLoader(torch.arange(6), 2, num_workers=2)))}
+"""
+
+
+def test_loader_workers_run_where_shared_memory_is_the_walls_own(wall, desk):
+    """Their semaphores and tensors lie in /dev/shm. Landlock cannot make one: the machine's is
+    there, of which it gives nothing.
+    """
+    with Session(desk.lab, desk.write_code(LOADER), wall, LIMITS) as session:
+        reply = call(session, "fine")
+    if wall.name == "landlock":
+        assert reply.failure.kind == "raised"
+        assert "Permission denied" in reply.failure.message
+    else:
+        assert reply.failure is None, reply.failure
+        assert reply.arrays["items"].tolist() == [*range(6)]
+
+
 def started_for(desk):
     """Processes whose command line names this lab: what a wall runs beside the worker."""
     return [
