@@ -1,8 +1,10 @@
 """What people and their programs do to a submission on its way: none of it costs a grade."""
 
 import hashlib
+import inspect
 import io
 import json
+import linecache
 import os
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,9 +14,12 @@ from typing import Any
 import pytest
 from official_lab import HONEST, Stage, make_stage, unzipped
 
+from dllab.checks.tools import words_in
 from dllab.cli import main
 from dllab.errors import LearnerError, Ungradable
 from dllab.grading import official
+from dllab.lab.code import import_code
+from dllab.lab.find import Lab
 from dllab.lab.todo import open_todos
 from dllab.submission.handed_in import pack_folder, submission_id
 from dllab.submission.intake import take_in
@@ -164,8 +169,9 @@ def test_m1_any_encoding_that_python_reads_is_graded(stage: Stage, code: bytes) 
         (UMLAUT.encode("latin-1"), "line 1 is not utf-8"),
         (b"x = 1\ny = '\0'\n", "line 2 holds a NUL byte"),
         (b"# coding: klingon\n", "unknown encoding.*klingon"),
+        (b"# gr\xfc\xdfe, coding: klingon\n", "unknown encoding.*klingon"),
     ],
-    ids=["utf-16", "latin-1", "nul", "cookie"],
+    ids=["utf-16", "latin-1", "nul", "cookie", "cookie beside letters"],
 )
 def test_m1_what_python_cannot_read_is_told(tmp_path: Path, code: bytes, why: str) -> None:
     path = tmp_path / "lab.py"
@@ -173,3 +179,42 @@ def test_m1_what_python_cannot_read_is_told(tmp_path: Path, code: bytes, why: st
     with pytest.raises(LearnerError, match=why) as told:
         open_todos(path)
     assert "UTF-8" in told.value.hint
+
+
+LETTERS = 'def speak(path, enc="ascii"):\n    return dict(said="größer", encoding=enc)\n'
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"\xef\xbb\xbf" + f"# größer, coding: utf-8\n{LETTERS}".encode(),
+        f"# größer, coding: latin-1\n{LETTERS}".encode("latin-1"),
+        f"#!/usr/bin/python\n# größer, coding: cp1252\n{LETTERS}".encode("cp1252"),
+        f"# größer, coding: mac-roman\n{LETTERS}".encode("mac-roman"),
+        f"# mine\n{LETTERS}".replace("\n", "\r").encode(),
+        f"# mine\n# größer, coding: latin-1\n{LETTERS}".replace("\n", "\r").encode("latin-1"),
+    ],
+    ids=["bom", "latin-1", "second line", "mac-roman", "cr", "cr and latin-1"],
+)
+def test_m1_checks_and_tracebacks_read_the_lines_that_python_runs(
+    tmp_path: Path, code: bytes
+) -> None:
+    """The standard library reads fewer files than the interpreter runs: these are lines apart."""
+    folder = tmp_path / "labs" / "lab90_letters"
+    folder.mkdir(parents=True)
+    path = folder / "lab.py"
+    path.write_bytes(code)
+    speak = import_code(Lab(tmp_path, folder), path, ["speak"]).speak
+    assert speak(path)["said"] == "größer"
+    assert inspect.getsource(speak) == LETTERS
+    assert "enc" in words_in(speak)
+    path.write_text("def speak():\n    return 1\n")
+    linecache.checkcache(str(path))
+    assert linecache.getline(str(path), 2) == "    return 1\n"  # what has changed is read anew
+
+
+def test_m1_a_mistake_in_syntax_is_told_beside_letters_in_the_declaration(tmp_path: Path) -> None:
+    path = tmp_path / "lab.py"
+    path.write_bytes("# größer, coding: latin-1\nx = (1,\n".encode("latin-1"))
+    with pytest.raises(LearnerError, match=r"line 2: .*never closed"):
+        open_todos(path)

@@ -120,9 +120,9 @@ def test_a_file_in_another_encoding_is_merged_and_one_that_cannot_be_read_is_nam
     with pytest.raises(LabError, match=r"lab\.py cannot be merged"):
         update(course, archive=path)
     assert not (course / LAB / "lab.py.bak").exists()
-    code.write_bytes(b"# coding: latin-1\n# caf\xe9\n" + begun.encode())
+    code.write_bytes(b"# caf\xe9, coding: latin-1\n# caf\xe9\n" + begun.encode())
     update(course, archive=path)
-    assert code.read_bytes().startswith(b"# coding: latin-1\n# caf\xe9\n")
+    assert code.read_bytes().startswith(b"# caf\xe9, coding: latin-1\n# caf\xe9\n")
     assert code.read_bytes().endswith(b"# new\n")
 
 

@@ -25,6 +25,7 @@ from safetensors.torch import load, save
 
 from bench.honest.__main__ import Run, build_hidden, read
 from bench.honest.habits import ENCODINGS, HABITS, LAYOUTS, REWRITES, WAYS, below_the_docstring
+from bench.honest.sheets import fill_sheets
 from dllab.authoring.content import recipe_of
 from dllab.authoring.trial import make_project, run_dllab
 from dllab.grading.official import Terms, grade_archive
@@ -117,12 +118,15 @@ def prepare(lab: Lab, folder: Path) -> Desk:
 
 
 def train_and_hand_in(lab: Lab, folder: Path) -> tuple[Lab, Path]:
-    """Train the reference once, as learner's work; the lab in a project of its own, the archive."""
+    """Train the reference once, as learner's work, its sheets filled in; the lab in a project of
+    its own, the archive.
+    """
     root = folder / lab.number
     root.mkdir()
     make_project(root, lab)
     here = find_lab(root, lab.number)
     here.code.write_bytes(lab.solution.read_bytes())
+    fill_sheets(here, seed=0, folder=here.folder)
     for words in (("train", lab.number, "impl=mine"), ("submit", lab.number, "-o", "a.zip")):
         done = run_dllab(root, *words)
         if done.returncode:

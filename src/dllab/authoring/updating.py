@@ -8,15 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import decode_source
 from pathlib import Path
-from tokenize import detect_encoding
 from typing import Literal
 
 from merge3 import Merge3
 
 from dllab.authoring.packaged import ARCHIVE, RECORD, Course, digest, unpack
 from dllab.errors import LabError
+from dllab.lab.encoding import decoded, encoding_of
 from dllab.version import __version__
 
 What = Literal["new", "updated", "merged", "conflict", "kept", "removed"]
@@ -99,7 +98,7 @@ def merged(mine: Path, theirs: Path) -> tuple[str, bool]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return decode_source(path.read_bytes()).splitlines(keepends=True)
+        return decoded(path.read_bytes()).splitlines(keepends=True)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise LabError(
             f"{path} cannot be merged, since it cannot be read: {error}",
@@ -116,9 +115,7 @@ def _apply(change: Change, course: Path, fresh: Path) -> None:
         case "merged" | "conflict":
             text, _ = merged(mine, theirs)
             shutil.copyfile(mine, mine.with_name("lab.py.bak"))
-            with mine.open("rb") as file:
-                encoding, _ = detect_encoding(file.readline)
-            _replace(mine, text.encode(encoding))
+            _replace(mine, text.encode(encoding_of(mine.read_bytes())))
         case "kept":
             _replace(mine.with_name(f"{mine.name}.new"), theirs.read_bytes())
         case "removed":

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from dllab.errors import LabError, LearnerError, NextStep
+from dllab.lab.encoding import keep_lines
 from dllab.lab.find import Lab
 from dllab.lab.project import enter
 from dllab.lab.starter import is_untouched
@@ -137,6 +138,7 @@ def import_code(lab: Lab, path: Path, exports: Iterable[str]) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    keep_lines(path)
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # exit() in it ends nothing but its own import

@@ -2,14 +2,13 @@
 
 import ast
 import codecs
-import io
-import tokenize
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dllab.errors import LearnerError
+from dllab.lab.encoding import encoding_of
 
 PREFIX = "TODO "
 NOT_DONE = "not done yet: "  # how a check that ran into an open TODO begins
@@ -59,13 +58,12 @@ def not_text(source: bytes) -> str:
         return "it is UTF-16"
     if b"\0" in source:
         return f"line {_line(source, source.index(0))} holds a NUL byte"
-    encoding = "utf-8"
-    with suppress(SyntaxError):  # raised for no UTF-8 as well: that has a line, found below
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
-    try:
-        source.decode(encoding)
-    except UnicodeDecodeError as error:
-        return f"line {_line(source, error.start)} is not {encoding}"
+    with suppress(SyntaxError):  # of an unknown encoding, which Python itself names
+        encoding = encoding_of(source)
+        try:
+            source.decode(encoding)
+        except UnicodeDecodeError as error:
+            return f"line {_line(source, error.start)} is not {encoding}"
     return ""
 
 
