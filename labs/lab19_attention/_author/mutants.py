@@ -282,11 +282,6 @@ MUTANTS = [
         edits=[("choose(self.read(token_BT, caches)[:, -1])", "choose(self.read(token_BT, self.caches())[:, -1])")]),
     Mutant("first_place", catches="write", why="The first token's logits tell of the second.",
         says="the last place's logits", edits=[("self.read(token_BT, caches)[:, -1]", "self.read(token_BT, caches)[:, 0]")]),
-    Mutant("slow_writing", catches="speed", why="The caches are filled, and everything is read all the same.",
-        edits=[("            token_BT = choose(self.read(token_BT, caches)[:, -1])[:, None]\n            written",
-                "            whole = torch.cat([first, *written], dim=1)\n"
-                "            token_BT = choose(self.read(whole)[:, -1])[:, None]\n            written"),
-               ("        caches, written = self.caches(), []\n", "        first, caches, written = token_BT, self.caches(), []\n")]),
 
     Mutant("mean_pool", catches="nats",
         why="What the lab leaves behind: all keys count alike, as in lab 03's mean.",
