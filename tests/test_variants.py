@@ -5,10 +5,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from official_lab import HONEST, make_stage
 
+from dllab.authoring.proof import examine
 from dllab.grading.official import Terms, grade_archive
-from dllab.lab.find import finished_labs
+from dllab.lab.find import find_lab, finished_labs
 from dllab.sandbox.backends import open_backend
 
 EACH = 2
@@ -51,3 +53,14 @@ def test_variants_of_honest_work_have_all_points(
             result = grade_archive(variants.handed_in(archive, one, out), terms)
             assert variants.wrongs(result) == [], one.changes
             assert result.score == result.max_score
+
+
+def test_bits_are_compared_whatever_threads_the_learner_asks_for(repo: Path) -> None:
+    """Lab 14 holds a run that was killed, in a child of one thread, against one that was not."""
+    lab, threads = find_lab(repo, "14"), torch.get_num_threads()
+    asks = f"{lab.solution.read_text()}\n\nimport torch\n\ntorch.set_num_threads(2)\n"
+    try:
+        [finding] = examine(lab, asks, ["killed-hard"])
+    finally:
+        torch.set_num_threads(threads)
+    assert finding.passed, finding.message

@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
+import torch
+
 from dllab.checks import Arrays, Given
 from labs.lab14_loop_callbacks_resume.checks import (
     behind,
@@ -18,7 +20,12 @@ from labs.lab14_loop_callbacks_resume.checks import (
 
 
 def killed_hard(lab: ModuleType, given: Given) -> Arrays:
-    """What is seen of a whole run, and of one that the kernel killed while it saved."""
+    """What is seen of a whole run, and of one that the kernel killed while it saved.
+
+    All of it on one thread, as the child's part must be: lab.py may have asked for more, and other
+    threads round otherwise.
+    """
+    torch.set_num_threads(1)
     runs = {}
     with tempfile.TemporaryDirectory() as folder:
         runs["0"] = to_the_end(lab, given, folder)
