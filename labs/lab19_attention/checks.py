@@ -400,13 +400,12 @@ def tiled_backward(lab, given) -> Arrays:
     return {**dict(zip(GRADIENTS, found, strict=True)), AT_ONCE: torch.tensor(keep.most)}
 
 
-def bytes_in(value: object) -> int:
+def bytes_in(kept: object) -> int:
     """The bytes of a tensor, or of all that are in a list, tuple or dict."""
-    if isinstance(value, Tensor):
-        return value.numel() * value.element_size()
-    if isinstance(value, dict):
-        value = list(value.values())
-    return sum(map(bytes_in, value)) if isinstance(value, list | tuple) else 0
+    if torch.is_tensor(kept):
+        return kept.nbytes
+    parts = kept.values() if isinstance(kept, dict) else kept
+    return sum(map(bytes_in, parts)) if isinstance(kept, list | tuple | dict) else 0
 
 
 def saved(call: Callable[[], Tensor]) -> tuple[Tensor, int]:
