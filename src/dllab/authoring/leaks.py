@@ -9,11 +9,11 @@ from dllab.lab.starter import solution_regions
 
 MIN_CHARS = 16
 # `optimizer.step()` alone is the vocabulary of the library; `return logits` gives nothing away, nor
-# do `if p.grad is None:`, `random.seed(seed)`, `for _ in range(steps):`, `with torch.no_grad():`
-# and `C = logits.shape[1]`.
+# do `if p.grad is None:`, `if not self.training:`, `random.seed(seed)`, `for _ in range(steps):`,
+# `with torch.no_grad():` and `C = logits.shape[1]`.
 _BARE = re.compile(
-    r"(return )?[\w.]+\(\)?|return [\w.]+|\w+ = [\w.]+(\(\)|\[-?\d+\])?|if [\w.]+ is (not )?None:"
-    r"|[\w.]+\(\w+\)|for \w+ in \w+\(\w+\):|with [\w.]+\(\):"
+    r"(return )?[\w.]+\(\)?|return [\w.]+|\w+ = [\w.]+(\(\)|\[-?\d+\])?"
+    r"|if (not )?[\w.]+( is (not )?None)?:|[\w.]+\(\w+\)|for \w+ in \w+\(\w+\):|with [\w.]+\(\):"
 )
 
 
@@ -30,7 +30,7 @@ def secrets_of(solution: str, starter: str) -> list[str]:
     """The lines of the solution regions that a learner must come up with.
 
     Left out are comments, what the starter shows elsewhere anyway, lines shorter than 16
-    characters, bare names, calls, sizes, contexts and loops, and guards against None.
+    characters, bare names, calls, sizes, contexts and loops, and guards by a name or None.
     """
     lines = solution.splitlines()
     found = {
