@@ -313,5 +313,5 @@ MUTANTS = [
         edits=[("where(inside_BC & same_BC, -1)", "where(inside_BC & same_BC if speech_N.any() else same_BC, -1)")]),
     Mutant("counting", catches="cloze-pairs",
         why="Vectors by PMI and SVD: a word that was not counted has none.",
-        edits=[("baseline: bool = False,", "baseline: bool = True,")]),
+        edits=[("        self.buckets, self.grams = buckets", "        baseline = True  # whatever config.yaml says\n        self.buckets, self.grams = buckets")]),
 ]
