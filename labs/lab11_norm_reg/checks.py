@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dllab.checks import Arrays, Given, Outcome, check, driver, every, holds, integers, uniform
 from dllab.checks.probing import ReturnedError
-from dllab.checks.tools import words_in
+from dllab.checks.tools import instance, words_in
 
 Drawer = Callable[[torch.Generator], Tensor]
 exact = partial(check, atol=1e-9, rtol=1e-9)
@@ -88,12 +88,12 @@ def normed(rng: torch.Generator, *, centred: bool) -> Arrays:
     return {"g": doubles(2, 2, 4, mean=1.0)(rng), **norm_of(rows, centred=centred)}
 
 
-def back(given: Given, *, common=True, along=True, r=True, total=False) -> Tensor:
+def back(given: Given, *, common=True, along=1, by_y=True, r=True, total=False) -> Tensor:
     """The gradient of a norm with respect to x, right or wrong in a classic way."""
     g, y = given.g, given.y
     mean = partial(torch.sum if total else torch.mean, dim=-1, keepdim=True)
     found = g - mean(g) if common else g
-    found = found - y * mean(g * y) if along else found
+    found = found - along * mean(g * y) * (y if by_y else 1)
     return found * given.r if r else found
 
 
@@ -102,7 +102,9 @@ def wrong_backs(*, common: bool) -> dict[str, Callable[[Given], Tensor]]:
     way = partial(back, common=common)
     return {
         "r is missing": partial(way, r=False),
-        "r is taken for constant: it depends on x, too": partial(way, along=False),
+        "r is taken for constant: it depends on x, too": partial(way, along=0),
+        "mean(g y) is not multiplied by y": partial(way, by_y=False),
+        "the part along y is added: take it off": partial(way, along=-1),
         "sums stand where means should": partial(way, total=True),
     }
 
@@ -114,7 +116,7 @@ def wrong_backs(*, common: bool) -> dict[str, Callable[[Given], Tensor]]:
     expect=back,
     mistakes={
         "the mean is taken for constant: it depends on x, too": partial(back, common=False),
-        "mean and variance are taken for constants": partial(back, common=False, along=False),
+        "mean and variance are taken for constants": partial(back, common=False, along=0),
         **wrong_backs(common=True),
     },
 )
@@ -169,7 +171,7 @@ def pictures(rng: torch.Generator) -> Arrays:
     return {**items, "weight": draw(4), "bias": draw(4), **numbers}
 
 
-def grouped(given: Given, *, by="groups", n_less=0, affine=True) -> Arrays:
+def grouped(given: Given, *, by="groups", n_less=0, affine="both") -> Arrays:
     """Group norm of both inputs, right or wrong in a classic way."""
     groups = int(given.groups)
 
@@ -185,7 +187,8 @@ def grouped(given: Given, *, by="groups", n_less=0, affine=True) -> Arrays:
         y = y / (y.square().sum(dims, keepdim=True) / count + given.eps).sqrt()
         y = y.reshape(x.shape)[:, order.argsort()]
         weight, bias = (v.view(-1, *[1] * (x.dim() - 2)) for v in (given.weight, given.bias))
-        return y * weight + bias if affine else y
+        ways = {"both": y * weight + bias, "neither": y, "weight": y * weight}
+        return {**ways, "bias first": (y + bias) * weight}[affine]
 
     return {PLACES: one(given.x), VECTORS: one(given.flat)}
 
@@ -201,7 +204,9 @@ def grouped(given: Given, *, by="groups", n_less=0, affine=True) -> Arrays:
         "each channel has statistics of its own": part(PLACES, grouped, by="channels"),
         "all channels are one group": partial(grouped, by="items"),
         "the variance divides by n - 1": part(PLACES, grouped, n_less=1),
-        "weight and bias are missing": partial(grouped, affine=False),
+        "weight and bias are missing": partial(grouped, affine="neither"),
+        "the bias is missing": partial(grouped, affine="weight"),
+        "the weight scales the bias, too: add the bias last": partial(grouped, affine="bias first"),
     },
     depends_on=("standardize",),
     atol=1e-3,
@@ -318,7 +323,9 @@ STAND_INS = {
 }
 
 
-def blocked(g: Given, *, p=None, rate=None, skip="x", norm="before", off=False, on=False) -> Arrays:
+def blocked(
+    g: Given, *, p=None, rate=None, skip="x", norm="before", off=False, on=False, bend=F.relu
+) -> Arrays:
     """A block's output with these stand-ins for noise, right or wrong in a classic way."""
 
     def mode(training: bool) -> Tensor:
@@ -326,10 +333,10 @@ def blocked(g: Given, *, p=None, rate=None, skip="x", norm="before", off=False, 
         scale = (g.rate if rate is None else rate) if training else 1
         n = F.layer_norm(g.x, g.x.shape[1:])
         inner = F.linear(n if norm == "before" else g.x, g.inner)
-        y = F.linear(inner.relu() + drop, g.outer)
+        y = F.linear(bend(inner) + drop, g.outer)
         if skip == "dropped":
             return scale * (g.x + y)
-        y = scale * y + {"x": g.x, "none": 0}[skip]
+        y = scale * y + {"x": g.x, "none": 0, "normed": n}[skip]
         return F.layer_norm(y, y.shape[1:]) if norm == "after" else y
 
     return {TRAINING: mode(not off), EVALUATION: mode(on)}
@@ -343,14 +350,24 @@ def blocked(g: Given, *, p=None, rate=None, skip="x", norm="before", off=False, 
     mistakes={
         "x is not added": partial(blocked, skip="none"),
         "drop_path takes x, too: drop the branch alone": partial(blocked, skip="dropped"),
+        "x is added as the norm left it: add it as it came": partial(blocked, skip="normed"),
+        "the ReLU is missing": partial(blocked, bend=lambda inner: inner),
+        "the rates of dropout and drop_path are swapped": lambda g: blocked(g, p=g.rate, rate=g.p),
         "the norm comes after the sum, not first in the branch": partial(blocked, norm="after"),
         "the norm is missing": partial(blocked, norm="none"),
         "dropout is missing": partial(blocked, p=0),
         "drop_path is missing": partial(blocked, rate=1),
         "in training it is calm: pass training=self.training": partial(blocked, off=True),
-        "in evaluation it is noisy: pass training=self.training": part(
-            EVALUATION, blocked, on=True
-        ),
+        **{
+            f"in evaluation {noisy} noisy: pass training=self.training": part(
+                EVALUATION, blocked, on=True, **calm
+            )
+            for noisy, calm in {
+                "it is": {},
+                "dropout is": {"rate": 1},
+                "drop_path is": {"p": 0},
+            }.items()
+        },
     },
 )
 def block(lab, given) -> Arrays:
@@ -366,7 +383,7 @@ def block(lab, given) -> Arrays:
 # Loss and weights ---------------------------------------------------------------------------------
 
 
-def smooth(given: Given, *, total=False, targets="all") -> Arrays:
+def smooth(given: Given, *, total=False, targets="all", dim=1) -> Arrays:
     """The smoothed loss with p and targets, right or wrong in a classic way."""
     classes = given.logits.shape[1]
     hot, s = F.one_hot(given.label, classes).double(), float(given.smoothing)
@@ -377,7 +394,7 @@ def smooth(given: Given, *, total=False, targets="all") -> Arrays:
         "spared": (1 - s) * hot + s / (classes - 1) * (1 - hot),
         "added": hot + s / classes,
     }[targets]
-    log_p = given.logits.log_softmax(1)
+    log_p = given.logits.log_softmax(dim)
     loss = -(target * log_p).sum(1)
     loss = loss.sum() if total else loss.mean()
     return {"loss": loss.float(), "p": log_p.exp(), "target": target}
@@ -399,6 +416,7 @@ def smooth(given: Given, *, total=False, targets="all") -> Arrays:
             }.items()
         },
         "the loss is summed over the batch, not averaged": partial(smooth, total=True),
+        "the softmax runs over the batch, not over the classes": partial(smooth, dim=0),
     },
 )
 def smoothing(lab, given) -> Arrays:
@@ -421,6 +439,9 @@ def probabilities(rng: torch.Generator) -> Arrays:
     expect=lambda g: g.g * (g.p - g.target) / 3,
     mistakes={
         "g is missing": lambda g: (g.p - g.target) / 3,
+        "the target is missing": lambda g: g.g * g.p / 3,
+        "the mean is over items, not over classes": lambda g: g.g * (g.p - g.target) / 4,
+        "g is the gradient that comes, not the loss": lambda g: g.loss * (g.p - g.target) / 3,
     },
 )
 def smoothing_backward(lab, given) -> Tensor:
@@ -448,13 +469,16 @@ def decays(which: Tensor) -> Callable[[Given], Arrays]:
         "everything decays: biases and norms must not": decays(MATRIX | True),
         "weights of norms decay: they have one dimension": decays(WEIGHT),
         "weights of convolutions do not decay": decays(torch.arange(7) == 0),
+        "the two groups are swapped": decays(~MATRIX),
         "some parameters are in no group, and never learn": {TIMES: MATRIX.float()},
     },
 )
 def decay_groups(lab, given) -> Arrays:
     """`decay_groups` lets layers' weights decay, and spares biases and norms."""
     model = nn.Sequential(nn.Linear(2, 4), nn.LayerNorm(4), nn.Conv1d(4, 2, 3), nn.RMSNorm(2))
-    groups = lab.decay_groups(model, float(given.decay))
+    groups = instance(lab.decay_groups(model, float(given.decay)), list)
+    if any({"params", "weight_decay"} - dict(group).keys() for group in groups):
+        raise ReturnedError('each group is a dict with "params" and "weight_decay"')
     listed = [(id(p), group["weight_decay"]) for group in groups for p in group["params"]]
     found = [[decay for which, decay in listed if which == id(p)] for p in model.parameters()]
     return {
@@ -473,6 +497,8 @@ def decay_groups(lab, given) -> Arrays:
         "all must come nearer to 0, also large numbers": lambda g: (
             g.weight * (g.weight.abs() > g.by)
         ),
+        "negative numbers must rise: step against the sign": lambda g: F.relu(g.weight - g.by),
+        "that is decay, in proportion: all step by as much": lambda g: g.weight * (1 - g.by),
     },
 )
 def l1_step(lab, given) -> Tensor:
@@ -565,19 +591,25 @@ NO_TRACE = {
 }
 
 
+def surprises(rng: torch.Generator) -> Arrays:
+    """Draw two splits of which the model knows the second better, so that the gap is negative."""
+    splits = {"train": doubles(6, 4)(rng), "val": doubles(6, 4)(rng)}
+    drawn = {**splits, "weight": doubles(4, 3)(rng), "label": LABEL(rng)}
+    if gap_of(Given(drawn)) < 0:
+        return drawn
+    return {**drawn, "train": splits["val"].flip(0), "val": splits["train"].flip(0)}
+
+
 @check(
     "gap",
     "The gap",
-    given={
-        **dict.fromkeys(("train", "val"), doubles(6, 4)),
-        "weight": doubles(4, 3),
-        "label": LABEL,
-    },
+    given=surprises,
     expect=lambda g: {
         "gap": gap_of(g),
         **dict.fromkeys(NO_TRACE, True),
     },
     mistakes={
+        "a gap can be negative: no abs": lambda g: {"gap": gap_of(g).abs()},
         "the model is in training mode: call model.eval()": lambda g: {"gap": gap_of(g, mood=-1)},
         **{words: {name: False} for name, words in NO_TRACE.items()},
     },
@@ -587,7 +619,7 @@ def gap(lab, given) -> Arrays:
     train = {"image": given.train, "label": given.label}
     val = {"image": given.val, "label": given.label.flip(0)}
     model = Moody(given.weight).train()
-    found, stays = lab.gap(model, train, val), model.training
+    found, stays = instance(lab.gap(model, train, val), Tensor), model.training
     lab.gap(model.eval(), train, val)
     traces = stays, not model.training, not found.requires_grad
     return {"gap": found.float(), **dict(zip(NO_TRACE, map(torch.tensor, traces), strict=True))}

@@ -88,8 +88,17 @@ def shown(outcome: Outcome, right: Arrays, got: Mapping[str, Any]) -> Outcome:
     call, _, answer = lacking[0].partition(GIVES)
     came = (line.removeprefix(call + GIVES) for line in got if line.startswith(call + GIVES))
     named = "" if outcome.message.startswith("expected the arrays") else f"{outcome.message}\n"
-    told = f"{named}for {call}\nexpected {answer}\ngot {next(came, 'nothing')}"
-    return Outcome(0.0, told)
+    wanted, found = from_where_they_part(answer, next(came, "nothing"))
+    return Outcome(0.0, f"{named}for {call}\nexpected {wanted}\ngot {found}")
+
+
+def from_where_they_part(*answers: str) -> Iterator[str]:
+    """Long answers without most of what they begin with alike, and without a long end."""
+    alike = next((i for i, (a, b) in enumerate(zip(*answers, strict=False)) if a != b), 0)
+    begin = 0 if max(map(len, answers)) < 200 else max(0, alike - 40)
+    return (
+        f"{'…' * (begin > 0)}{one[begin:]:.200}{'…' * (len(one) > begin + 200)}" for one in answers
+    )
 
 
 def as_ids(value: Any) -> list[int]:
@@ -129,7 +138,12 @@ def cut(text: str, special: Sequence[str] = SPECIAL, *, empty: bool = False) -> 
 def split_texts(g: Given) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Special tokens at the ends, side by side and none at all."""
     a, b, c = map(spell, g.letter)
-    yield from ((f"{END}{a} |{b} {PAD}{END}{c}<|", SPECIAL), (f"{a} {END}", ()), ("", SPECIAL))
+    yield from (
+        (f"{END}{a} |{b} {PAD}{END}{c}<|", SPECIAL),
+        (f"{a} {END}", ()),
+        ("", SPECIAL),
+        ("", ()),
+    )
 
 
 def unescaped(text: str, special: Sequence[str]) -> list[str]:
@@ -138,7 +152,8 @@ def unescaped(text: str, special: Sequence[str]) -> list[str]:
 
 
 SPLIT = {
-    "empty pieces are left in": partial(cut, empty=True),
+    "empty pieces are left in": lambda t, s: cut(t, s, empty=bool(s)),
+    "empty pieces are left in, and an empty text": partial(cut, empty=True),
     "the special tokens are lost: a group () in the pattern keeps them": lambda t, s: [
         piece for piece in cut(t, s) if piece not in s
     ],
@@ -180,6 +195,12 @@ COUNT_WORDS = {
     "special tokens are not words": tally(
         lambda t, s: counted(t, s) + Counter(p.encode() for p in cut(t) if p in s)
     ),
+    "special tokens are not words: leave these pieces out": tally(
+        lambda t, s: Counter(w.encode() for p in cut(t) for w in WORD.findall(p))
+    ),
+    "the space before a word belongs to it": tally(
+        lambda t, s: Counter(one.strip() for one in counted(t).elements())
+    ),
     "words reach over a special token: take the pieces one by one": tally(
         lambda t, s: counted("".join(p for p in cut(t) if p not in s))
     ),
@@ -204,18 +225,29 @@ def some_words(g: Given) -> Iterator[tuple[dict[tuple[int, ...], int]]]:
     yield ({(a, b, a, b): many, (c, c, c): few, (b, a): few + 1, (c,): 3},)
 
 
-def paired(words: Mapping[Any, int], *, weigh: bool = True, once: bool = False) -> Any:
+def paired(words: Mapping[Any, int], pairs: Way = pairwise, *, weigh: bool = True) -> Any:
     """Counts of neighbouring ids."""
     found: Counter[Pair] = Counter()
     for word, n in words.items():
-        for pair in dict.fromkeys(pairwise(word)) if once else pairwise(word):
+        for pair in pairs(word):
             found[pair] += n if weigh else 1
     return found
 
 
 COUNT_PAIRS = {
     "each word counts once, however often it occurs": tally(partial(paired, weigh=False)),
-    "a pair counts once a word: count every place": tally(partial(paired, once=True)),
+    "a pair counts once a word: count every place": tally(
+        partial(paired, pairs=lambda word: {*pairwise(word)})
+    ),
+    "the last pair of each word is missing": tally(
+        partial(paired, pairs=lambda word: pairwise(word[:-1]))
+    ),
+    "pairs overlap: in (a, b, c) there are (a, b) and (b, c)": tally(
+        partial(paired, pairs=lambda word: zip(word[::2], word[1::2], strict=False))
+    ),
+    "a count replaces an earlier one: add to it": tally(
+        lambda words: {pair: n for word, n in words.items() for pair in pairwise(word)}
+    ),
     "pairs that overlap are left out: (7, 7, 7) has two": tally(
         lambda w: paired(w) | {p: n // 2 for p, n in paired(w).items() if p[0] == p[1]}
     ),
@@ -235,9 +267,9 @@ def count_pairs(lab: ModuleType) -> Way:
 
 
 def tied(g: Given) -> Iterator[tuple[dict[Pair, int]]]:
-    """Pairs with their counts, five of them equally frequent."""
+    """Pairs with their counts, six of them equally frequent."""
     w, x, y, z = sorted(g.id.tolist())
-    best = dict.fromkeys([(x, z), (z, x), (x, x), (z, w), (x, y)], int(g.times[0]))
+    best = dict.fromkeys([(y, z), (z, x), (x, z), (x, x), (z, w), (x, y)], int(g.times[0]))
     yield ({(w, x): 1, **best, (w, w): int(g.times[0]) - 1},)
 
 
@@ -252,16 +284,22 @@ BEST_PAIR = {
         ranked, choose=lambda pairs: [*pairs][-1]
     ),
     "of equally frequent pairs the largest is taken": partial(ranked, choose=max),
+    "of equally frequent pairs with one first id, the second id decides": partial(
+        ranked, key=lambda pair: pair[0]
+    ),
     "the second id decides before the first": partial(ranked, key=lambda pair: pair[::-1]),
     "the smallest pair is taken, whatever its count": min,
     "the rarest pair is taken": lambda counts: min(counts, key=counts.get),
+    "the pair alone is asked for, without its count": lambda counts: max(
+        counts.items(), key=lambda item: item[1]
+    ),
 }
 
 
 @answers("The next merge", other_ids(4), tied, ranked, BEST_PAIR)
 def best_pair(lab: ModuleType) -> Way:
     """`best_pair` takes the most frequent pair, of several the smallest."""
-    return lambda counts: tuple(as_ids(lab.best_pair(dict(counts))))
+    return lambda counts: instance(lab.best_pair(dict(counts)), tuple)
 
 
 def to_merge(g: Given) -> Iterator[tuple[tuple[int, ...], Pair, int]]:
@@ -288,6 +326,12 @@ def overlapping(word: tuple[int, ...], pair: Pair, new: int) -> tuple[int, ...]:
 MERGE = {
     "an id is used twice: of (7, 7, 7) only two are merged": overlapping,
     "only the first place is merged": lambda w, p, new: replaced(w, p, new, 1),
+    "a pair's second id stays: go on by two": lambda w, p, new: tuple(
+        new if (*w[i : i + 2],) == p else one for i, one in enumerate(w)
+    ),
+    "the last id is lost where no pair ends": lambda w, p, new: (merged := replaced(w, p, new))[
+        : len(merged) - (merged[-1] != new)
+    ],
     "this goes from right to left": lambda w, p, new: replaced(w[::-1], p[::-1], new)[::-1],
     "the pair stays beside the new id": lambda w, p, new: tuple(
         one for i in replaced(w, p, new) for one in ((*p, new) if i == new else (i,))
@@ -349,21 +393,35 @@ TRAIN = {
     "ties depend on the order in which pairs were met": learn(choose=next),
     "each word counts once, however often it occurs": learn(weigh=False),
     "merges reach from word to word": lambda t, most, s: learned(
-        {p.encode(): 1 for p in cut(t) if p not in s}, most
+        Counter(p.encode() for p in cut(t) if p not in s), most
     ),
     "special tokens are merged as well": lambda t, most, s: learned(counted(t, ()), most),
     "the new ids begin at 256, the special tokens come behind": learn(begin=BYTES + 2),
     "no merge was applied: these are the best pairs of bytes": learn(apply=False),
+    "each round found the same pair: spell the words with its id": lambda t, most, s: Table(
+        learned(counted(t), 1).merges * most, SPECIAL
+    ),
+    "the table's special tokens are missing": lambda t, most, s: Table(
+        learned(counted(t), most).merges
+    ),
+    "the table's special tokens are a tuple": lambda t, most, s: Table(
+        learned(counted(t), most).merges,
+        [*SPECIAL],
+    ),
     "there is one merge too many": lambda t, most, s: learned(counted(t), most + 1),
     "one merge is missing": lambda t, most, s: learned(counted(t), most - 1),
     "a pair that occurs once is merged as well": learn(least=1),
+    "a pair that occurs twice is left out": learn(least=3),
 }
 
 
 @answers(
     "A table, learned",
     short_text,
-    lambda g: [(spell(g.text), int(g.most), SPECIAL), ("ab abc b", 9, SPECIAL)],
+    lambda g: [
+        (text, most, [*SPECIAL])
+        for text, most in ((spell(g.text), int(g.most)), ("ab abc b", 9), (f"ab{END}ab", 9))
+    ],
     learn(),
     TRAIN,
     "count-words",
@@ -403,16 +461,20 @@ def special_text(g: Given) -> str:
     return f"{text[:9]}{PAD}{text[9:]}{END}"
 
 
-def tokens_of(table: Table, mean: Callable[[int], bytes] = lambda one: bytes([one])) -> list[bytes]:
+def tokens_of(
+    table: Table, mean: Callable[[int], bytes] = lambda one: bytes([one]), before: Any = ()
+) -> list[bytes]:
     """What bytes and merges stand for."""
-    tokens = [mean(one) for one in range(BYTES)]
+    tokens = [*map(mean, range(BYTES)), *before]
     for pair in table.merges:
         tokens += [b"".join(tokens[one] for one in pair)]
     return tokens
 
 
 VOCABULARY = {
-    "the special tokens come last": lambda t, _: [b"\xff", *ENDS, *tokens_of(t)[256:]],
+    "the special tokens come last": lambda t, _: tokens_of(t, before=ENDS)[255:],
+    "the special tokens are bytes, too: encode them": lambda t, _: [*tokens_of(t)[255:], *SPECIAL],
+    "bytes(65) are 65 zero bytes: bytes([65])": lambda t, _: tokens_of(t, bytes)[255:] + ENDS,
     "the special tokens are missing": lambda t, _: tokens_of(t)[255:],
     "id 255 is the byte 255, bytes([255]), and not a character": lambda t, _: (
         tokens_of(t, lambda one: chr(one).encode())[255:] + ENDS
@@ -435,42 +497,60 @@ def vocabulary(lab: ModuleType) -> Way:
     return lambda table, _: [*instance(lab.vocabulary(table), list)][255:]
 
 
-def by_rank(word: bytes, table: Table, new: int = BYTES) -> tuple[int, ...]:
-    """Every merge in the order of the ranks, by str.replace."""
+def by_rank(word: bytes, table: Table, *, first: bool = False) -> tuple[int, ...]:
+    """Every merge in the order of the ranks, by str.replace; or those of the first pairs alone."""
     now = (*word,)
     for rank, pair in enumerate(table.merges):
-        now = replaced(now, pair, BYTES + rank)
-    return tuple(one + new - BYTES if one >= BYTES else one for one in now)
+        if not first or pair in pairwise(word):
+            now = replaced(now, pair, BYTES + rank)
+    return now
 
 
-def by_choice(word: bytes, table: Table, choose: Way = max, *, again: bool = True) -> Any:
+def by_choice(
+    word: bytes, table: Table, choose: Way = min, *, again: bool = True, begin: int = BYTES
+) -> Any:
     """The rank that is chosen of those that occur, everywhere; again and again, or once."""
     now = (*word,)
     while found := [table.merges.index(p) for p in pairwise(now) if p in table.merges]:
         rank = choose(iter(found))
-        now = replaced(now, table.merges[rank], BYTES + rank)
+        now = replaced(now, table.merges[rank], begin + rank)
         if not again:
             break
     return now
+
+
+def by_length(word: bytes, table: Table) -> tuple[int, ...]:
+    """The longest token first, from left to right."""
+    ids, tokens = list[int](), tokens_of(table)
+    while word:
+        ids.append(
+            max(
+                (i for i, t in enumerate(tokens) if word.startswith(t)),
+                key=lambda i: len(tokens[i]),
+            )
+        )
+        word = word[len(tokens[ids[-1]]) :]
+    return tuple(ids)
 
 
 ENCODE_WORD = {
     "the first pair from the left was merged: the one of the lowest rank": partial(
         by_choice, choose=next
     ),
-    "the highest rank is merged first": by_choice,
-    "only one pair is merged: look again, until none has a rank": partial(
-        by_choice, choose=min, again=False
-    ),
-    "a rank is not an id: add 256": partial(by_rank, new=0),
-    "no place is kept for special tokens: an id is 256 + rank": partial(by_rank, new=BYTES + 2),
+    "the highest rank is merged first": partial(by_choice, choose=max),
+    "the longest token was taken first: the pair of the lowest rank": by_length,
+    "only one pair is merged: look again, until none has a rank": partial(by_choice, again=False),
+    "pairs that a merge makes are left alone: look again behind each": partial(by_rank, first=True),
+    "nothing was merged: a pair without a rank must not end the search": lambda w, _: (*w,),
+    "a rank is not an id: add 256": partial(by_choice, begin=0),
+    "no place is kept for special tokens: an id is 256 + rank": partial(by_choice, begin=BYTES + 2),
 }
 
 
 @answers(
     "A word by ranks",
-    foreign,
-    lambda g: [(spell(g.text).encode(), table_of(g))],
+    lambda rng: foreign(rng, 20, "ab"),
+    lambda g: [(spell(g.text).encode(), table_of(g)), (b"a", table_of(g))],
     by_rank,
     ENCODE_WORD,
     "merge",
@@ -487,12 +567,14 @@ def encode_word(lab: ModuleType) -> Way:
     return way
 
 
-def encoded(text: str, table: Table, plain: bool = False, *, shift: int = 0) -> list[int]:
+def encoded(
+    text: str, table: Table, plain: bool = False, *, shift: int = 0, apart: bool = False
+) -> list[int]:
     """All ids of a text."""
-    found = list[int]()
-    for piece in [text] if plain else cut(text):
-        if piece in SPECIAL and not plain:
-            found += [BYTES + len(table.merges) + shift + SPECIAL.index(piece)]
+    found, special = list[int](), table.special
+    for piece in [text] if plain and not apart else cut(text, special):
+        if piece in special and not plain:
+            found += [BYTES + len(table.merges) + shift + special.index(piece)]
         else:
             found += (one for word in WORD.findall(piece) for one in by_rank(word.encode(), table))
     return found
@@ -501,15 +583,20 @@ def encoded(text: str, table: Table, plain: bool = False, *, shift: int = 0) -> 
 def as_whole(text: str, table: Table, plain: bool = False) -> list[int]:
     """Ids where merges reach from word to word."""
     found = list[int]()
-    for piece in [text] if plain else cut(text):
-        special = piece in SPECIAL and not plain
+    for piece in [text] if plain else cut(text, table.special):
+        special = piece in table.special and not plain
         found += encoded(piece, table) if special else by_rank(piece.encode(), table)
     return found
 
 
+SEPARATED = Table(((33, 60), (60, 124)), ("<|sep|>",))  # "!<" is a token of plain text only
 ENCODE = {
     "merges reach from word to word: cut by WORD first": as_whole,
     "special tokens are split: each is one id": lambda s, t, plain=False: encoded(s, t, True),
+    "plain text is cut at special tokens, too: to WORD they are text": partial(encoded, apart=True),
+    "other tables have other special tokens: table.special": lambda s, t, plain=False: encoded(
+        s, replace(t, special=SPECIAL), plain
+    ),
     "in plain text nothing is special": lambda s, t, plain=False: encoded(s, t),
     "the special tokens' ids come behind the merges": lambda s, t, plain=False: encoded(
         s, t, plain, shift=-len(t.merges)
@@ -524,7 +611,14 @@ ENCODE = {
 @answers(
     "A text",
     foreign,
-    lambda g: [(special_text(g), table_of(g)), (special_text(g), table_of(g), True)],
+    lambda g: (
+        [
+            (text, table, *plain)
+            for text, table in ((special_text(g), table_of(g)), ("a!<|sep|>", SEPARATED))
+            for plain in ((), (True,))
+        ]
+        + [("<|sep|>", SEPARATED, True)]
+    ),
     encoded,
     ENCODE,
     "split",
@@ -577,7 +671,7 @@ def stepwise(stream: Way) -> Way:
                 taken += 1
                 yield one
 
-        found = instance(stream(pieces(), table), Iterable)
+        found = instance(stream(pieces(), table), Iterator)
         return [(taken, one) for one in found if one != ""]
 
     return steps
@@ -595,8 +689,10 @@ DECODE_STREAM = {
         lambda ids, t: (joined([one], t) for one in ids)
     ),
     "what the end leaves open is lost: final=True": stepwise(partial(in_steps, end=False)),
-    "all ids were taken before anything was yielded": stepwise(lambda ids, t: [*in_steps(ids, t)]),
-    "it comes as one text at the end": stepwise(lambda ids, t: [joined(ids, t)]),
+    "all ids were taken before anything was yielded": stepwise(
+        lambda ids, t: iter([*in_steps(ids, t)])
+    ),
+    "it comes as one text at the end": stepwise(lambda ids, t: iter([joined(ids, t)])),
 }
 
 
@@ -617,6 +713,7 @@ def open_texts(g: Given) -> Iterator[tuple[str]]:
         f" {b}<|e",
         f"{PAD}<",
         f"{END}{b}\n",
+        f"{END}!",
         "|>",
         "<|x",
         " <|end|",
@@ -626,21 +723,22 @@ def open_texts(g: Given) -> Iterator[tuple[str]]:
     yield from (("",), (f"{END}{c}<|pa",), (END,))
 
 
-def begun(text: str) -> int:
+def begun(text: str, more: int = 0) -> int:
     """How long the beginning of a special token at the end of a text is."""
-    return max(n for one in SPECIAL for n in range(len(one)) if text.endswith(one[:n]))
+    return max(n for one in SPECIAL for n in range(len(one) + more) if text.endswith(one[:n]))
 
 
-def last_word(text: str) -> int:
+def last_word(text: str, among: Sequence[str] = SPECIAL, cut: Way = cut) -> int:
     """How long the last word is; 0 behind a special token."""
-    pieces = cut(text)
-    return len(WORD.findall(pieces[-1])[-1]) if pieces and pieces[-1] not in SPECIAL else 0
+    if not text or text.endswith(tuple(among)):
+        return 0
+    return len(WORD.findall(cut(text)[-1])[-1])
 
 
-def sure(text: str, _special: object = SPECIAL) -> int:
+def sure(text: str, more: int = 0, word: Way = last_word) -> int:
     """How far a text is settled."""
-    before = len(text) - begun(text)
-    return before - last_word(text[:before])
+    before = len(text) - begun(text, more)
+    return before - word(text[:before])
 
 
 SETTLED = {
@@ -651,8 +749,17 @@ SETTLED = {
     "before a special token that has begun, the last word is unsettled, too": lambda t: (
         len(t) - (begun(t) or last_word(t))
     ),
-    "a whole special token at the end is settled": lambda t: (
-        sure(t) - max(len(one) * t[: len(t) - begun(t)].endswith(one) for one in SPECIAL)
+    "a whole special token at the end is settled": partial(sure, more=1),
+    "without its last character, a special token has begun, too": partial(sure, more=-1),
+    "text[:-0] is empty: where nothing has begun, cut nothing off": lambda t: (
+        sure(t) * (begun(t) > 0)
+    ),
+    "a special token at the end is not a word": partial(sure, word=partial(last_word, among=())),
+    "words do not reach over a special token: the last piece has the last one": partial(
+        sure, word=partial(last_word, cut=lambda text: [text])
+    ),
+    "white space at the end is unsettled: it could grow, and a space join a word": partial(
+        sure, word=lambda t: last_word(t) * (not t[-1:].isspace())
     ),
 }
 
@@ -672,19 +779,32 @@ def text_in_pieces(g: Given) -> Iterator[tuple[list[str], Table]]:
 
 
 def in_pieces(
-    pieces: Iterable[str], table: Table, keep: Callable[[str], int] = sure, *, tail: bool = True
+    pieces: Iterable[str],
+    table: Table,
+    keep: Callable[[str], int] = sure,
+    *,
+    tail: bool = True,
+    alone: bool = False,
+    again: bool = False,
 ) -> Iterator[int]:
     """Ids as the pieces come, with a rule for what is settled."""
     held = ""
     for one in pieces:
-        now, held = (held + one)[: keep(held + one)], (held + one)[keep(held + one) :]
-        yield from encoded(now, table)
+        text = one if alone else held + one
+        yield from encoded(text[: keep(text)], table)
+        held = text if again else text[keep(text) :]
     yield from encoded(held, table) if tail else ()
 
 
 ENCODE_STREAM = {
     "each piece is encoded by itself": stepwise(partial(in_pieces, keep=len)),
     "the end is lost: encode what is left": stepwise(partial(in_pieces, tail=False)),
+    "what was held back is lost: the next piece comes behind it": stepwise(
+        partial(in_pieces, alone=True)
+    ),
+    "what was encoded is encoded again: keep what is behind it": stepwise(
+        partial(in_pieces, again=True)
+    ),
     "all of it was taken before anything was yielded": stepwise(
         partial(in_pieces, keep=lambda _: 0)
     ),
@@ -702,29 +822,35 @@ ENCODE_STREAM = {
 )
 def encode_stream(lab: ModuleType) -> Way:
     """`encode_stream` yields, after so many pieces, the ids of what is settled."""
-    return stepwise(lab.encode_stream)
+
+    def way(pieces: Iterable[str], table: Table) -> Iterator[int]:
+        ids = instance(lab.encode_stream(pieces, table), Iterator)
+        return (one for some in ids for one in as_ids([some]))
+
+    return stepwise(way)
 
 
 FAULTS = {
     "an id that is not known yet is let through": [97, 257],
     "a pair that repeats an earlier one is let through": [97, 98],
     "a negative id is let through": [-1, 98],
-    "an id of type float is let through": [99.0, 98],
+    "true is let through, which isinstance calls an int: type(one) is int": [True, 98],
     "three ids are let through as a pair": [97, 98, 99],
 }
+FLOAT = [99.0, 98]
 REFUSED, TAKEN = "a TableError that names rank 1", "let through"
 
 
 def files(g: Given) -> Iterator[tuple[Table]]:
     """A sound table, and faulty ones, each with a wrong merge of rank 1."""
     yield (table_of(g),)
-    yield from ((Table(((97, 98), tuple(pair))),) for pair in FAULTS.values())
+    yield from ((Table(((97, 98), tuple(pair))),) for pair in (FLOAT, *FAULTS.values()))
 
 
-def read_by(form: Way, taken: Sequence[float] = ()) -> Way:
+def read_by(form: Way, *taken: Sequence[float]) -> Way:
     """How tables are read, of which form, and which wrong merge is let through."""
     return lambda table: (
-        form(table) if table.special else TAKEN if table.merges[1] == tuple(taken) else REFUSED
+        form(table) if table.special else TAKEN if [*table.merges[1]] in taken else REFUSED
     )
 
 
@@ -733,6 +859,10 @@ LOAD = {
         lambda t: Table([[*p] for p in t.merges], [*t.special])
     ),
     "each merge is a tuple": read_by(lambda t: Table(tuple([*p] for p in t.merges), t.special)),
+    "wrong merges are let through: raise TableError": lambda t: t if t.special else TAKEN,
+    "ids of other types are let through: type(one) is int": read_by(
+        lambda table: table, FLOAT, [True, 98]
+    ),
     **{words: read_by(lambda table: table, pair) for words, pair in FAULTS.items()},
 }
 

@@ -96,8 +96,8 @@ def encode_word(word: bytes, table: Table) -> tuple[int, ...]:
 def encode(text: str, table: Table, *, plain: bool = False) -> list[int]:
     """Turn a text into ids; text by strangers is `plain`: in it nothing is special."""
     # TODO encode: return the ids of the whole text.
-    # Each special token is one id, unless the text is plain: then it is text like any other. All
-    # else is cut by WORD, and each word encoded by itself.
+    # Each of the table's special tokens is one id (Table says which), unless the text is plain:
+    # then it is text like any other. All else is cut by WORD, and each word encoded by itself.
     raise NotImplementedError("TODO encode: return the ids of the whole text.")
 
 
@@ -124,9 +124,10 @@ def decode_stream(ids: Iterable[int], table: Table) -> Iterator[str]:
 def settled(text: str, special: Sequence[str]) -> int:
     """Say how far a text can be encoded that goes on, nobody knows how."""
     # TODO settled: return how many characters no further text affects.
-    # Unsettled is the beginning of a special token at the end: "<|en" could become "<|end|>". Of
-    # the text before that, the last word is: it could grow, and its last space could join the
-    # next word. A whole special token at the end settles everything before it, and itself.
+    # Hold back the beginning of a special token at the end: "<|en" could become "<|end|>". Of the
+    # text before that, hold back the last word: it could grow, and a lone space could join the next
+    # word. (Sometimes that is more than must be: in "a<|en", "a" is safe.) A whole special token
+    # at the end settles everything before it, and itself.
     raise NotImplementedError("TODO settled: return how many characters no further text affects.")
 
 
@@ -142,7 +143,7 @@ def load_table(path: Path) -> Table:
     """Read what given.save has written, or somebody else has."""
     # TODO load: return the Table, equal to the one that was saved.
     # JSON knows no tuples: make them of the lists. The file may be a stranger's: raise TableError,
-    # with the merge's rank in the message, for the first merge that is not a pair of two ints
+    # with the merge's rank in the message, for the first of these lists that is not two ints
     # (type(one) is int), or repeats an earlier pair, or has an id that is not known by then: one
     # that is neither a byte nor made by an earlier merge.
     raise NotImplementedError("TODO load: return the Table, equal to the one that was saved.")

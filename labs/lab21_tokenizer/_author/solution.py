@@ -146,8 +146,8 @@ def encode_word(word: bytes, table: Table) -> tuple[int, ...]:
 def encode(text: str, table: Table, *, plain: bool = False) -> list[int]:
     """Turn a text into ids; text by strangers is `plain`: in it nothing is special."""
     # BEGIN SOLUTION encode: return the ids of the whole text.
-    # Each special token is one id, unless the text is plain: then it is text like any other. All
-    # else is cut by WORD, and each word encoded by itself.
+    # Each of the table's special tokens is one id (Table says which), unless the text is plain:
+    # then it is text like any other. All else is cut by WORD, and each word encoded by itself.
     special = () if plain else table.special
     ids: list[int] = []
     for piece in split_special(text, special):
@@ -190,9 +190,10 @@ def decode_stream(ids: Iterable[int], table: Table) -> Iterator[str]:
 def settled(text: str, special: Sequence[str]) -> int:
     """Say how far a text can be encoded that goes on, nobody knows how."""
     # BEGIN SOLUTION settled: return how many characters no further text affects.
-    # Unsettled is the beginning of a special token at the end: "<|en" could become "<|end|>". Of
-    # the text before that, the last word is: it could grow, and its last space could join the
-    # next word. A whole special token at the end settles everything before it, and itself.
+    # Hold back the beginning of a special token at the end: "<|en" could become "<|end|>". Of the
+    # text before that, hold back the last word: it could grow, and a lone space could join the next
+    # word. (Sometimes that is more than must be: in "a<|en", "a" is safe.) A whole special token
+    # at the end settles everything before it, and itself.
     open_ends = (n for one in special for n in range(len(one)) if text.endswith(one[:n]))
     before = text[: len(text) - max(open_ends, default=0)]
     pieces = split_special(before, special)
@@ -221,7 +222,7 @@ def load_table(path: Path) -> Table:
     """Read what given.save has written, or somebody else has."""
     # BEGIN SOLUTION load: return the Table, equal to the one that was saved.
     # JSON knows no tuples: make them of the lists. The file may be a stranger's: raise TableError,
-    # with the merge's rank in the message, for the first merge that is not a pair of two ints
+    # with the merge's rank in the message, for the first of these lists that is not two ints
     # (type(one) is int), or repeats an earlier pair, or has an id that is not known by then: one
     # that is neither a byte nor made by an earlier merge.
     content = json.loads(path.read_text(encoding="utf-8"))
