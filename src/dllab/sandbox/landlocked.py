@@ -2,7 +2,8 @@
 
 It needs no other program, but shows more of the machine than the others do: names and sizes of
 files (not what is in them) and the machine's own host name. It grants no sockets at all, since a
-socket would reach the machine's own network.
+socket would reach the machine's own network, and no shared memory, since its files would outlive
+the worker.
 """
 
 import os
@@ -17,9 +18,11 @@ from dllab.sandbox.bubblewrap import ENTER, INSTALL
 from dllab.sandbox.enter import Confinement
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job, popen
+from dllab.sandbox.reach import WORKER
 from dllab.sandbox.room import SYSTEM
 
 PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems")
+UNSHARED = (*WORKER[:-1], "dllab.sandbox.unshared")
 TRUNCATION_SINCE, SCOPES_SINCE = 3, 6
 
 
@@ -41,7 +44,7 @@ class Landlock:
         return ""
 
     def start(self, job: Job) -> Child:
-        """Start the job's command, confined; InfraError when it needs sockets."""
+        """Start the worker that shares no memory, confined; InfraError when it needs sockets."""
         if problem := self.problem():
             raise InfraError(f"landlock does not work here: {problem}", INSTALL)
         if job.limits.sockets:
@@ -50,7 +53,7 @@ class Landlock:
         if uid is not None:
             os.chown(job.scratch, uid, uid)
         terms = _confinement(job, uid).text()
-        return popen((*ENTER, terms, "--", *job.command), job)
+        return popen((*ENTER, terms, "--", *UNSHARED), job)
 
 
 def _confinement(job: Job, uid: int | None) -> Confinement:
