@@ -51,12 +51,21 @@ class Plan:
         return dict(list(cases.items())[: 1 if self.smoke else None])
 
 
-def child(*words: str, threads: int = 1, cwd: Path = ROOT, codes: Sequence[int] = (0,)) -> Cost:
+def child(
+    *words: str,
+    threads: int = 1,
+    cwd: Path = ROOT,
+    codes: Sequence[int] = (0,),
+    path: str | None = None,
+) -> Cost:
     """The price of `python WORDS` and of all that it starts, with so many threads a process.
+
+    It imports from `path`; without, from here.
 
     Ends this program when the child's exit code is none of `codes`.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": _python_path()}
+    found = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path or _python_path()}
+    environment = {**os.environ, **found}
     begun = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(

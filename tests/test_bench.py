@@ -50,6 +50,8 @@ def test_a_measurement_runs_once(
     done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     results = json.loads(out.read_text())["results"]
+    if "history does not hold" in done.stderr:
+        pytest.skip("a clone without its history cannot be set beside an older dllab")
     check(results, goals)
     assert {goals[result["id"]]["script"] for result in results} == {script}
     assert out.with_suffix(".md").read_text() == done.stdout
