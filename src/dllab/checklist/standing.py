@@ -96,8 +96,7 @@ def take_stock(checklist: Checklist, labs: Sequence[Lab], progress: Progress) ->
     places = {topic.id: _place(topic, coverage, progress) for topic in checklist.topics.values()}
     boxes = {box.id: all(places[id].done for id in box.topics) for box in checklist.boxes}
     left = [lab for lab in labs if lab.id not in progress.passed_labs]
-    done = {id for id, place in places.items() if place.done}
-    return Standing(places, boxes, coverage, checklist, _path(checklist, coverage, left, done))
+    return Standing(places, boxes, coverage, checklist, _path(left))
 
 
 def _place(topic: Topic, coverage: Coverage, progress: Progress) -> TopicStanding:
@@ -109,31 +108,17 @@ def _place(topic: Topic, coverage: Coverage, progress: Progress) -> TopicStandin
     )
 
 
-def _path(
-    checklist: Checklist, coverage: Coverage, left: Sequence[Lab], done: set[str]
-) -> tuple[Lab, ...]:
-    """All labs not yet passed, each after the labs it requires and those that teach what it needs.
+def _path(left: Sequence[Lab]) -> tuple[Lab, ...]:
+    """All labs not yet passed, each after the labs it requires.
 
-    A lab that is not here and a prerequisite that no lab teaches yet hold nobody up. Of the labs
-    that are ready the easiest level comes first, then the lowest number; where labs need each
-    other, likewise.
+    A lab that is not here holds nobody up. Of the labs that are ready the easiest level comes
+    first, then the lowest number; where labs require each other, likewise.
     """
-    waiting, known, path = list(left), set(done), []
+    waiting, path = list(left), []
     while waiting:
         ahead = {lab.number for lab in waiting}
-        ready = [
-            lab
-            for lab in waiting
-            if ahead.isdisjoint(lab.spec.requires) and not _needs(checklist, coverage, lab) - known
-        ]
+        ready = [lab for lab in waiting if ahead.isdisjoint(lab.spec.requires)]
         lab = min(ready or waiting, key=lambda lab: (LEVELS.index(lab.spec.level), lab.id))
         path.append(lab)
         waiting.remove(lab)
-        known.update(lab.spec.topics)
     return tuple(path)
-
-
-def _needs(checklist: Checklist, coverage: Coverage, lab: Lab) -> set[str]:
-    own = set(lab.spec.topics)
-    needs = {need for id in own for need in checklist.topics[id].prerequisites} - own
-    return {need for need in needs if coverage.topics[need] == "served"}
