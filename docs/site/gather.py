@@ -30,6 +30,7 @@ from dllab.report.progress_map import render_map
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/results.md", "bench/gpu/results.md")
 ROOMS = (
     "checks",
+    "checks.calls",
     "checks.tools",
     "checks.plays",
     "checks.dreams",

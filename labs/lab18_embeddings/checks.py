@@ -3,9 +3,8 @@
 import math
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache, wraps
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 from types import ModuleType
 from typing import Any
@@ -16,9 +15,7 @@ from torch import Tensor
 
 from dllab.checks import (
     Arrays,
-    Check,
     Given,
-    Outcome,
     Player,
     PlayItems,
     check,
@@ -29,60 +26,10 @@ from dllab.checks import (
     play,
     uniform,
 )
+from dllab.checks.calls import Way, check_calls
 from dllab.checks.tools import instance
 from dllab.data import find
 from labs.lab18_embeddings.given import ASIDE, END, WORD, pack, plays, speeches, unpack
-
-Way = Callable[..., Any]
-GIVES = " gives "
-
-
-def told(calls: Callable[[Given], Sequence[tuple[Any, ...]]], way: Way) -> Callable[..., Arrays]:
-    """What a way answers to each call, as a line: for answers that are no numbers."""
-
-    def lines(g: Given) -> Arrays:
-        said = (f"{', '.join(map(repr, call)):.300}{GIVES}{way(*call)!r}" for call in calls(g))
-        return dict.fromkeys(said, torch.tensor(True))
-
-    return lines
-
-
-def answers(
-    title: str, calls: Any, right: Way, wrong: Mapping[str, Way], *needs: str
-) -> Callable[[Callable[[ModuleType], Way]], Check]:
-    """A check of these calls; the decorated function says how learner code answers one."""
-    expect = told(calls, right)
-    mistakes = {words: told(calls, way) for words, way in wrong.items()}
-
-    def given(rng: torch.Generator) -> Arrays:
-        while True:
-            drawn = Given(shuffled(rng))
-            all_lines = [frozenset(way(drawn)) for way in (expect, *mistakes.values())]
-            if len(set(all_lines)) == len(all_lines):
-                return dict(drawn)
-
-    def decorate(way: Callable[[ModuleType], Way]) -> Check:
-        @wraps(way)
-        def probe(lab: ModuleType, g: Given) -> Arrays:
-            return told(calls, way(lab))(g)
-
-        id, form = way.__name__.replace("_", "-"), {"expect": expect, "mistakes": mistakes}
-        made = check(id, title, given=given, depends_on=needs, **form)(probe)
-        return replace(made, judge=lambda g, got: shown(made.judge(g, got), expect(Given(g)), got))
-
-    return decorate
-
-
-def shown(outcome: Outcome, right: Arrays, got: Mapping[str, Any]) -> Outcome:
-    """With the first call whose answer is another one, in place of all lines."""
-    if outcome.ok or not (lacking := sorted(right.keys() - got.keys())):
-        return outcome
-    call, _, answer = lacking[0].partition(GIVES)
-    came = (line.removeprefix(call + GIVES) for line in got if line.startswith(call + GIVES))
-    named = "" if outcome.message.startswith("expected the arrays") else f"{outcome.message}\n"
-    found = f"{named}for {call}\nexpected {answer}\ngot {next(came, 'nothing')}"
-    return Outcome(0.0, found)
-
 
 # Words and their pieces ---------------------------------------------------------------------------
 
@@ -107,11 +54,13 @@ def ranked(said: list[list[str]], size: int, key: Way = lambda w, n: (-n, w)) ->
     return sorted(times, key=lambda word: key(word, times[word]))[:size]
 
 
-@answers(
+@check_calls(
+    "top-words",
     "The vocabulary",
-    some_speeches,
-    ranked,
-    {
+    given=shuffled,
+    calls=some_speeches,
+    expect=ranked,
+    mistakes={
         "equally frequent words stand in the order of the text": lambda s, n: ranked(
             s, n, lambda w, k: -k
         ),
@@ -144,11 +93,13 @@ def pieces(word: str, lengths: Sequence[int], begin: str = "<", end: str = ">") 
     return [marked[i : i + n] for n in lengths for i in range(len(marked)) if i + n <= len(marked)]
 
 
-@answers(
+@check_calls(
+    "ngrams",
     "Pieces of a word",
-    some_words,
-    pieces,
-    {
+    given=shuffled,
+    calls=some_words,
+    expect=pieces,
+    mistakes={
         "the marks < and > are missing": lambda w, ns: pieces(w, ns, "", ""),
         "the mark > is missing, or the last piece of each length": lambda w, ns: pieces(
             w, ns, "<", ""
@@ -186,11 +137,13 @@ def rows(word: str, ids: Any, ns: Any, buckets: int, *, begin: int | None = None
     return own + [first + code(piece) for piece in how.get("cut", pieces)(word, ns)]
 
 
-@answers(
+@check_calls(
+    "bag",
     "The bag of a word",
-    some_bags,
-    rows,
-    {
+    given=shuffled,
+    calls=some_bags,
+    expect=rows,
+    mistakes={
         "the rows of pieces begin behind those of the words: add V": lambda *a: rows(*a, begin=0),
         "the word's own row is missing": lambda *a: rows(*a, own=False),
         "a word that is not known has no row of its own": lambda w, ids, *a: (
@@ -210,7 +163,7 @@ def rows(word: str, ids: Any, ns: Any, buckets: int, *, begin: int | None = None
             w, ids, ns, b, code=lambda p: zlib.adler32(p.encode()) % b
         ),
     },
-    "ngrams",
+    depends_on=("ngrams",),
 )
 def bag(lab: ModuleType) -> Way:
     """`bag` has the word's own row, if there is one, and those of its pieces."""

@@ -1,7 +1,6 @@
 """The visible checks of lab 21, in the order of its tasks, and the play on new plays.
 
-Each check is a list of calls, a right way to answer them and wrong ways that have names. What is
-right is found on strings, slowly; values are drawn until every wrong way gives something else.
+What is right is found on strings, slowly.
 """
 
 import codecs
@@ -11,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -23,15 +22,13 @@ from torch import Tensor
 from dllab.checks import (
     Arrays,
     ArtifactPath,
-    Check,
     Given,
-    Outcome,
     Player,
     PlayItems,
-    check,
     integers,
     play,
 )
+from dllab.checks.calls import Way, check_calls
 from dllab.checks.probing import ReturnedError
 from dllab.checks.tools import instance
 from dllab.data import find
@@ -39,66 +36,7 @@ from labs.lab21_tokenizer.given import BYTES, WORD, Pair, Table, TableError, sav
 
 END, PAD = SPECIAL = ("<|end|>", "<|pad|>")
 ENDS = [one.encode() for one in SPECIAL]
-GIVES = " gives "
-Way = Callable[..., Any]
 Draw = Callable[[torch.Generator], Arrays]
-Calls = Callable[[Given], Iterable[tuple[Any, ...]]]
-
-
-def told(calls: Calls, way: Way) -> Callable[[Given], Arrays]:
-    """What a way answers to each call, as a line."""
-
-    def lines(g: Given) -> Arrays:
-        said = (f"{', '.join(map(repr, call)):.400}{GIVES}{way(*call)!r}" for call in calls(g))
-        return dict.fromkeys(said, torch.tensor(True))
-
-    return lines
-
-
-def answers(
-    title: str, draw: Draw, calls: Calls, right: Way, wrong: Mapping[str, Way], *needs: str
-) -> Callable[[Callable[[ModuleType], Way]], Check]:
-    """A check of these calls; the decorated function says how learner code answers one."""
-    expect = told(calls, right)
-    mistakes = {words: told(calls, way) for words, way in wrong.items()}
-
-    def given(rng: torch.Generator) -> Arrays:
-        while True:
-            drawn = Given(draw(rng))
-            all_lines = [frozenset(way(drawn)) for way in (expect, *mistakes.values())]
-            if len(set(all_lines)) == len(all_lines):
-                return dict(drawn)
-
-    def decorate(way: Callable[[ModuleType], Way]) -> Check:
-        @wraps(way)
-        def probe(lab: ModuleType, g: Given) -> Arrays:
-            return told(calls, way(lab))(g)
-
-        id, form = way.__name__.replace("_", "-"), {"expect": expect, "mistakes": mistakes}
-        made = check(id, title, given=given, depends_on=needs, **form)(probe)
-        return replace(made, judge=lambda g, got: shown(made.judge(g, got), expect(Given(g)), got))
-
-    return decorate
-
-
-def shown(outcome: Outcome, right: Arrays, got: Mapping[str, Any]) -> Outcome:
-    """With the first call whose answer is another one, in place of all lines."""
-    if outcome.ok or not (lacking := sorted(right.keys() - got.keys())):
-        return outcome
-    call, _, answer = lacking[0].partition(GIVES)
-    came = (line.removeprefix(call + GIVES) for line in got if line.startswith(call + GIVES))
-    named = "" if outcome.message.startswith("expected the arrays") else f"{outcome.message}\n"
-    wanted, found = from_where_they_part(answer, next(came, "nothing"))
-    return Outcome(0.0, f"{named}for {call}\nexpected {wanted}\ngot {found}")
-
-
-def from_where_they_part(*answers: str) -> Iterator[str]:
-    """Long answers without most of what they begin with alike, and without a long end."""
-    alike = next((i for i, (a, b) in enumerate(zip(*answers, strict=False)) if a != b), 0)
-    begin = 0 if max(map(len, answers)) < 200 else max(0, alike - 40)
-    return (
-        f"{'…' * (begin > 0)}{one[begin:]:.200}{'…' * (len(one) > begin + 200)}" for one in answers
-    )
 
 
 def as_ids(value: Any) -> list[int]:
@@ -163,7 +101,14 @@ SPLIT = {
 }
 
 
-@answers("Special tokens cut out", letters, split_texts, cut, SPLIT)
+@check_calls(
+    "split",
+    "Special tokens cut out",
+    given=letters,
+    calls=split_texts,
+    expect=cut,
+    mistakes=SPLIT,
+)
 def split(lab: ModuleType) -> Way:
     """`split_special` cuts a text around its special tokens and loses nothing."""
     return lambda text, special: [*instance(lab.split_special(text, special), Iterable)]
@@ -212,7 +157,15 @@ COUNT_WORDS = {
 }
 
 
-@answers("Words counted", letters, word_texts, tally(counted), COUNT_WORDS, "split")
+@check_calls(
+    "count-words",
+    "Words counted",
+    given=letters,
+    calls=word_texts,
+    expect=tally(counted),
+    mistakes=COUNT_WORDS,
+    depends_on=("split",),
+)
 def count_words(lab: ModuleType) -> Way:
     """`count_words` counts the words of all pieces, by their bytes."""
     return tally(lab.count_words)
@@ -260,7 +213,14 @@ COUNT_PAIRS = {
 }
 
 
-@answers("Pairs counted", other_ids(3), some_words, tally(paired), COUNT_PAIRS)
+@check_calls(
+    "count-pairs",
+    "Pairs counted",
+    given=other_ids(3),
+    calls=some_words,
+    expect=tally(paired),
+    mistakes=COUNT_PAIRS,
+)
 def count_pairs(lab: ModuleType) -> Way:
     """`count_pairs` counts each place of each word as often as the word occurs."""
     return tally(lab.count_pairs)
@@ -296,7 +256,14 @@ BEST_PAIR = {
 }
 
 
-@answers("The next merge", other_ids(4), tied, ranked, BEST_PAIR)
+@check_calls(
+    "best-pair",
+    "The next merge",
+    given=other_ids(4),
+    calls=tied,
+    expect=ranked,
+    mistakes=BEST_PAIR,
+)
 def best_pair(lab: ModuleType) -> Way:
     """`best_pair` takes the most frequent pair, of several the smallest."""
     return lambda counts: instance(lab.best_pair(dict(counts)), tuple)
@@ -339,7 +306,14 @@ MERGE = {
 }
 
 
-@answers("An id for a pair", other_ids(2), to_merge, replaced, MERGE)
+@check_calls(
+    "merge",
+    "An id for a pair",
+    given=other_ids(2),
+    calls=to_merge,
+    expect=replaced,
+    mistakes=MERGE,
+)
 def merge(lab: ModuleType) -> Way:
     """`merge` replaces a pair everywhere, from left to right."""
     return lambda word, pair, new: tuple(as_ids(instance(lab.merge(word, pair, new), tuple)))
@@ -415,19 +389,17 @@ TRAIN = {
 }
 
 
-@answers(
+@check_calls(
+    "train",
     "A table, learned",
-    short_text,
-    lambda g: [
+    given=short_text,
+    calls=lambda g: [
         (text, most, [*SPECIAL])
         for text, most in ((spell(g.text), int(g.most)), ("ab abc b", 9), (f"ab{END}ab", 9))
     ],
-    learn(),
-    TRAIN,
-    "count-words",
-    "count-pairs",
-    "best-pair",
-    "merge",
+    expect=learn(),
+    mistakes=TRAIN,
+    depends_on=("count-words", "count-pairs", "best-pair", "merge"),
 )
 def train(lab: ModuleType) -> Way:
     """`train` merges the best pair again and again, until there are enough or none occurs twice."""
@@ -485,12 +457,13 @@ VOCABULARY = {
 }
 
 
-@answers(
+@check_calls(
+    "vocabulary",
     "What ids stand for",
-    lambda rng: foreign(rng, 4, "ab"),
-    lambda g: [(table_of(g), "ids from 255")],
-    lambda t, _: tokens_of(t)[255:] + ENDS,
-    VOCABULARY,
+    given=lambda rng: foreign(rng, 4, "ab"),
+    calls=lambda g: [(table_of(g), "ids from 255")],
+    expect=lambda t, _: tokens_of(t)[255:] + ENDS,
+    mistakes=VOCABULARY,
 )
 def vocabulary(lab: ModuleType) -> Way:
     """`vocabulary` gives the bytes of each id: bytes, merges, special tokens."""
@@ -547,13 +520,14 @@ ENCODE_WORD = {
 }
 
 
-@answers(
+@check_calls(
+    "encode-word",
     "A word by ranks",
-    lambda rng: foreign(rng, 20, "ab"),
-    lambda g: [(spell(g.text).encode(), table_of(g)), (b"a", table_of(g))],
-    by_rank,
-    ENCODE_WORD,
-    "merge",
+    given=lambda rng: foreign(rng, 20, "ab"),
+    calls=lambda g: [(spell(g.text).encode(), table_of(g)), (b"a", table_of(g))],
+    expect=by_rank,
+    mistakes=ENCODE_WORD,
+    depends_on=("merge",),
 )
 def encode_word(lab: ModuleType) -> Way:
     """`encode_word` merges the pair of the lowest rank, until none of its pairs has one."""
@@ -608,10 +582,11 @@ ENCODE = {
 }
 
 
-@answers(
+@check_calls(
+    "encode",
     "A text",
-    foreign,
-    lambda g: (
+    given=foreign,
+    calls=lambda g: (
         [
             (text, table, *plain)
             for text, table in ((special_text(g), table_of(g)), ("a!<|sep|>", SEPARATED))
@@ -619,10 +594,9 @@ ENCODE = {
         ]
         + [("<|sep|>", SEPARATED, True)]
     ),
-    encoded,
-    ENCODE,
-    "split",
-    "encode-word",
+    expect=encoded,
+    mistakes=ENCODE,
+    depends_on=("split", "encode-word"),
 )
 def encode(lab: ModuleType) -> Way:
     """`encode` gives a special token one id, unless the text is plain, and each word its own."""
@@ -650,7 +624,15 @@ DECODE = {
 }
 
 
-@answers("Back to text", foreign, some_ids, joined, DECODE, "vocabulary")
+@check_calls(
+    "decode",
+    "Back to text",
+    given=foreign,
+    calls=some_ids,
+    expect=joined,
+    mistakes=DECODE,
+    depends_on=("vocabulary",),
+)
 def decode(lab: ModuleType) -> Way:
     """`decode` joins the tokens' bytes, and replaces what is not UTF-8."""
     return lambda ids, table: instance(lab.decode(ids, table), str)
@@ -696,7 +678,15 @@ DECODE_STREAM = {
 }
 
 
-@answers("Decoded as it comes", foreign, some_ids, stepwise(in_steps), DECODE_STREAM, "vocabulary")
+@check_calls(
+    "decode-stream",
+    "Decoded as it comes",
+    given=foreign,
+    calls=some_ids,
+    expect=stepwise(in_steps),
+    mistakes=DECODE_STREAM,
+    depends_on=("vocabulary",),
+)
 def decode_stream(lab: ModuleType) -> Way:
     """`decode_stream` yields, after so many ids, each character as soon as it is whole."""
     return stepwise(lab.decode_stream)
@@ -764,7 +754,15 @@ SETTLED = {
 }
 
 
-@answers("How far a text is settled", letters, open_texts, sure, SETTLED, "split")
+@check_calls(
+    "settled",
+    "How far a text is settled",
+    given=letters,
+    calls=open_texts,
+    expect=sure,
+    mistakes=SETTLED,
+    depends_on=("split",),
+)
 def settled(lab: ModuleType) -> Way:
     """`settled` holds back the last word, and a special token that has begun."""
     return lambda text: lab.settled(text, SPECIAL)
@@ -811,14 +809,14 @@ ENCODE_STREAM = {
 }
 
 
-@answers(
+@check_calls(
+    "encode-stream",
     "Encoded as it comes",
-    foreign,
-    text_in_pieces,
-    stepwise(in_pieces),
-    ENCODE_STREAM,
-    "encode",
-    "settled",
+    given=foreign,
+    calls=text_in_pieces,
+    expect=stepwise(in_pieces),
+    mistakes=ENCODE_STREAM,
+    depends_on=("encode", "settled"),
 )
 def encode_stream(lab: ModuleType) -> Way:
     """`encode_stream` yields, after so many pieces, the ids of what is settled."""
@@ -867,8 +865,13 @@ LOAD = {
 }
 
 
-@answers(
-    "A table from a file", lambda rng: foreign(rng, 4), files, read_by(lambda table: table), LOAD
+@check_calls(
+    "load",
+    "A table from a file",
+    given=lambda rng: foreign(rng, 4),
+    calls=files,
+    expect=read_by(lambda table: table),
+    mistakes=LOAD,
 )
 def load(lab: ModuleType) -> Way:
     """`load_table` gives an equal Table, and refuses merges that cannot be."""
