@@ -185,7 +185,7 @@ def test_a_folder_in_use_and_a_course_file_that_is_not_there_are_refused(tmp_pat
 
 
 @pytest.mark.slow
-def test_data_of_a_lab_from_outside_comes_along(tmp_path, monkeypatch):
+def test_data_of_a_lab_from_outside_comes_along(tmp_path, monkeypatch, capsys):
     """Beside the project's own sets, which are there as well."""
     course = tmp_path / "course"
     write_kind(REPO, "given", "95", parent=course)
@@ -194,6 +194,7 @@ def test_data_of_a_lab_from_outside_comes_along(tmp_path, monkeypatch):
     monkeypatch.setenv("DLLAB_LABS", str(course))
     out = tmp_path / "copy"
     assert main(["release", str(out), "--labs", "95"]) == 0
+    assert capsys.readouterr().out == f"{out}: 1 lab for learners; try `make -C {out} lab-95`\n"
     names = {path.parent.name for path in out.glob("data/*/dataset.yaml")}
     assert {"notes", "fashion_mnist"} <= names
 

@@ -30,5 +30,6 @@ def run(args: argparse.Namespace) -> int:
     release(root, labs, args.out, args.course)
     if args.git:
         start_repository(args.out)
-    print(f"{args.out}: {len(labs)} labs for learners; try `make -C {args.out} lab-01`")
+    many = "1 lab" if len(labs) == 1 else f"{len(labs)} labs"
+    print(f"{args.out}: {many} for learners; try `make -C {args.out} lab-{labs[0].number}`")
     return 0
