@@ -153,12 +153,12 @@ def scores(lab, given) -> Arrays:
 LOWEST = -1e30
 
 
-def weighed(g: Given, *, dim=-1, divide=True, top=True, log=True) -> Arrays:
+def weighed(g: Given, *, dim=-1, divide=True, top=True, log=True, whole=False, plus=0) -> Arrays:
     """The weights and lse of `g.score` under `g.keep`, right or wrong in a classic way."""
     score = g.score.masked_fill(~g.keep, -torch.inf)
-    most = score.amax(dim, keepdim=True).clamp(min=LOWEST)
+    most = (score.amax() if whole else score.amax(dim, keepdim=True)).clamp(min=LOWEST)
     weight = (score - most).exp()
-    total = weight.sum(dim, keepdim=True).clamp(min=1)
+    total = weight.sum(dim, keepdim=True).clamp(min=1) + plus
     lse = total.log() if log else total
     return {"p": weight / total if divide else weight, "lse": most + lse if top else lse}
 
@@ -171,6 +171,8 @@ def weighed(g: Given, *, dim=-1, divide=True, top=True, log=True) -> Arrays:
     mistakes={
         "the sum runs over the queries, not over a query's keys": part("p", weighed, dim=-2),
         "p is not divided by the total": part("p", weighed, divide=False),
+        "top is the largest of all scores, not of each row": part("p", weighed, whole=True),
+        "1 is added to the total: raise it to 1 where it is less": part("p", weighed, plus=1),
         "lse lacks the row's largest score": part("lse", weighed, top=False),
         "lse lacks the logarithm of the total": part("lse", weighed, log=False),
         "lse is the total, not top + log total": part("lse", weighed, top=False, log=False),
@@ -275,7 +277,7 @@ def continued(g: Given, *, new="both", fade=1, fade_y=True, weight="new") -> Arr
     highest = g.score.amax(-1, keepdim=True)
     top = {"both": torch.maximum(g.top, highest), "scores": highest, "old": g.top}[new]
     old = ((g.top - top) * fade).exp()
-    raised = (g.score - (highest if weight == "tile" else top)).exp()
+    raised = (g.score - {"new": top, "tile": highest, "old": g.top}[weight]).exp()
     total = old * g.total + raised.sum(-1, keepdim=True)
     return {"top": top, "total": total, "y": (old if fade_y else 1) * g.y + raised @ g.v}
 
@@ -294,6 +296,10 @@ def continued(g: Given, *, new="both", fade=1, fade_y=True, weight="new") -> Arr
         "the new top is that of the new scores alone": part("top", continued, new="scores"),
         "the top stays as it was, though a score is larger": part("top", continued, new="old"),
         "the new weights are relative to their own top": part("total", continued, weight="tile"),
+        "the new weights are relative to the old top": part("total", continued, weight="old"),
+        "y is divided by the total: it stays a sum until the end": lambda g: {
+            "y": continued(g)["y"] / continued(g)["total"]
+        },
     },
 )
 def online(lab, given) -> Arrays:
@@ -350,6 +356,9 @@ class Asked:
         "lse lacks the largest score": part("lse", in_tiles, top=False),
         "lse lacks the logarithm of the total": part("lse", in_tiles, log=False),
         "each tile has a softmax of its own": part("y", in_tiles, mean=True),
+        "each tile has the first one's mask: hand keep the places of this one": lambda g: {
+            "y": in_tiles(g | {"keep": g.keep[..., torch.arange(g.k.shape[2]) % int(g.size)]})["y"]
+        },
     },
     depends_on=("scores", "online"),
 )
@@ -421,27 +430,24 @@ def saved(call: Callable[[], Tensor]) -> tuple[Tensor, int]:
     return y, sum(sizes) + bytes_in(vars(y.grad_fn) if hasattr(y.grad_fn, "__dict__") else {})
 
 
-SHORT, LONG = 32, 64
+SHORT, LONG, TILE = 32, 64, 8
 
 
 def save_probe(lab, given: Given) -> Arrays:
     """Output and gradients by `Tiled`, and the bytes that it keeps for T and for twice as many."""
     leaves = [given[name].clone().requires_grad_() for name in ("q", "k", "v")]
-    apply = lab.Tiled.apply
-
-    def keep(place_S: Tensor) -> Tensor:
-        return torch.ones(1, 1, 1, len(place_S), dtype=torch.bool)
-
+    apply, keep = lab.Tiled.apply, Asked(torch.ones(1, 1, 1, LONG, dtype=torch.bool))
     found = []
     for length in (SHORT, LONG):
         some = [leaf[:, :, :length] for leaf in leaves]
-        y, size = saved(lambda some=some: apply(*some, keep, 8))
+        y, size = saved(lambda some=some: apply(*some, keep, TILE))
         found.append(size)
     if not y.requires_grad:
         raise ReturnedError("no gradient flows: return what tiled returned, from forward")
     gradients = torch.autograd.grad(y, leaves, given.g)
     named = dict(zip(GRADIENTS, gradients, strict=True))
-    return {"y": y.detach(), **named, "bytes": torch.tensor(found)}
+    kept = {"bytes": torch.tensor(found), "keys": torch.tensor(keep.most)}
+    return {"y": y.detach(), **named, **kept}
 
 
 WIDE = "float32 [1, 2, 64, 4]"
@@ -452,7 +458,7 @@ WIDE = "float32 [1, 2, 64, 4]"
     "What is kept",
     given=dict.fromkeys(("q", "k", "v", "g"), normal(1, 2, LONG, 4)),
     probe=save_probe,
-    returns={**dict.fromkeys(("y", *GRADIENTS), WIDE), "bytes": "int64 [2]"},
+    returns={**dict.fromkeys(("y", *GRADIENTS), WIDE), "bytes": "int64 [2]", "keys": "int64 []"},
     depends_on=("tiled", "tiled-backward"),
 )
 def save(given: Given, got: Arrays) -> Outcome:
@@ -465,6 +471,7 @@ def save(given: Given, got: Arrays) -> Outcome:
     near = partial(torch.allclose, rtol=1e-4, atol=1e-5)
     return every(
         holds(many <= 2.2 * few, f"{grown}: what is kept grows with T · S, as scores do"),
+        holds(got["keys"] <= TILE, f"{got['keys']} keys are taken at once: hand options to tiled"),
         holds(near(got["y"], y.detach()), "y is not what tiled returns first"),
         *(
             holds(
@@ -479,15 +486,17 @@ def save(given: Given, got: Arrays) -> Outcome:
 # Heads, places and a cache ------------------------------------------------------------------------
 
 
-def turned(g: Given, *, sign=1, pairs="halves", power=2.0, shift=0, base=10_000.0) -> Tensor:
+def turned(
+    g: Given, *, sign=1, pairs="halves", power=2.0, shift=0, base=10_000.0, mirror=1
+) -> Tensor:
     """The numbers turned by their places, right or wrong in a classic way."""
     K = g.x.shape[-1]
     rate = base ** (-power / 2 * torch.arange(K // 2) / (K // 2))
     angle = sign * (g.place[:, None] + shift) * rate
     cos, sin = angle.cos(), angle.sin()
     a, b = g.x.chunk(2, -1) if pairs == "halves" else (g.x[..., ::2], g.x[..., 1::2])
-    both = a * cos - b * sin, a * sin + b * cos
-    return torch.cat(both, -1) if pairs == "halves" else torch.stack(both, -1).flatten(-2)
+    both = a * cos - b * sin, a * sin + mirror * b * cos
+    return torch.stack(both, -1).flatten(-2) if pairs == "neighbours" else torch.cat(both, -1)
 
 
 def further(rng: torch.Generator) -> Tensor:
@@ -503,6 +512,10 @@ def further(rng: torch.Generator) -> Tensor:
     mistakes={
         "it turns clockwise: the sign of sin": partial(turned, sign=-1),
         "numbers 2i and 2i + 1 are paired, not i and i + K/2": partial(turned, pairs="neighbours"),
+        "numbers 2i and 2i + 1 are paired, and put back as i and i + K/2": partial(
+            turned, pairs="torn"
+        ),
+        "points are mirrored: the second number is a sin + b cos": partial(turned, mirror=-1),
         "the exponent is -i / K, not -2i / K": partial(turned, power=1.0),
         "the exponent is positive: later points turn more slowly": partial(turned, power=-2.0),
         "all points turn at one rate": partial(turned, power=0.0),
@@ -565,11 +578,15 @@ def share(lab, given) -> Tensor:
     return lab.share(given.x, 4)
 
 
+LEARNS = "what is returned hangs in the graph"
+
+
 def gathered(g: Given, *, order=(0, 1, 2), v="v") -> Arrays:
     """What the third append returns, and how many tokens there are after each."""
     pieces = {name: g[name].split((2, 1, 3), dim=2) for name in ("k", "v")}
     k = torch.cat([pieces["k"][i] for i in order], 2)
-    return {"k": k, "v": torch.cat([pieces[v][i] for i in order], 2), "len": [2, 3, 6]}
+    all_v = torch.cat([pieces[v][i] for i in order], 2)
+    return {"k": k, "v": all_v, "len": [2, 3, 6], LEARNS: True}
 
 
 def lengths(*count: int) -> Arrays:
@@ -589,22 +606,30 @@ def lengths(*count: int) -> Arrays:
         "new tokens must come after the old ones": part("k", gathered, order=(2, 1, 0)),
         "only the newest tokens are returned": part("k", gathered, order=(2,)),
         "values are lost: keys stand in their place": part("v", gathered, v="k"),
+        "tokens are cut off from the graph, so keys never learn: is there a detach()?": {
+            LEARNS: False
+        },
     },
 )
 def cache(lab, given) -> Arrays:
     """`append` returns all keys and values so far, old ones first, and keeps them."""
-    store, sizes = lab.Cache(), []
-    for k, v in zip(*(given[name].split((2, 1, 3), dim=2) for name in ("k", "v")), strict=True):
+    store, sizes, learns = lab.Cache(), [], True
+    leaves = [given[name].requires_grad_() for name in ("k", "v")]
+    for k, v in zip(*(leaf.split((2, 1, 3), dim=2) for leaf in leaves), strict=True):
         all_k, all_v = store.append(k, v)
         sizes.append(len(store))
-    return {"k": all_k, "v": all_v, "len": torch.tensor(sizes)}
+        learns = learns and all_k.requires_grad and all_v.requires_grad
+    return {"k": all_k, "v": all_v, "len": torch.tensor(sizes), LEARNS: torch.tensor(learns)}
 
 
 WHOLE, PIECES, CACHED = "at once", "piece by piece", "heads in the cache"
+PLAIN_LAYER, ATTENDS = "at once, without rotary", "calls of self.attend"
 LAYERS = {"query": 16, "key": 8, "value": 8, "out": 16}
 
 
-def layered(g: Given, *, turn="qk", out=True, forgets=False, groups=(0, 0, 1, 1)) -> Arrays:
+def layered(
+    g: Given, *, turn="qk", out=True, forgets=False, groups=(0, 0, 1, 1), mixed=False, added=0
+) -> Arrays:
     """The layer's output for a text read at once and in pieces, right or wrong in a classic way."""
     made = {name: F.linear(g.x, g[name]) for name in ("query", "key", "value")}
     split = {name: value.unflatten(-1, (-1, 4)).transpose(1, 2) for name, value in made.items()}
@@ -619,9 +644,32 @@ def layered(g: Given, *, turn="qk", out=True, forgets=False, groups=(0, 0, 1, 1)
     alone = F.scaled_dot_product_attention(
         q, k, v, attn_mask=keep & (piece == piece[:, None]) if forgets else keep
     )
-    whole, parts = (some.transpose(1, 2).flatten(2) for some in (y, alone))
+    merged = (y if mixed else y.transpose(1, 2) for y in (y, alone))
+    whole, parts = (some.reshape(2, 5, 16) for some in merged)
     whole, parts = (F.linear(some, g.out) if out else some for some in (whole, parts))
-    return {WHOLE: whole, PIECES: parts, CACHED: torch.tensor(2)}
+    return {WHOLE: whole + added * g.x, PIECES: parts, CACHED: torch.tensor(2)}
+
+
+def both_layers(g: Given) -> Arrays:
+    """The same, with what a layer without rotary says, and how often each called attend."""
+    plain = layered(g, turn="")[WHOLE]
+    return {**layered(g), PLAIN_LAYER: plain, ATTENDS: torch.tensor([4, 1])}
+
+
+def layer_of(lab, given: Given, *, rotary: bool) -> tuple[torch.nn.Module, list[None]]:
+    """A layer with the drawn weights, and a list that grows with each call of its `attend`."""
+    made, calls = lab.Attention(16, 4, 2, rotary=rotary, size=0), list[None]()
+    for name in LAYERS:
+        getattr(made, name).weight.data = given[name]
+        getattr(made, name).bias.data.zero_()
+    attend = made.attend
+
+    def counted(*values: object) -> Tensor:
+        calls.append(None)
+        return attend(*values)
+
+    made.attend = counted
+    return made, calls
 
 
 @check(
@@ -632,7 +680,7 @@ def layered(g: Given, *, turn="qk", out=True, forgets=False, groups=(0, 0, 1, 1)
         **{name: normal(rows, 16, std=0.4) for name, rows in LAYERS.items()},
         "length": torch.tensor([5, 4]),
     },
-    expect=layered,
+    expect=both_layers,
     mistakes={
         "self.out is missing": part(WHOLE, layered, out=False),
         "values are turned: only queries and keys are": part(WHOLE, layered, turn="qkv"),
@@ -642,6 +690,14 @@ def layered(g: Given, *, turn="qk", out=True, forgets=False, groups=(0, 0, 1, 1)
         "heads get the wrong group: use share": part(WHOLE, layered, groups=(0, 1, 0, 1)),
         "the cache is not used: a piece sees itself alone": part(PIECES, layered, forgets=True),
         "keys are shared before they are cached: it could be smaller": {CACHED: 4},
+        "heads are not merged: merge_heads puts a token's side by side": part(
+            WHOLE, layered, mixed=True
+        ),
+        "x is added: the block around the layer does that": part(WHOLE, layered, added=1),
+        "it turns without rotary, too: self.turn knows whether to": lambda g: {
+            PLAIN_LAYER: layered(g)[WHOLE]
+        },
+        "self.attend is not called: without it, tiles are never used": {ATTENDS: [0, 0]},
     },
     depends_on=("keep", "softmax", "rope", "heads", "share", "cache"),
     atol=1e-4,
@@ -649,15 +705,14 @@ def layered(g: Given, *, turn="qk", out=True, forgets=False, groups=(0, 0, 1, 1)
 )
 def layer(lab, given) -> Arrays:
     """The layer reads a text in pieces as it does at once, and caches unshared keys."""
-    made = lab.Attention(16, 4, 2, rotary=True, size=0)
-    for name in LAYERS:
-        getattr(made, name).weight.data = given[name]
-        getattr(made, name).bias.data.zero_()
+    (made, calls), (plain, plain_calls) = (layer_of(lab, given, rotary=r) for r in (True, False))
     with torch.no_grad():
         whole, store = made(given.x, given.length, lab.Cache()), lab.Cache()
         pieces = [made(x, given.length, store) for x in given.x.split((3, 1, 1), dim=1)]
+        unturned = plain(given.x, given.length, lab.Cache())
     heads = 0 if store.k is None else store.k.shape[1]
-    return {WHOLE: whole, PIECES: torch.cat(pieces, 1), CACHED: torch.tensor(heads)}
+    found = {WHOLE: whole, PIECES: torch.cat(pieces, 1), CACHED: torch.tensor(heads)}
+    return {**found, PLAIN_LAYER: unturned, ATTENDS: torch.tensor([len(calls), len(plain_calls)])}
 
 
 # A transformer ------------------------------------------------------------------------------------
@@ -677,6 +732,8 @@ def write_probe(lab, given: Given) -> Arrays:
 
     def prescribed(logits_BV: Tensor) -> Tensor:
         offered.append(logits_BV)
+        if len(offered) > STEPS:
+            raise ReturnedError(f"choose is called more often than the {STEPS} steps asked for")
         return given.token[:, BEGIN + len(offered) - 1]
 
     model.read = counting
@@ -684,7 +741,7 @@ def write_probe(lab, given: Given) -> Arrays:
     with torch.no_grad():
         whole = read(given.token)[:, BEGIN - 1 : -1]
     if len(offered) != STEPS:
-        raise ReturnedError(f"{STEPS} tokens are asked for, {len(offered)} were chosen")
+        raise ReturnedError(f"choose is called {len(offered)} times, and {STEPS} steps asked for")
     counts = (counts + [0] * STEPS)[:STEPS]  # one more, of the last token, does no harm
     offered = torch.stack(offered, 1)
     return {"token": written, "offered": offered, "whole": whole, "read": torch.tensor(counts)}

@@ -72,6 +72,10 @@ MUTANTS = [
         edits=[("total_BHT1, top_BHT1 + total_BHT1.log()", "total_BHT1, top_BHT1 + total_BHT1")]),
     Mutant("lse_is_total", catches="softmax", why="The sum itself overflows.", says="lse is the total",
         edits=[("total_BHT1, top_BHT1 + total_BHT1.log()", "total_BHT1, total_BHT1")]),
+    Mutant("top_of_the_scores", catches="softmax", why="The other rows' totals are then below 1.",
+        says="not of each row", edits=[(TOP, "    top_BHT1 = score_BHTS.amax().clamp(min=LOWEST)\n")]),
+    Mutant("one_added", catches="softmax", why="An empty row is right, the others are not.",
+        says="1 is added to the total", edits=[(TOTAL, TOTAL.replace(".clamp(min=1)", " + 1"))]),
     Mutant("nan_for_nothing", catches="nothing-to-see", why="-∞ minus -∞ is nan.",
         edits=[(TOP, "    top_BHT1 = score_BHTS.amax(-1, keepdim=True)\n")]),
     Mutant("nothing_over_nothing", catches="nothing-to-see", why="0 / 0 is nan.",
@@ -116,6 +120,18 @@ MUTANTS = [
         says="relative to their own top",
         edits=[("(score_BHTS - new).exp()", "(score_BHTS - score_BHTS.amax(-1, keepdim=True)).exp()")]),
 
+    Mutant("by_old_top", catches="online", why="Old and new weights have different units.",
+        says="relative to the old top", edits=[("(score_BHTS - new).exp()", "(score_BHTS - top).exp()")]),
+    Mutant("divided_too_soon", catches="online", why="What is divided twice is no sum.",
+        says="it stays a sum",
+        code={"online": """
+        top, total, y = state
+        new = torch.maximum(top, score_BHTS.amax(-1, keepdim=True))
+        fade, weight = (top - new).exp(), (score_BHTS - new).exp()
+        total = fade * total + weight.sum(-1, keepdim=True)
+        return new, total, (fade * y + weight @ v_BHSV) / total
+        """}),
+
     Mutant("all_at_once", catches="tiled", why="Nothing is saved.", says="all keys are taken at once",
         edits=[("        score_BHTS = scores(q, k[:, :, place_S], keep(place_S))\n",
                 "        score_BHTS = scores(q, k, keep(torch.arange(k.shape[2])))[..., place_S]\n")]),
@@ -141,6 +157,10 @@ MUTANTS = [
         y = sum(p @ v[:, :, some] for (p, _), some in zip(parts, places, strict=True))
         return y / len(parts), sum(lse for _, lse in parts)
         """}),
+    Mutant("first_mask_again", catches="tiled", why="Places are counted within the tile.",
+        says="the places of this one",
+        edits=[("score_BHTS = scores(q, k[:, :, place_S], keep(place_S))",
+                "score_BHTS = scores(q, k[:, :, place_S], keep(place_S - place_S[0]))")]),
     Mutant("tiles_start_at_infinity", catches="uneven-tiles", why="-∞ minus -∞ is nan.",
         edits=[("zero_BHT1 + LOWEST, zero_BHT1,", "zero_BHT1 - torch.inf, zero_BHT1,")]),
     Mutant("tiles_start_at_zero", catches="tiled", why="A largest score below 0 is not found.",
@@ -168,6 +188,10 @@ MUTANTS = [
         edits=[("        ctx.options = options\n",
                 "        ctx.options = options\n"
                 "        ctx.p = softmax(scores(q, k, options[0](torch.arange(k.shape[2]))))[0]\n")]),
+    Mutant("saved_at_once", catches="save", why="The scores of all keys are there, if only for a moment.",
+        says="keys are taken at once",
+        edits=[("        y, lse = tiled(q, k, v, *options)\n",
+                "        y, lse = attention(q, k, v, options[0](torch.arange(k.shape[2])))\n")]),
     Mutant("wrong_order_saved", catches="save", why="They come back as they were saved.",
         says="in this order", edits=[("ctx.save_for_backward(q, k, v, y, lse)", "ctx.save_for_backward(k, q, v, y, lse)")]),
     Mutant("y_and_lse_mixed", catches="save", why="tiled returns y first.", says="what tiled returns first",
@@ -180,6 +204,11 @@ MUTANTS = [
         says="2i and 2i + 1",
         edits=[("    a, b = x_BHTK.split(half, dim=-1)\n    return torch.cat([", "    a, b = x_BHTK[..., ::2], x_BHTK[..., 1::2]\n    return torch.stack(["),
                ("a * sin_TJ + b * cos_TJ], dim=-1)", "a * sin_TJ + b * cos_TJ], dim=-1).flatten(-2)")]),
+    Mutant("torn_pairs", catches="rope", why="Taken apart in one way, put back in the other.",
+        says="put back as i and i + K/2",
+        edits=[("    a, b = x_BHTK.split(half, dim=-1)\n", "    a, b = x_BHTK[..., ::2], x_BHTK[..., 1::2]\n")]),
+    Mutant("mirrored", catches="rope", why="A sign, once more.", says="points are mirrored",
+        edits=[("a * sin_TJ + b * cos_TJ", "a * sin_TJ - b * cos_TJ")]),
     Mutant("half_exponent", catches="rope", why="i / K in place of 2i / K.", says="the exponent is -i / K",
         edits=[("x_BHTK.device) / half)", "x_BHTK.device) / (2 * half))")]),
     Mutant("double_exponent", catches="rope", why="arange(0, K, 2) was doubled once more.",
@@ -239,6 +268,11 @@ MUTANTS = [
         edits=[("torch.cat([self.v, v_BGTK], dim=2)", "torch.cat([self.k, k_BGTK], dim=2)[:, :, -self.v.shape[2] - v_BGTK.shape[2] :]"),
                ("        self.k, self.v = k_BGTK, v_BGTK\n        return", "        self.k, self.v = k_BGTK, k_BGTK\n        return")]),
 
+    Mutant("detached", catches="cache", why="To spare memory: but training goes through the cache.",
+        says="cut off from the graph",
+        edits=[("        self.k, self.v = k_BGTK, v_BGTK\n        return k_BGTK, v_BGTK\n",
+                "        self.k, self.v = k_BGTK.detach(), v_BGTK.detach()\n        return self.k, self.v\n")]),
+
     Mutant("not_projected", catches="layer", why="Heads never meet.", says="self.out is missing",
         edits=[("return self.out(merge_heads(y_BHTK))", "return merge_heads(y_BHTK)")]),
     Mutant("values_turned", catches="layer", why="What is read depends on where it stood.", says="values are turned",
@@ -265,6 +299,15 @@ MUTANTS = [
         edits=[("        k, v = cache.append(k, split_heads(self.value(x_BTD), self.groups))\n",
                 "        v = split_heads(self.value(x_BTD), self.groups)\n"
                 "        k, v = cache.append(share(k, self.heads), share(v, self.heads))\n")]),
+    Mutant("unmerged", catches="layer", why="reshape gives the right shape.", says="heads are not merged",
+        edits=[("self.out(merge_heads(y_BHTK))", "self.out(y_BHTK.reshape(x_BTD.shape))")]),
+    Mutant("added", catches="layer", why="The block adds it a second time.", says="the block around the layer",
+        edits=[("return self.out(merge_heads(y_BHTK))", "return x_BTD + self.out(merge_heads(y_BHTK))")]),
+    Mutant("always_turned", catches="layer", why="Without rotary, all runs are alike.", says="without rotary, too",
+        edits=[("q = self.turn(split_heads", "q = rope(split_heads"), ("k = self.turn(split_heads", "k = rope(split_heads")]),
+    Mutant("never_in_tiles", catches="layer", why="With tiles, all runs are alike.", says="tiles are never used",
+        edits=[("self.attend(q, share(k, self.heads), share(v, self.heads), keep)",
+                "attention(q, share(k, self.heads), share(v, self.heads), keep(torch.arange(k.shape[2])))[0]")]),
     Mutant("shared_in_place", catches="in-pieces", why="Only layers that tile go wrong.",
         edits=[("            return Tiled.apply(q, k, v, keep, self.size)", "            return Tiled.apply(q, k, 2 * v, keep, self.size)")]),
 
@@ -282,6 +325,9 @@ MUTANTS = [
         edits=[("choose(self.read(token_BT, caches)[:, -1])", "choose(self.read(token_BT, self.caches())[:, -1])")]),
     Mutant("first_place", catches="write", why="The first token's logits tell of the second.",
         says="the last place's logits", edits=[("self.read(token_BT, caches)[:, -1]", "self.read(token_BT, caches)[:, 0]")]),
+
+    Mutant("one_more", catches="write", why="The beginning's own token counts as a step.", says="more often than",
+        edits=[("for _ in range(steps)", "for _ in range(steps + 1)")]),
 
     Mutant("mean_pool", catches="nats",
         why="What the lab leaves behind: all keys count alike, as in lab 03's mean.",
