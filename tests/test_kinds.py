@@ -207,6 +207,38 @@ def test_weights_that_do_not_fit_or_are_not_there_are_told(root: Path, warm: Bac
     assert "stopped before its arm main" in row_of(lab, run, warm, "distance").message
 
 
+BEFORE = "    state = 2 * torch.rand(500, 2, generator=rng) - 1\n"
+COUNTED = """
+    counts = [player.act(torch.zeros(3, 2)), player.act(torch.zeros(3, 2))]
+    player.forget()
+    return torch.cat([*counts, player.act(torch.zeros(3, 2))])
+"""
+
+
+def test_a_play_can_ask_a_model_that_remembers_nothing(root: Path, warm: Backend) -> None:
+    lab, run = trained(root, "control", CART)
+    begin = "        # BEGIN SOLUTION act"
+    count = "self.asked = getattr(self, 'asked', 0) + 1"
+    answer = "return torch.full((len(observations),), float(self.asked))"
+    edited(run.code, begin, f"        {count}\n        {answer}\n{begin}")
+    edited(lab.folder / "checks.py", BEFORE, COUNTED + BEFORE)
+    [metric] = graded(lab, run, warm).metrics
+    assert metric.value == pytest.approx((1 + 2 + 1) / 3)
+
+
+def test_what_a_play_does_not_allow_is_told_in_its_own_words(root: Path, warm: Backend) -> None:
+    lab, run = trained(root, "control", CART)
+    begin = "        # BEGIN SOLUTION act"
+    edited(run.code, begin, f"        return torch.full((len(observations),), 9.0)\n{begin}")
+    foul = (
+        "    if (player.act(torch.zeros(3, 2)) > 1).any():\n        raise ValueError('too hard')\n"
+    )
+    edited(lab.folder / "checks.py", BEFORE, foul + BEFORE)
+    row = row_of(lab, run, warm)
+    assert (row.status, row.points) == ("fail", 0)
+    assert row.message.endswith("ends the play: too hard")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -7,8 +7,7 @@ from pathlib import Path
 from dllab.checks.dreams import Dream, dreams_in
 from dllab.errors import LabError
 from dllab.grading.items import PublicTest
-from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems
-from dllab.grading.plays import load_model
+from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems, load_model
 from dllab.grading.seeds import derive, generator
 from dllab.grading.sitting import Sitting
 from dllab.lab.authored import authored
@@ -71,7 +70,7 @@ def _dream(sitting: Sitting, one: Dream, seed: int) -> Dreamt:
     if absent := load_model(sitting, one.arm, seed):
         why = absent.failure.message if absent.failure else absent.untrained
         return replace(dreamt, failure=why)
-    player = ModelPlayer(sitting, one.returns)
+    player = ModelPlayer(sitting, one.returns, one.arm, seed)
     data = sitting.lab.spec.arms[one.arm].data if one.items else ""
     items = (SecretItems(sitting.source, data, player),) if one.items else ()
     try:

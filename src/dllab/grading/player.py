@@ -11,6 +11,9 @@ from dllab.checks.arrays import RESULT
 from dllab.checks.plays import Value
 from dllab.checks.probing import Probe
 from dllab.grading.items import ItemSource
+from dllab.grading.predictions import weights_of
+from dllab.grading.rows import Found
+from dllab.grading.seeds import derive
 from dllab.grading.sitting import Sitting
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.reply import Failure, Reply
@@ -25,14 +28,29 @@ class LostPlayError(Exception):
         self.reply, self.failure = reply, failure
 
 
+def load_model(sitting: Sitting, arm: str, seed: int) -> Found | None:
+    """Have the session hold the trained model of an arm, if the lab has arms; else say why not."""
+    session = sitting.session
+    if session.official:  # what the code remembers of other requests is not part of the model
+        session.renew()
+    if not sitting.lab.spec.arms:
+        return None
+    weights, model, absent = weights_of(sitting.run, arm)
+    if absent:
+        return Found(untrained=absent)
+    loaded = session.load(weights, model, seed=derive(seed, "load"), device=session.device)
+    return Found(failure=loaded.failure, log=loaded.log) if loaded.failure else None
+
+
 class ModelPlayer:
     """The Player of dllab.checks: asks the model that a session has loaded, or lab.py itself.
 
     A context manager: leaving it ends what `probe` has started.
     """
 
-    def __init__(self, sitting: Sitting, returns: str) -> None:
+    def __init__(self, sitting: Sitting, returns: str, arm: str, seed: int) -> None:
         self._sitting, self._session, self._returns = sitting, sitting.session, returns
+        self._arm, self._seed = arm, seed
         self._of: Literal["model", "lab"] = "model" if sitting.lab.spec.arms else "lab"
         self._apart: Session | None = None
         self._over = False
@@ -68,6 +86,16 @@ class ModelPlayer:
     def reset(self, *values: Value) -> None:
         """Begin a new episode."""
         self._reply("reset", values, {}, answers=False)
+
+    def forget(self) -> None:
+        """Go on with the same weights in a worker that was asked nothing so far.
+
+        For answers that may depend on nothing but what is asked: a decoder must not know what the
+        encoder has seen.
+        """
+        self._session.renew()
+        if (absent := load_model(self._sitting, self._arm, self._seed)) and absent.failure:
+            raise LostPlayError(Reply(log=absent.log), absent.failure)
 
     def probe(
         self, function: Probe, given: Arrays, returns: str | Mapping[str, str]
@@ -131,6 +159,9 @@ class ZeroPlayer(ModelPlayer):
 
     def reset(self, *values: Value) -> None:
         """It remembers nothing."""
+
+    def forget(self) -> None:
+        """It knows nothing."""
 
     def probe(
         self, function: Probe, given: Arrays, returns: str | Mapping[str, str]

@@ -6,10 +6,9 @@ from torch import Tensor
 
 from dllab.checks import Play
 from dllab.errors import InfraError
-from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems, ZeroPlayer
-from dllab.grading.predictions import weights_of
+from dllab.grading.player import LostPlayError, ModelPlayer, SecretItems, ZeroPlayer, load_model
 from dllab.grading.rows import Found
-from dllab.grading.seeds import derive, generator
+from dllab.grading.seeds import generator
 from dllab.grading.sitting import Sitting
 from dllab.lab.authored import find_named
 from dllab.lab.scoring import data_of
@@ -31,14 +30,15 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
     if absent := load_model(sitting, criterion.arm, seed):
         return absent
     try:
-        return Found(_played(play, ModelPlayer(sitting, play.returns), sitting, criterion, seed))
+        player = ModelPlayer(sitting, play.returns, criterion.arm, seed)
+        return Found(_played(play, player, sitting, criterion, seed))
     except LostPlayError as lost:
         secret = play.items and source.kind == "hidden"
         return Found(failure=lost.failure, log=lost.reply.log, secret=secret)
     except Exception as error:
         if _goes_on_with_zeros(play, sitting, criterion, seed):
-            told = f"what your model answers ends the play: {type(error).__name__}"
-            return Found(absent=told)
+            told = str(error) if isinstance(error, ValueError) else type(error).__name__
+            return Found(absent=f"what your model answers ends the play: {told}")
         raise InfraError(
             f"the play {play.name} itself failed, not your code: {type(error).__name__}: {error}",
             "this is the lab's fault, not yours: take the lab's folder anew",
@@ -61,24 +61,12 @@ def _played(
 def _goes_on_with_zeros(play: Play, sitting: Sitting, criterion: Criterion, seed: int) -> bool:
     """Whether a play works where all answers are zero: then what broke it is not ours."""
     try:
-        _played(play, ZeroPlayer(sitting, play.returns), sitting, criterion, seed)
+        _played(
+            play, ZeroPlayer(sitting, play.returns, criterion.arm, seed), sitting, criterion, seed
+        )
     except Exception:  # noqa: BLE001 - author code
         return False
     return True
-
-
-def load_model(sitting: Sitting, arm: str, seed: int) -> Found | None:
-    """Have the session hold the trained model of an arm, if the lab has arms; else say why not."""
-    session = sitting.session
-    if session.official:  # what the code remembers of other requests is not part of the model
-        session.renew()
-    if not sitting.lab.spec.arms:
-        return None
-    weights, model, absent = weights_of(sitting.run, arm)
-    if absent:
-        return Found(untrained=absent)
-    loaded = session.load(weights, model, seed=derive(seed, "load"), device=session.device)
-    return Found(failure=loaded.failure, log=loaded.log) if loaded.failure else None
 
 
 def _measured(measured: Tensor | Measured, criterion: Criterion) -> Measured:
