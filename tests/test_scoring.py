@@ -106,6 +106,14 @@ def test_words_of_code_that_had_hidden_items_are_withheld(root: Path, warm: Back
     assert "canary" not in row_of("distance", lab, run, warm)["message"]
 
 
+def test_words_of_a_play_that_had_hidden_items_are_withheld(root: Path, warm: Backend) -> None:
+    lab, run = made(root, "conditional", HEIGHTS)
+    foul = "    if made[0].any():\n        raise ValueError(f'canary {hidden[0]}')\n    gaps = ["
+    edit(lab.folder / "checks.py", "    gaps = [", foul)
+    message = row_of("distance", lab, run, warm)["message"]
+    assert message == "what your model answers ends the play: ValueError"
+
+
 REMEMBERS = """
 import torch
 from torch import nn

@@ -29,15 +29,16 @@ def play_one(sitting: Sitting, criterion: Criterion, seed: int) -> Found:
         return Found(untrained=f"this run has no {missing[0]}: train all arms, without arm=…")
     if absent := load_model(sitting, criterion.arm, seed):
         return absent
+    secret = play.items and source.kind == "hidden"
     try:
         player = ModelPlayer(sitting, play.returns, criterion.arm, seed)
         return Found(_played(play, player, sitting, criterion, seed))
     except LostPlayError as lost:
-        secret = play.items and source.kind == "hidden"
         return Found(failure=lost.failure, log=lost.reply.log, secret=secret)
     except Exception as error:
         if _goes_on_with_zeros(play, sitting, criterion, seed):
-            told = str(error) if isinstance(error, ValueError) else type(error).__name__
+            in_words = isinstance(error, ValueError) and not secret
+            told = str(error) if in_words else type(error).__name__
             return Found(absent=f"what your model answers ends the play: {told}")
         raise InfraError(
             f"the play {play.name} itself failed, not your code: {type(error).__name__}: {error}",
