@@ -510,19 +510,19 @@ def margins(lab, given) -> Tensor:
 
 
 def pool(rng: torch.Generator) -> Arrays:
-    """Draw forty items in the plane, in pairs of near twins, six asked; and their probabilities.
+    """Draw eighty items in the plane, in pairs of near twins, six asked; and their probabilities.
 
     The most doubtful item was asked, and its twin was not.
     """
-    x = torch.randn(20, 2, generator=rng, dtype=torch.float64).repeat(2, 1)
-    logits = (2 * torch.randn(20, 4, generator=rng)).repeat(2, 1)
-    p = (logits + 1e-3 * torch.randn(40, 4, generator=rng)).softmax(1)
-    asked = torch.zeros(40, dtype=torch.bool)
+    x = torch.randn(40, 2, generator=rng, dtype=torch.float64).repeat(2, 1)
+    logits = (2 * torch.randn(40, 4, generator=rng)).repeat(2, 1)
+    p = (logits + 1e-3 * torch.randn(80, 4, generator=rng)).softmax(1)
+    asked = torch.zeros(80, dtype=torch.bool)
     order = gap(p).argsort()
-    asked[order[0]] = asked[order[10:][torch.randperm(30, generator=rng)[:5]]] = True
+    asked[order[0]] = asked[order[20:][torch.randperm(60, generator=rng)[:5]]] = True
     return {
         "p": p,
-        "x": x + 0.02 * torch.randn(40, 2, generator=rng, dtype=x.dtype),
+        "x": x + 0.02 * torch.randn(80, 2, generator=rng, dtype=x.dtype),
         "asked": asked,
     }
 
@@ -597,7 +597,7 @@ def nearest(g: Given) -> Tensor:
             g.x, g.asked, 5, move=False
         ),
         "the nearest are taken: the farthest are wanted": nearest,
-        "what was asked is not kept away from": lambda g: spread(g.x, torch.arange(40) == 0, 5),
+        "what was asked is not kept away from": lambda g: spread(g.x, torch.arange(80) == 0, 5),
         "one item, again and again": lambda g: spread(g.x, g.asked, 1).expand(5),
         "the mean distance counts, not the nearest": lambda g: (
             torch.cdist(g.x, g.x[g.asked]).mean(1).argsort(descending=True)[:5]
@@ -612,12 +612,12 @@ def query_core_set(lab, given) -> Tensor:
     return lab.query_core_set(given.x, given.asked, 5)
 
 
-def both(g: Given, widen: int = 2, *, away: bool = True, inner: bool = False) -> Tensor:
+def both(g: Given, widen: int = 8, *, away: bool = True, inner: bool = False) -> Tensor:
     """A core set of the doubtful items, in rising order; `inner`: its places among these."""
-    doubt = doubtful(g, 3 * widen)
+    doubt = doubtful(g, 5 * widen)
     known = g.asked.nonzero()[:, 0] if away else doubt[:1]
     part = torch.cat([known, doubt])
-    chosen = spread(g.x[part], torch.arange(len(part)) < len(known), 3)
+    chosen = spread(g.x[part], torch.arange(len(part)) < len(known), 5)
     return (chosen if inner else part[chosen]).sort().values
 
 
@@ -627,10 +627,10 @@ def both(g: Given, widen: int = 2, *, away: bool = True, inner: bool = False) ->
     given=pool,
     expect=both,
     mistakes={
-        "the most doubtful alone: they may be all alike": lambda g: doubtful(g, 3).sort().values,
+        "the most doubtful alone: they may be all alike": lambda g: doubtful(g).sort().values,
         "`widen` is ignored": partial(both, widen=4),
         "a core set alone: it asks for what is sure": lambda g: (
-            spread(g.x, g.asked, 3).sort().values
+            spread(g.x, g.asked, 5).sort().values
         ),
         "places among the doubtful: return those in the pool": partial(both, inner=True),
         "it does not keep away from what was asked": partial(both, away=False),
@@ -639,7 +639,7 @@ def both(g: Given, widen: int = 2, *, away: bool = True, inner: bool = False) ->
 )
 def query(lab, given) -> Tensor:
     """`query` asks for a core set of the items with the smallest margins."""
-    return lab.query(given.p, given.x, given.asked, 3, 2).sort().values
+    return lab.query(given.p, given.x, given.asked, 5, 8).sort().values
 
 
 # The training -------------------------------------------------------------------------------------
@@ -657,7 +657,7 @@ def prepared(lab, given) -> Arrays:
         return {"image": number.byte()[:, None, None, None], "label": given.label[: SIZES[part]]}
 
     def made(seed: int) -> Arrays:
-        data = lab.Data(name="digits", per_class=2, seed=seed, batch_size=8, load=split)
+        data = lab.Data(name="digits", per_class=2, draw=seed, batch_size=8, load=split)
         data.setup()
         return {**data.train, "val": data.val["image"], "columns": torch.tensor(len(data.train))}
 
@@ -692,7 +692,7 @@ def setup(given: Given, got: Arrays) -> Outcome:
         holds(torch.equal(few, seen.repeat(10)), "item n stands beside number n % L of the few"),
         holds(got["columns"] == 3, "a column too many: are other labels kept?"),
         holds(torch.equal(got["val"], 100 + torch.arange(20)), "self.val is not the whole split"),
-        holds((few != got["other"]).any(), "other seeds keep the same labels: use self.seed"),
+        holds((few != got["other"]).any(), "another draw keeps the same labels: use self.draw"),
     )
 
 

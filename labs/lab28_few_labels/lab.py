@@ -39,9 +39,7 @@ def pseudo_labels(logits_UC: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """
     # TODO pseudo-labels: return the labels, int64 [U], and which count, bool [U].
     # The probability is that of the softmax over classes.
-    raise NotImplementedError(
-        "TODO pseudo-labels: return the labels, int64 [U], and which count, bool [U]."
-    )
+    raise NotImplementedError("TODO pseudo-labels: return the labels, int64 [U], and which count, bool [U].")
 
 
 def consistency(weak_UC: Tensor, strong_UC: Tensor, threshold: float) -> Tensor:
@@ -67,9 +65,7 @@ def self_train(
     # TODO self-train: return the probabilities after the last round, [U, C].
     # First fit the labelled items alone. Then, in each of `rounds`, fit those together with the
     # unlabelled whose first choice has at least `threshold` now: choose afresh in every round.
-    raise NotImplementedError(
-        "TODO self-train: return the probabilities after the last round, [U, C]."
-    )
+    raise NotImplementedError("TODO self-train: return the probabilities after the last round, [U, C].")
 
 
 # 2. Labelling functions ---------------------------------------------------------------------------
@@ -112,9 +108,7 @@ def annotators(vote_NF: Tensor, belief_NC: Tensor, smooth: float) -> tuple[Tenso
     # TODO annotators: return the prior, [C], and the confusions, [F, C, C].
     # The prior is the mean belief. Of f, t and v, sum the beliefs in t over items on which f voted
     # v, add `smooth`, and divide by the sum over v. Those who abstain do not count.
-    raise NotImplementedError(
-        "TODO annotators: return the prior, [C], and the confusions, [F, C, C]."
-    )
+    raise NotImplementedError("TODO annotators: return the prior, [C], and the confusions, [F, C, C].")
 
 
 def beliefs(vote_NF: Tensor, prior_C: Tensor, confusion_FCC: Tensor) -> Tensor:
@@ -133,9 +127,7 @@ def dawid_skene(vote_NF: Tensor, classes: int, rounds: int = 30, smooth: float =
     # TODO dawid-skene: return the beliefs after the last round, float64 [N, C].
     # Begin with the majority. In each round judge the annotators by the beliefs, then form beliefs
     # anew: expectation and maximisation.
-    raise NotImplementedError(
-        "TODO dawid-skene: return the beliefs after the last round, float64 [N, C]."
-    )
+    raise NotImplementedError("TODO dawid-skene: return the beliefs after the last round, float64 [N, C].")
 
 
 # 3. Questions -------------------------------------------------------------------------------------
@@ -184,21 +176,20 @@ class Data(SplitData):
     """A training split of which few items have labels: a batch holds as many of either sort.
 
     "image" is of all items, "few" and "label" are of those that keep their labels, over and over.
+    Which these are depends on `draw` alone, so that runs of other seeds can be compared.
     """
 
-    def __init__(self, *, per_class: int = 4, **splits: Any) -> None:
+    def __init__(self, *, per_class: int = 4, draw: int = 0, **splits: Any) -> None:
         super().__init__(**splits)
-        self.per_class = per_class
+        self.per_class, self.draw = per_class, draw
 
     def setup(self, stage: str | None = None) -> None:
         """Load both splits, and forget all labels but a few."""
         super().setup(stage)
         # TODO setup: set self.train to "image" [N], "few" [N] and "label" [N].
-        # self.train is the whole split. choose_few by a generator of seed self.seed; item n of the
+        # self.train is the whole split. choose_few by a generator of seed self.draw; item n of the
         # split stands beside number n % L of the L chosen. No other label is kept.
-        raise NotImplementedError(
-            'TODO setup: set self.train to "image" [N], "few" [N] and "label" [N].'
-        )
+        raise NotImplementedError("TODO setup: set self.train to \"image\" [N], \"few\" [N] and \"label\" [N].")
 
 
 class Model(Classifier):

@@ -42,7 +42,7 @@ def many_voters(rng: torch.Generator) -> Arrays:
 @checks.query.also("few-left", "Few are left")
 def few_left(rng: torch.Generator) -> Arrays:
     """Where fewer are left than it would like to choose among, nothing is asked twice."""
-    return checks.pool(rng) | {"asked": torch.randperm(40, generator=rng) < 36}
+    return checks.pool(rng) | {"asked": torch.randperm(80, generator=rng) < 74}
 
 
 @check(

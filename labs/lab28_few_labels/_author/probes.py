@@ -10,7 +10,7 @@ from dllab.checks import Arrays, Given
 def colour(lab: ModuleType, given: Given) -> Arrays:
     """A split of CIFAR-10's form, and the loss of its first items."""
     split = {"image": given.image, "label": torch.arange(40) % 10}
-    data = lab.Data(name="cifar10", per_class=2, seed=int(given.seed), load=lambda *_: split)
+    data = lab.Data(name="cifar10", per_class=2, draw=int(given.seed), load=lambda *_: split)
     data.setup()
     model = lab.Model(channels=3, white=255.0, blocks=1, width=8)
     batch = {name: value[:8] for name, value in data.train.items()}
