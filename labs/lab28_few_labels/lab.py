@@ -37,9 +37,9 @@ def pseudo_labels(logits_UC: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
 
     A choice counts if its probability is at least `threshold` (Lee, 2013).
     """
-    # TODO pseudo-labels: return the labels, int64 [U], and which count, bool [U].
+    # TODO pseudo-labels: return the labels and which count, [U] each.
     # The probability is that of the softmax over classes.
-    raise NotImplementedError("TODO pseudo-labels: return the labels, int64 [U], and which count, bool [U].")
+    raise NotImplementedError("TODO pseudo-labels: return the labels and which count, [U] each.")
 
 
 def consistency(weak_UC: Tensor, strong_UC: Tensor, threshold: float) -> Tensor:
@@ -62,10 +62,10 @@ def self_train(
     fit_linear(x, target) and ask_linear(weight, x) are the classifier; targets are one-hot, of the
     dtype of x.
     """
-    # TODO self-train: return the probabilities after the last round, [U, C].
+    # TODO self-train: return the last probabilities, [U, C].
     # First fit the labelled items alone. Then, in each of `rounds`, fit those together with the
     # unlabelled whose first choice has at least `threshold` now: choose afresh in every round.
-    raise NotImplementedError("TODO self-train: return the probabilities after the last round, [U, C].")
+    raise NotImplementedError("TODO self-train: return the last probabilities, [U, C].")
 
 
 # 2. Labelling functions ---------------------------------------------------------------------------
@@ -105,10 +105,10 @@ def annotators(vote_NF: Tensor, belief_NC: Tensor, smooth: float) -> tuple[Tenso
 
     confusion[f, t, v] is the chance that f votes v where t is true and f votes at all.
     """
-    # TODO annotators: return the prior, [C], and the confusions, [F, C, C].
+    # TODO annotators: return prior and confusions.
     # The prior is the mean belief. Of f, t and v, sum the beliefs in t over items on which f voted
     # v, add `smooth`, and divide by the sum over v. Those who abstain do not count.
-    raise NotImplementedError("TODO annotators: return the prior, [C], and the confusions, [F, C, C].")
+    raise NotImplementedError("TODO annotators: return prior and confusions.")
 
 
 def beliefs(vote_NF: Tensor, prior_C: Tensor, confusion_FCC: Tensor) -> Tensor:
@@ -124,10 +124,10 @@ def beliefs(vote_NF: Tensor, prior_C: Tensor, confusion_FCC: Tensor) -> Tensor:
 
 def dawid_skene(vote_NF: Tensor, classes: int, rounds: int = 30, smooth: float = 0.1) -> Tensor:
     """The beliefs that votes and the voters' own records agree on, float64 [N, C]."""
-    # TODO dawid-skene: return the beliefs after the last round, float64 [N, C].
+    # TODO dawid-skene: return the last beliefs, float64 [N, C].
     # Begin with the majority. In each round judge the annotators by the beliefs, then form beliefs
     # anew: expectation and maximisation.
-    raise NotImplementedError("TODO dawid-skene: return the beliefs after the last round, float64 [N, C].")
+    raise NotImplementedError("TODO dawid-skene: return the last beliefs, float64 [N, C].")
 
 
 # 3. Questions -------------------------------------------------------------------------------------
@@ -186,10 +186,10 @@ class Data(SplitData):
     def setup(self, stage: str | None = None) -> None:
         """Load both splits, and forget all labels but a few."""
         super().setup(stage)
-        # TODO setup: set self.train to "image" [N], "few" [N] and "label" [N].
+        # TODO setup: set self.train to what is said above.
         # self.train is the whole split. choose_few by a generator of seed self.draw; item n of the
         # split stands beside number n % L of the L chosen. No other label is kept.
-        raise NotImplementedError("TODO setup: set self.train to \"image\" [N], \"few\" [N] and \"label\" [N].")
+        raise NotImplementedError("TODO setup: set self.train to what is said above.")
 
 
 class Model(Classifier):

@@ -42,7 +42,7 @@ def pseudo_labels(logits_UC: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
 
     A choice counts if its probability is at least `threshold` (Lee, 2013).
     """
-    # BEGIN SOLUTION pseudo-labels: return the labels, int64 [U], and which count, bool [U].
+    # BEGIN SOLUTION pseudo-labels: return the labels and which count, [U] each.
     # The probability is that of the softmax over classes.
     sure_U, label_U = logits_UC.softmax(dim=1).max(dim=1)
     return label_U, sure_U >= threshold
@@ -72,7 +72,7 @@ def self_train(
     fit_linear(x, target) and ask_linear(weight, x) are the classifier; targets are one-hot, of the
     dtype of x.
     """
-    # BEGIN SOLUTION self-train: return the probabilities after the last round, [U, C].
+    # BEGIN SOLUTION self-train: return the last probabilities, [U, C].
     # First fit the labelled items alone. Then, in each of `rounds`, fit those together with the
     # unlabelled whose first choice has at least `threshold` now: choose afresh in every round.
     target_LC = F.one_hot(label_L, classes).to(x_LD.dtype)
@@ -135,7 +135,7 @@ def annotators(vote_NF: Tensor, belief_NC: Tensor, smooth: float) -> tuple[Tenso
 
     confusion[f, t, v] is the chance that f votes v where t is true and f votes at all.
     """
-    # BEGIN SOLUTION annotators: return the prior, [C], and the confusions, [F, C, C].
+    # BEGIN SOLUTION annotators: return prior and confusions.
     # The prior is the mean belief. Of f, t and v, sum the beliefs in t over items on which f voted
     # v, add `smooth`, and divide by the sum over v. Those who abstain do not count.
     classes = belief_NC.shape[1]
@@ -161,7 +161,7 @@ def beliefs(vote_NF: Tensor, prior_C: Tensor, confusion_FCC: Tensor) -> Tensor:
 
 def dawid_skene(vote_NF: Tensor, classes: int, rounds: int = 30, smooth: float = 0.1) -> Tensor:
     """The beliefs that votes and the voters' own records agree on, float64 [N, C]."""
-    # BEGIN SOLUTION dawid-skene: return the beliefs after the last round, float64 [N, C].
+    # BEGIN SOLUTION dawid-skene: return the last beliefs, float64 [N, C].
     # Begin with the majority. In each round judge the annotators by the beliefs, then form beliefs
     # anew: expectation and maximisation.
     belief_NC = majority(vote_NF, classes)
@@ -243,7 +243,7 @@ class Data(SplitData):
     def setup(self, stage: str | None = None) -> None:
         """Load both splits, and forget all labels but a few."""
         super().setup(stage)
-        # BEGIN SOLUTION setup: set self.train to "image" [N], "few" [N] and "label" [N].
+        # BEGIN SOLUTION setup: set self.train to what is said above.
         # self.train is the whole split. choose_few by a generator of seed self.draw; item n of the
         # split stands beside number n % L of the L chosen. No other label is kept.
         rng = Generator().manual_seed(self.draw)
