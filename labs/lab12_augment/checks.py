@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial, wraps
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +22,11 @@ from dllab.checks import (
     timing,
     uniform,
 )
+from dllab.checks.probing import ReturnedError
 from dllab.checks.tools import instance
 
 Way = Callable[[Given], Any]
+Made = TypeVar("Made")
 SEED = integers(0, 10_000)
 
 
@@ -41,6 +43,19 @@ def by_first(way: Way, *names: str) -> Way:
 def exchanged(way: Way, one: str, other: str) -> Way:
     """A way in which two of what is given have changed places."""
     return lambda g: way(g | {one: g[other], other: g[one]})
+
+
+def pure(function: Callable[..., Made], *values: Any) -> Made:
+    """What a function returns of values.
+
+    Raises ReturnedError, in the learner's words, when it has changed one of the tensors.
+    """
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    before = [value.clone() for value in tensors]
+    made = function(*values)
+    if not all(map(torch.equal, tensors, before)):
+        raise ReturnedError("what it was given has changed: inputs stay as they are")
+    return made
 
 
 # What is drawn ------------------------------------------------------------------------------------
@@ -100,7 +115,7 @@ def flipped(g: Given, dim: int = 3) -> Tensor:
 )
 def flip(lab, given) -> Tensor:
     """`flip` swaps left and right of the pictures whose coin shows True."""
-    return lab.flip(given.image, given.coin)
+    return pure(lab.flip, given.image, given.coin)
 
 
 def windows(g: Given, *, fill=None, mode="constant", way=1) -> Arrays:
@@ -134,13 +149,15 @@ def windows(g: Given, *, fill=None, mode="constant", way=1) -> Arrays:
         "the edge is mirrored: the padding is `fill`": partial(windows, mode="reflect"),
         "all pictures are cut at the first one's place": by_first(windows, "top", "left"),
         "top and left are swapped": exchanged(windows, "top", "left"),
+        "top serves as left, too": lambda g: windows(g | {"left": g.top}),
+        "left serves as top, too": lambda g: windows(g | {"top": g.left}),
         "the picture moves the other way: top is where its window begins": partial(windows, way=-1),
     },
 )
 def crop(lab, given) -> Arrays:
     """`crop` cuts each picture at its own place of the padded one, and keeps the dtype."""
     numbers = given.top, given.left, int(given.pad), float(given.fill)
-    return {name: lab.crop(given[name], *numbers) for name in ("image", "whole")}
+    return {name: pure(lab.crop, given[name], *numbers) for name in ("image", "whole")}
 
 
 def places(before: Tensor, after: Tensor, pad: int, fill: float) -> Tensor:
@@ -163,7 +180,7 @@ filled = partial(
 @drawn
 def cropping(lab, g, rng) -> Tensor:
     """Crops by up to two pixels."""
-    return lab.random_crop(g.image.clone(), 2, float(g.fill), rng)
+    return pure(lab.random_crop, g.image, 2, float(g.fill), rng)
 
 
 @filled("random-crop", "A place for each picture", probe=cropping, depends_on=("crop",))
@@ -191,25 +208,67 @@ def box(at: tuple[int, int], sides: tuple[int, int], size: tuple[int, int]) -> T
     return (i >= 0) & (i < height) & (j >= 0) & (j < width)
 
 
-def boxed(g: Given, *, end=0, start=0, inside=False) -> Tensor:
-    """The masks one by one, right or wrong in a classic way: `end` and `start` rows later."""
-    masks = []
-    for row, column, height, width in torch.stack([g[name] for name in BOXES], 1).tolist():
-        sides = height + end, width + end
-        if inside:
-            row = max(height // 2, min(row, 6 - height + height // 2))  # noqa: PLW2901
-            column = max(width // 2, min(column, 7 - width + width // 2))  # noqa: PLW2901
-        later = (start - 1) * (height // 2), (start - 1) * (width // 2)
-        at = row + later[0] + sides[0] // 2, column + later[1] + sides[1] // 2
-        masks.append(box(at, sides, (6, 7)))
-    return torch.stack(masks)[:, None]
+def around(middle: Tensor, length: Tensor, _size: int) -> tuple[Tensor, Tensor]:
+    """Where boxes begin and end along a dimension, the end left out."""
+    start = middle - length // 2
+    return start, start + length
+
+
+EDGES = {
+    "one too many: a box ends before start + length": lambda m, n, _: (
+        m - n // 2,
+        m - n // 2 + n + 1,
+    ),
+    "one too few: a box ends at start + length": lambda m, n, _: (m - n // 2, m - n // 2 + n - 1),
+    "a box begins at its middle, not around it": lambda m, n, _: (m, m + n),
+    "a box ends at its start + length, not at middle + length // 2": lambda m, n, _: (
+        m - n // 2,
+        m + n // 2,
+    ),
+    "length / 2 is rounded, length // 2 goes down": lambda m, n, size: around(
+        (m - n / 2).round() + n // 2, n, size
+    ),
+    "a box may begin before 0: what is cut off there is lost": lambda m, n, _: (
+        (m - n // 2).clamp(min=0),
+        (m - n // 2).clamp(min=0) + n,
+    ),
+    "boxes are moved into the picture: cut them off": lambda m, n, size: around(
+        (m - n // 2).minimum(size - n).clamp(min=0) + n // 2, n, size
+    ),
+}
+
+
+def boxed(g: Given, *, rows=around, columns=around, joined=torch.logical_and) -> Tensor:
+    """The masks, right or with edges that are wrong in a classic way."""
+
+    def within(way: Callable, middle: Tensor, length: Tensor, size: int) -> Tensor:
+        start, end = (edge[:, None] for edge in way(middle, length, size))
+        return (torch.arange(size) >= start) & (torch.arange(size) < end)
+
+    row = within(rows, g.row, g.height, 6)[:, :, None]
+    return joined(row, within(columns, g.column, g.width, 7)[:, None])[:, None]
+
+
+def wrong_edges() -> dict[str, Way]:
+    """Mistakes at the edges of boxes: of both dimensions, then of one alone."""
+    both = {words: partial(boxed, rows=way, columns=way) for words, way in EDGES.items()}
+    rows = {f"rows: {words}": partial(boxed, rows=way) for words, way in EDGES.items()}
+    columns = {f"columns: {words}": partial(boxed, columns=way) for words, way in EDGES.items()}
+    return both | rows | columns
+
+
+def shuffled(*lengths: int) -> Callable[[torch.Generator], Tensor]:
+    """Draw an order of lengths, of which the first two stay in front: theirs are cut off."""
+    first, rest = torch.tensor(lengths[:2]), torch.tensor(lengths[2:])
+    order = lambda values, rng: values[torch.randperm(len(values), generator=rng)]  # noqa: E731
+    return lambda rng: torch.cat([order(first, rng), order(rest, rng)])
 
 
 BOXES = {
-    "row": integers(0, 6, 6),
-    "column": integers(0, 7, 6),
-    "height": lambda rng: torch.randperm(6, generator=rng),
-    "width": lambda rng: 1 + torch.randperm(6, generator=rng),
+    "row": lambda rng: torch.cat([torch.tensor([0, 5]), integers(0, 6, 4)(rng)]),
+    "column": lambda rng: torch.cat([torch.tensor([6, 0]), integers(0, 7, 4)(rng)]),
+    "height": shuffled(3, 4, 0, 1, 2, 5),
+    "width": shuffled(3, 4, 1, 2, 5, 6),
 }
 
 
@@ -219,13 +278,13 @@ BOXES = {
     given=BOXES,
     expect=boxed,
     mistakes={
-        "a row and a column too many: a box ends before start + height": partial(boxed, end=1),
-        "a row and a column too few": partial(boxed, end=-1),
+        **wrong_edges(),
         "row and column are swapped": exchanged(boxed, "row", "column"),
         "height and width are swapped": exchanged(boxed, "height", "width"),
         "all pictures have the first one's box": by_first(boxed, *BOXES),
-        "boxes are moved into the picture: cut them off": partial(boxed, inside=True),
-        "a box begins at row, not around it": partial(boxed, start=1),
+        "a box is where its rows and its columns meet: `and`": partial(
+            boxed, joined=torch.logical_or
+        ),
         "the mask is False inside the box": lambda g: ~boxed(g),
     },
 )
@@ -237,7 +296,7 @@ def boxes(lab, given) -> Tensor:
 @drawn
 def covering(lab, g, rng) -> Tensor:
     """Squares of three pixels a side."""
-    return lab.cutout(g.image.clone(), 3, float(g.fill), rng)
+    return pure(lab.cutout, g.image, 3, float(g.fill), rng)
 
 
 @filled("cutout", "Cutout", probe=covering, depends_on=("boxes",))
@@ -280,7 +339,7 @@ def counting(kind: int) -> Callable[[Tensor, Tensor], Tensor]:
 def traced(lab, g, rng) -> Tensor:
     """Two rounds of three ops that leave traces."""
     ops = [counting(kind) for kind in range(3)]
-    return lab.rand_augment(g.image.clone(), ops, 2, float(g.strength), rng)
+    return pure(lab.rand_augment, g.image, ops, 2, float(g.strength), rng)
 
 
 @check(
@@ -297,6 +356,7 @@ def rand_augment(given: Given, got: Arrays) -> Outcome:
     total, once = count.sum(1), count == 1
     twice = float((count == 2).any(1).float().mean())
     sizes = torch.cat([amount[once].abs(), torch.zeros(1)])
+    apart = amount.where(once, -9).amax(1) - amount.where(once, 9).amin(1)
     return every(
         holds(total.sum() > 0, "no op was done"),
         holds(not (total == 1).all(), "there was one round: each must go on from the last"),
@@ -306,6 +366,7 @@ def rand_augment(given: Given, got: Arrays) -> Outcome:
         holds(twice < 0.99, "both rounds do the same op: draw anew in each"),
         holds(twice > 0.1, "no op comes twice: draw anew in each round, with repetition"),
         holds(len(sizes.unique()) > 20, "one amount for all pictures: draw one for each"),
+        holds((apart > 1e-3).any(), "both rounds use the same amount: draw anew in each"),
         holds(amount.amin() < 0, "amounts are never negative: from -strength to strength"),
         holds(sizes.amax() <= s, "amounts go beyond strength"),
         holds(sizes.amax() > 0.85 * s, f"amounts stay far below a strength of {s:.3g}"),
@@ -333,7 +394,7 @@ MIXED = {
 
 def labelled(kept: Tensor, g: Given, labels: str) -> Tensor:
     """Targets mixed by what each picture kept, or wrong in a classic way."""
-    kept = 1 - kept if labels == "swapped" else kept
+    kept = {"swapped": 1 - kept, "half": kept.clamp(min=0.5)}.get(labels, kept)
     its = g.target[g.partner.argsort() if labels == "other" else g.partner]
     return g.target if labels == "none" else kept[:, None] * g.target + (1 - kept[:, None]) * its
 
@@ -357,25 +418,30 @@ def wrong_mixes(way: Callable[..., Arrays]) -> dict[str, Callable[[Given], Array
         "the labels are not mixed, the pictures are": with_labels("none"),
         "the labels are mixed with another partner than the pictures": with_labels("other"),
         "the label's shares are swapped": with_labels("swapped"),
+        "the label's share is raised to a half": with_labels("half"),
     }
 
 
 @check("mixup", "Mixup", given=MIXED, expect=mixes, mistakes=wrong_mixes(mixes))
 def mixup(lab, given) -> Arrays:
     """`mixup` mixes each picture and its label with its partner's, by the same share."""
-    image, target = lab.mixup(given.image, given.target, given.share, given.partner)
+    image, target = pure(lab.mixup, given.image, given.target, given.share, given.partner)
     return {"image": image, "target": target}
 
 
-def pasted(g: Given, *, labels="", counted=True, root=True, inside=False) -> Arrays:
+def pasted(
+    g: Given, *, labels="", kept_by="mask", root=True, rounded=Tensor.round, inside=False
+) -> Arrays:
     """Cutmix picture by picture, right or wrong in a classic way."""
     image, kept = g.image.clone(), g.share.clone()
+    area = g.image[0, 0].numel()
     sizes = torch.tensor(image.shape[2:]) * (1 - g.share[:, None]) ** (0.5 if root else 1)
-    for b, sides in enumerate(sizes.round().long().tolist()):
+    for b, sides in enumerate(rounded(sizes).long().tolist()):
         mask = box((int(g.row[b]), int(g.column[b])), sides, image.shape[2:])
         mask = ~mask if inside else mask
         image[b, :, mask] = g.image[g.partner[b]][:, mask]
-        kept[b] = 1 - mask.float().mean() if counted else g.share[b]
+        counts = {"mask": mask.sum() / area, "sides": math.prod(sides) / area, "share": 1 - kept[b]}
+        kept[b] = 1 - counts[kept_by]
     return {"image": image, "target": labelled(kept, g, labels)}
 
 
@@ -389,9 +455,15 @@ def pasted(g: Given, *, labels="", counted=True, root=True, inside=False) -> Arr
     },
     expect=pasted,
     mistakes={
-        "the box was cut off: count the pixels that were kept": partial(pasted, counted=False),
+        "the box was cut off: count the pixels that were kept": partial(pasted, kept_by="share"),
+        "its area is not height · width where the box was cut off: count the pixels": partial(
+            pasted, kept_by="sides"
+        ),
+        "the sides are rounded, not cut down": partial(pasted, rounded=Tensor.floor),
         "the sides shrink by √(1 - share), not by 1 - share": partial(pasted, root=False),
-        "the partner surrounds the box, and does not fill it": partial(pasted, inside=True),
+        "the partner surrounds the box, and does not fill it": lambda g: {
+            "image": pasted(g, inside=True)["image"]
+        },
         "row and column are swapped": exchanged(pasted, "row", "column"),
         **wrong_mixes(pasted),
     },
@@ -400,7 +472,7 @@ def pasted(g: Given, *, labels="", counted=True, root=True, inside=False) -> Arr
 def cutmix(lab, given) -> Arrays:
     """`cutmix` pastes a box of the partner, and mixes the labels by the pixels that it kept."""
     numbers = given.share, given.partner, (given.row, given.column)
-    image, target = lab.cutmix(given.image, given.target, *numbers)
+    image, target = pure(lab.cutmix, given.image, given.target, *numbers)
     return {"image": image, "target": target}
 
 
@@ -433,19 +505,23 @@ STEPS = 200
 
 
 def waves(rng: torch.Generator) -> Arrays:
-    """Draw 12 series of very different sizes and lengths, padded by zeros."""
+    """Draw 12 series of very different sizes and lengths, the first feature small, about a mean,
+    padded by what is larger than they are.
+    """
     lengths = torch.randint(120, 180, (12,), generator=rng)
     size = torch.logspace(-1, 1, 12)[:, None, None]
-    series = size * torch.randn(12, STEPS, 4, generator=rng)
+    feature = torch.tensor([0.2, 1.0, 1.0, 1.0])
+    series = size * feature * (1 + torch.randn(12, STEPS, 4, generator=rng))
     real = torch.arange(STEPS) < lengths[:, None]
     snr = 30 * torch.rand(12, generator=rng)
-    return {"series": series * real[:, :, None], "lengths": lengths, "snr": snr, "seed": SEED(rng)}
+    series = series.where(real[:, :, None], 4 * size)
+    return {"series": series, "lengths": lengths, "snr": snr, "seed": SEED(rng)}
 
 
 @drawn
 def noised(lab, g, rng) -> Tensor:
     """Noisy series."""
-    return lab.add_noise(g.series.clone(), g.lengths, g.snr, rng)
+    return pure(lab.add_noise, g.series, g.lengths, g.snr, rng)
 
 
 WAVES = form("float32 [12, 200, 4]")
@@ -460,18 +536,31 @@ def noise(given: Given, got: Arrays) -> Outcome:
     power, spread = ((x.square() * real).sum((1, 2)) / count for x in (given.series, added))
     off = 10 * (power / spread.clamp(min=1e-30)).log10() - given.snr
     unit = added / spread.sqrt().view(-1, 1, 1).clamp(min=1e-30)
-    diluted = 10 * (STEPS / given.lengths).log10()
+    everything, steps = given.series.square().sum((1, 2)), 4 * STEPS
+    padded = (power * count / steps, everything / steps, everything / count)
+    variance = power - ((given.series * real).sum((1, 2)) / count).square()
+    of = lambda wrong: 10 * (power / wrong).log10()  # noqa: E731
     near = lambda what, by=0.45: bool((off - what).abs().mean() < by)  # noqa: E731
     heard = bool(spread.min() > 0)
     alike = heard and torch.allclose(unit[0, :100], unit[1, :100], atol=0.3)
     flat = heard and bool(((unit[:, :100, 0] - unit[:, :100, 1]).abs() < 1e-2).all())
+    loud = (unit.square() * real).mean((0, 1))
     return every(
+        holds(got["first"][~real].any(), "the padding was set to 0: it stays as it is"),
         holds(not added[~real].any(), "noise was added to the padding"),
         holds(heard, "nothing was added"),
-        holds(not near(diluted, 0.3), "padding counts in the power: mean over real steps alone"),
+        holds(
+            not any(near(of(wrong), 0.3) for wrong in padded),
+            "padding counts in the power: mean over real steps alone",
+        ),
+        holds(not near(of(variance), 0.3), "P is the mean of squares, not the variance"),
         holds(not near(given.snr), "decibels of power are 10 · log10, not 20: too calm"),
         holds(not near(-2 * given.snr), "the noise grows with snr: it must shrink"),
         holds(not near(-given.snr / 2), "decibels of power are 10 · log10, not 20: too loud"),
+        holds(
+            not heard or loud.amax() < 2 * loud.amin(),
+            "each feature has noise of another strength: P is the mean over all of them",
+        ),
         holds(off.abs().max() < 1.5, f"a ratio is {float(off.abs().max()):.3g} dB off"),
         holds(off.mean().abs() < 0.35, f"the ratios are {float(off.mean()):.2g} dB off on average"),
         holds(not alike, "one draw of noise for all series: each number draws for itself"),
@@ -480,7 +569,7 @@ def noise(given: Given, got: Arrays) -> Outcome:
     )
 
 
-def warped(g: Given, *, line=True, way=1, whole=False, cut=True) -> Tensor:
+def warped(g: Given, *, line=True, way=1, whole=False, cut=True, swapped=False) -> Tensor:
     """Each series warped by itself, right or wrong in a classic way."""
     found = g.series.clone()
     for b, length in enumerate(g.lengths.tolist()):
@@ -490,6 +579,7 @@ def warped(g: Given, *, line=True, way=1, whole=False, cut=True) -> Tensor:
             place = last * min(1.0, t / max(1, last)) ** math.exp(bend)
             low = math.floor(place)
             part = place - low if line else float(place - low >= 0.5)
+            part = 1 - part if swapped else part
             high = min(low + 1, last)
             found[b, t] = (1 - part) * g.series[b, low] + part * g.series[b, high]
     return found
@@ -510,12 +600,15 @@ def warped(g: Given, *, line=True, way=1, whole=False, cut=True) -> Tensor:
         "all series bend like the first": by_first(warped, "bend"),
         "the last step is the length - 1, not T - 1": partial(warped, whole=True),
         "padding is overwritten": partial(warped, cut=False),
+        "a step weighs the more, the nearer it is: the weights are swapped": partial(
+            warped, swapped=True
+        ),
     },
     atol=1e-4,
 )
 def time_warp(lab, given) -> Tensor:
     """`time_warp` bends each series' own time, from its first to its last real step."""
-    return lab.time_warp(given.series, given.lengths, given.bend)
+    return pure(lab.time_warp, given.series, given.lengths, given.bend)
 
 
 PAD = 3
@@ -532,15 +625,16 @@ def texts(rng: torch.Generator) -> Arrays:
 
 @drawn
 def dropped(lab, g, rng) -> Tensor:
-    """Tokens with their lengths in front."""
-    token, length = lab.drop_words(g.token.clone(), g.lengths, float(g.p), PAD, rng)
-    return torch.cat([length[:, None], token], 1)
+    """Lengths, tokens, and the lengths if none is dropped, but `pad` is every first word."""
+    token, length = pure(lab.drop_words, g.token, g.lengths, float(g.p), PAD, rng)
+    _, whole = lab.drop_words(g.token.clone(), g.lengths, 0.0, 10, rng)
+    return torch.cat([length[:, None], token, whole[:, None]], 1)
 
 
-@check("drop-words", "Word dropout", given=texts, probe=dropped, returns=form("int64 [60, 41]"))
+@check("drop-words", "Word dropout", given=texts, probe=dropped, returns=form("int64 [60, 42]"))
 def drop_words(given: Given, got: Arrays) -> Outcome:
     """`drop_words` leaves out words by rng, closes the gaps, and never empties a text."""
-    length, token = got["first"][:, 0], got["first"][:, 1:]
+    length, token, whole = got["first"][:, 0], got["first"][:, 1:41], got["first"][:, 41]
     words = token != PAD
     kept = words.sum(1)
     long = given.lengths > 2
@@ -559,8 +653,15 @@ def drop_words(given: Given, got: Arrays) -> Outcome:
         holds(torch.equal(length, kept), "the lengths are not the numbers of words that are left"),
         holds((once <= 1).all(), "a word stands there twice"),
         holds((common != common[:1]).any(), "one draw for all texts: each word draws for itself"),
+        holds(
+            not once[long][:, 0].all(),
+            "the first word always stays: that of the largest number does",
+        ),
         holds(abs(share - 1 + p) > 0.08, "p is the probability to go, not to stay"),
         holds(abs(share - p) < 0.08, f"for p = {p:.3g} a share of {share:.3g} of the words went"),
+        holds(
+            torch.equal(whole, given.lengths), "a word may equal `pad`: lengths tell the padding"
+        ),
         by_rng(got),
     )
 
@@ -572,21 +673,30 @@ def drop_words(given: Given, got: Arrays) -> Outcome:
     "training-batch",
     "Only in training",
     given={"image": integers(0, 17, 3, 1, 8, 8), "by": integers(1, 100)},
-    expect=lambda g: {"in training": g.image + g.by, "in evaluation": g.image},
+    expect=lambda g: {
+        "in training": g.image + g.by,
+        "in evaluation": g.image,
+        "the training batch itself": g.image,
+    },
     mistakes={
         "evaluation is augmented, too": lambda g: {"in evaluation": g.image + g.by},
         "training is not augmented": lambda g: {"in training": g.image},
+        "the rng is not self.generator()": lambda g: {"in training": g.image - 1},
+        "the batch that was given has changed: return another": lambda g: {
+            "the training batch itself": g.image + g.by
+        },
     },
 )
 def training_batch(lab, given) -> Arrays:
     """Batches are varied in training, by this step's generator, and left alone in evaluation."""
     model, found = lab.Model(), {}
+    step = lambda rng: rng if isinstance(rng, Tensor) else -1  # noqa: E731
     model.generator = lambda: given.by
-    model.vary = lambda batch, by: {**batch, "image": batch["image"] + by}
-    for name, training in (("in training", True), ("in evaluation", False)):
+    model.vary = lambda batch, rng: {**batch, "image": batch["image"] + step(rng)}
+    for name, training in (("in evaluation", False), ("in training", True)):
         batch = {"image": given.image.clone(), "label": torch.arange(3)}
         found[name] = model.train(training).on_after_batch_transfer(batch, 0)["image"]
-    return found
+    return {**found, "the training batch itself": batch["image"]}
 
 
 # Speed --------------------------------------------------------------------------------------------

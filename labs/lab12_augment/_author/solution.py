@@ -254,7 +254,8 @@ def drop_words(
 ) -> tuple[Tensor, Tensor]:
     """Leave out each word with probability p and close the gaps; tokens and lengths are int64.
 
-    A text keeps at least one word, whatever is drawn, and the order of its words.
+    A text keeps at least one word, whatever is drawn, and the order of its words. Its length tells
+    which tokens are words: one of them may equal `pad`.
     """
     # BEGIN SOLUTION drop-words: return the tokens, [B, T], and the lengths, [B].
     # Draw a number from 0 to 1 for each token. A real word stays if its number is at least p, or if
