@@ -1,12 +1,13 @@
 """The visible checks of lab 20, in the order of its tasks; right answers are PyTorch's own."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dllab.checks import Arrays, Given, check, dream, exhibits, integers, normal
+from dllab.checks import Arrays, Given, check, dream, exhibits, integers, normal, uniform
 from dllab.data import vocabulary
 
 HIDDEN, TOKENS = 4, 7  # of a toy language
@@ -259,14 +260,336 @@ def top_p(lab, given):
     return {name: lab.keep_top_p(given.p, mass) for name, mass in MASSES.items()}
 
 
+PLACES, WIDE, WINDOW = 5, 4, 4
+
+
+def mixing(rng: torch.Generator) -> Arrays:
+    """Draw two texts and who sees whom in each: no row sees all or nothing, nor does a column."""
+    while True:
+        kept = torch.rand(2, PLACES, PLACES, generator=rng) < 0.3
+        both = kept.any(0)
+        told = [both, kept.all(0), kept[0], kept[1], both.T, both.cumsum(1) > 0, ~both]
+        if kept.all(0).any() and not any(torch.equal(both, other) for other in told[1:]):
+            mix = kept * (0.5 + torch.rand(kept.shape, generator=rng))
+            return {"mix": mix, "x": torch.randn(2, PLACES, WIDE, generator=rng)}
+
+
+def seen(g: Given) -> Tensor:
+    """Who sees whom, in either text."""
+    return (g.mix != 0).any(0)
+
+
+@check(
+    "sees",
+    "Who sees whom",
+    given=mixing,
+    expect=seen,
+    mistakes={
+        "rows and columns are exchanged: a row is a place of the output": lambda g: seen(g).T,
+        "nothing is seen: behind a norm, 1 more everywhere changes nothing, nor does a sum over "
+        "the features": lambda g: seen(g) & False,
+        "True stands where nothing depends": lambda g: ~seen(g),
+        "changes add up: change each place in a fresh copy": lambda g: seen(g).cumsum(1) > 0,
+        "rounding counts as a change: allow for 1e-6": lambda g: seen(g) | True,
+        "it must be seen in all texts: one is enough": lambda g: (g.mix != 0).all(0),
+        "only the first text counts": lambda g: g.mix[0] != 0,
+        "only the last text counts": lambda g: g.mix[1] != 0,
+    },
+)
+def sees(lab, given):
+    """`sees` finds which places of an output depend on which places of the input."""
+
+    def network(x_BTD: Tensor) -> Tensor:
+        y_BTD = F.layer_norm(given.mix @ F.layer_norm(x_BTD, [WIDE]), [WIDE])
+        noise = 4e-7 * torch.rand(y_BTD.shape)  # as of a kernel that adds in any order
+        return torch.cat([y_BTD, torch.ones_like(y_BTD)], dim=2) + torch.cat([noise, noise], dim=2)
+
+    return lab.sees(network, given.x)
+
+
+ATTENTION = {
+    "qkv.weight": normal(18, 6, std=0.7),
+    "qkv.bias": normal(18),
+    "out.weight": normal(6, 6, std=0.5),
+    "out.bias": normal(6),
+}
+
+
+def attended(
+    g: Given, *, order=(0, 1, 2), cut="rows", merge="right", out=True, causal=True, scale=None
+) -> Tensor:
+    """Causal attention with two heads, right or wrong in a classic way."""
+    parts = F.linear(g.x, g["qkv.weight"], g["qkv.bias"]).chunk(3, dim=2)
+    split = {
+        "rows": lambda x: x.unflatten(2, (2, 3)).transpose(1, 2),
+        "mixed": lambda x: x.reshape(len(x), 2, -1, 3),
+        "strided": lambda x: x.unflatten(2, (3, 2)).permute(0, 3, 1, 2),
+        "one": lambda x: x[:, None],
+        "heads": lambda x: x.unflatten(2, (2, 3)),
+    }[cut]
+    q, k, v = (split(parts[i]) for i in order)
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale)
+    y = y if merge == "wrong" or cut == "heads" else y.transpose(1, 2)
+    y = y.reshape(g.x.shape)
+    return F.linear(y, g["out.weight"], g["out.bias"]) if out else y
+
+
+@check(
+    "attention",
+    "Causal attention",
+    given={"x": normal(2, 4, 6), **ATTENTION},
+    expect=attended,
+    mistakes={
+        "a place sees what comes after it: is_causal=True": partial(attended, causal=False),
+        "self.out is missing": partial(attended, out=False),
+        "queries, keys and values come in another order": partial(attended, order=(1, 0, 2)),
+        "keys and values are exchanged": partial(attended, order=(0, 2, 1)),
+        "values come first: the order is queries, keys, values": partial(attended, order=(2, 1, 0)),
+        "heads and tokens are mixed: cut D into heads, then exchange two dimensions": partial(
+            attended, cut="mixed"
+        ),
+        "a head gets every H-th number, not K in a row": partial(attended, cut="strided"),
+        "there is one head: cut D into H heads": partial(attended, cut="one"),
+        "heads look at each other, not places: [B, H, T, K]": partial(attended, cut="heads"),
+        "exchange heads and places again before they are merged": partial(attended, merge="wrong"),
+        "scaled twice: the library divides by √K": partial(attended, scale=1 / 3),
+        "not scaled: by 1/√K": partial(attended, scale=1.0),
+    },
+    atol=1e-5,
+)
+def attention(lab, given):
+    """`Attention` lets each place look at itself and at those before it, in every head."""
+    layer = lab.Attention(6, 2)
+    layer.load_state_dict({name: given[name] for name in ATTENTION})
+    return layer(given.x)
+
+
+class Blend(nn.Module):
+    """Stands in for attention or a block: a place's share of those before it, in other features."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Map float [B, T, D] to the same shape."""
+        return torch.tanh(x_BTD.cumsum(1) @ self.weight)
+
+
+NORMS = {name: uniform(WIDE, low=0.5, high=2.0) for name in ("norm", "outer_norm")}
+STEPS = {"attention": normal(WIDE, WIDE), "network": normal(WIDE, WIDE)}
+
+
+def blocked(g: Given, *, way="right") -> Tensor:
+    """A block, right or wrong in a classic way."""
+    norm, outer = (partial(F.layer_norm, normalized_shape=[WIDE], weight=g[n]) for n in NORMS)
+    look, think = (Blend(g[name]) for name in STEPS)
+    x, first = g.x, g.x + look(norm(g.x))
+    return {
+        "right": lambda: first + think(outer(first)),
+        "after": lambda: outer((x1 := norm(x + look(x))) + think(x1)),
+        "no first sum": lambda: (x1 := look(norm(x))) + think(outer(x1)),
+        "no second sum": lambda: think(outer(first)),
+        "no sum": lambda: think(outer(look(norm(x)))),
+        "no first norm": lambda: (x1 := x + look(x)) + think(outer(x1)),
+        "no second norm": lambda: first + think(first),
+        "one norm": lambda: first + think(norm(first)),
+        "exchanged": lambda: (x1 := x + look(outer(x))) + think(norm(x1)),
+        "side by side": lambda: first + think(outer(x)),
+        "only x": lambda: x + think(outer(first)),
+        "normed sum": lambda: (x1 := (n := norm(x)) + look(n)) + think(outer(x1)),
+        "normed twice": lambda: (n := outer(first)) + think(n),
+        "thinks first": lambda: (x1 := x + think(outer(x))) + look(norm(x1)),
+    }[way]()
+
+
+@check(
+    "block",
+    "A block",
+    given={"x": normal(2, 3, WIDE), **NORMS, **STEPS},
+    expect=blocked,
+    mistakes={
+        "the norms come after the sums: they belong before attention and network": partial(
+            blocked, way="after"
+        ),
+        "x is not added to what attention finds": partial(blocked, way="no first sum"),
+        "what was known is not added to what the network makes": partial(
+            blocked, way="no second sum"
+        ),
+        "nothing is added: both steps add to x": partial(blocked, way="no sum"),
+        "self.norm is missing before attention": partial(blocked, way="no first norm"),
+        "self.outer_norm is missing before the network": partial(blocked, way="no second norm"),
+        "self.norm is taken twice: the network has self.outer_norm": partial(
+            blocked, way="one norm"
+        ),
+        "the norms are exchanged": partial(blocked, way="exchanged"),
+        "the network does not see what attention found": partial(blocked, way="side by side"),
+        "what attention found is lost: add to the first sum": partial(blocked, way="only x"),
+        "the norm's output is added: x itself passes no norm": partial(blocked, way="normed sum"),
+        "the second norm's output is added: the sum passes no norm": partial(
+            blocked, way="normed twice"
+        ),
+        "attention comes first, then the network": partial(blocked, way="thinks first"),
+    },
+    atol=1e-5,
+)
+def block(lab, given):
+    """`Block` adds to x what attention finds, then what the network makes, each behind a norm."""
+    made = lab.Block(WIDE, 2, norm=True)
+    made.attention, made.network = Blend(given["attention"]), Blend(given["network"])
+    for name in NORMS:
+        getattr(made, name).weight.data = given[name]
+    return made(given.x)
+
+
+DEEP = 3
+OUT, OTHER, MEAN = "deviation of layers called out", "deviation of other matrices", "mean"
+BIAS, NORM = "largest bias", "weights of norms"
+
+
+def begun(out: float = 0.02 / (2 * DEEP) ** 0.5, other: float = 0.02, **more: float) -> Arrays:
+    """How the numbers of a fresh GPT lie."""
+    found = {OUT: out, OTHER: other, MEAN: 0.0, BIAS: 0.0, NORM: 1.0} | more
+    return {name: torch.tensor(value) for name, value in found.items()}
+
+
+def only(name: str, value: float) -> Arrays:
+    """One of these that is wrong."""
+    return {name: torch.tensor(value)}
+
+
+@check(
+    "start",
+    "How it begins",
+    given={"seed": integers(0, 10_000)},
+    expect=lambda g: begun(),
+    mistakes={
+        "layers called out begin as large as the others: divide by √(2·depth)": only(OUT, 0.02),
+        "divided by √depth: each block adds twice": only(OUT, 0.02 / DEEP**0.5),
+        "divided by 2·depth: take the root": only(OUT, 0.02 / (2 * DEEP)),
+        "multiplied by √(2·depth): divide": only(OUT, 0.02 * (2 * DEEP) ** 0.5),
+        "all matrices are divided: only those of layers called out": only(
+            OTHER, 0.02 / (2 * DEEP) ** 0.5
+        ),
+        "0.02 is the deviation, not the variance": only(OTHER, 0.02**0.5),
+        "the deviation is 1: normal_(0.02) sets the mean": only(OTHER, 1.0),
+        "numbers are uniform between -0.02 and 0.02: normal with deviation 0.02": only(
+            OTHER, 0.02 / 3**0.5
+        ),
+        "matrices keep their numbers": only(OTHER, 0.5),
+        "biases keep their numbers": only(BIAS, 0.5),
+        "weights of norms are 0: they stay 1": only(NORM, 0.0),
+    },
+    atol=0.001,
+    rtol=0.02,
+)
+def start(lab, given):
+    """`start` draws small matrices, smaller ones for layers that add to x, and no biases."""
+    torch.manual_seed(int(given.seed))
+    gpt = lab.GPT(48, DEEP, 4, 64, norm=True)
+    named = dict(gpt.named_parameters())
+    for name, p in named.items():
+        p.data = torch.full_like(p, 0.5) if name.endswith("bias") else p.data
+        p.data = 0.5 * torch.randn(p.shape) if p.dim() == 2 else p.data
+    lab.start(gpt, DEEP)
+    matrices = {name: p.detach() for name, p in named.items() if p.dim() == 2}
+    out, other = (
+        torch.cat([p.flatten() for name, p in matrices.items() if (".out." in name) is kind])
+        for kind in (True, False)
+    )
+    biases = [p.detach().abs().max() for name, p in named.items() if name.endswith("bias")]
+    norms = [p.detach() for name, p in named.items() if name.endswith("norm.weight")]
+    found = {OUT: out.std(), OTHER: other.std(), MEAN: other.mean()}
+    return {**found, BIAS: torch.stack(biases).max(), NORM: torch.cat(norms).mean()}
+
+
+ONCE, MORE, FULL, LONG = "the first 3 places", "2 more", "1 more", "6 places at once"
+HELD = "the state at last"
+GIVEN = {
+    "x": normal(2, 6, WIDE),
+    "places": normal(WINDOW, WIDE),
+    "norm": uniform(WIDE, low=0.5, high=2.0),
+    "blocks": normal(2, WIDE, WIDE),
+}
+
+
+def gone_through(
+    g: Given, *, turn=1, norm=True, place="oldest", keep="last", held="x", new=True, order=1
+) -> Arrays:
+    """What a window of four places answers, right or wrong in a classic way."""
+
+    def read(x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        count = x.shape[1]
+        both = x if past is None else torch.cat([past, x][::order], 1)
+        both = both[:, -WINDOW:] if keep == "last" else both[:, :WINDOW]
+        first = (both.shape[1] - count) % WINDOW if place == "anew" else 0
+        where = (torch.arange(both.shape[1]) - first) % WINDOW
+        where = where.flip(0) if place == "backwards" else where
+        told = both if place == "none" else both + g.places[where]
+        y = told
+        for weight in g.blocks.unbind(0)[::turn]:
+            y = Blend(weight)(y)
+        kept = {"x": both, "told": told, "y": y, "new": x[:, -WINDOW:]}[held]
+        y = F.layer_norm(y, [WIDE], g.norm) if norm else y
+        return (y[:, -count:] if new else y), kept
+
+    state, found = None, {}
+    for name, x in zip((ONCE, MORE, FULL), g.x.split((3, 2, 1), dim=1), strict=True):
+        found[name], state = read(x, state)
+    return {**found, LONG: read(g.x, None)[0], HELD: state}
+
+
+def off(*names: str, **how: object) -> Callable[[Given], Arrays]:
+    """Some of what a wrong window answers."""
+    return lambda g: {name: gone_through(g, **how)[name] for name in names}
+
+
+@check(
+    "window",
+    "A window on the text",
+    given=GIVEN,
+    expect=gone_through,
+    mistakes={
+        "places are missing: nobody knows which token came first": off(ONCE, place="none"),
+        "new tokens begin at place 0 again: the oldest that is left does": off(
+            ONCE, MORE, place="anew"
+        ),
+        "places run backwards: the oldest is place 0": off(ONCE, place="backwards"),
+        "self.norm is missing": off(ONCE, norm=False),
+        "the blocks run backwards": off(ONCE, turn=-1),
+        "old places are returned as well: the new ones alone": lambda g: {
+            MORE: gone_through(g, new=False)[MORE]
+        },
+        "the first places are kept, not the last": off(LONG, keep="first"),
+        "what was read is forgotten: put the state before x": lambda g: {
+            MORE: gone_through(Given({**g, "x": g.x[:, [3, 4, 5, 3, 4, 5]]}))[ONCE][:, :2]
+        },
+        "the state holds the new places alone": off(FULL, HELD, held="new"),
+        "the state holds what the blocks made: x as it came in": off(MORE, HELD, held="y"),
+        "the state has places added to it: x as it came in": off(MORE, HELD, held="told"),
+        "new places come after those of the state": off(MORE, order=-1),
+    },
+    atol=1e-5,
+)
+def window(lab, given):
+    """`GPT` reads a text in pieces as it does at once, and no more than its window."""
+    gpt = lab.GPT(WIDE, 2, 2, WINDOW, norm=True)
+    gpt.places.weight.data, gpt.norm.weight.data = given.places, given.norm
+    gpt.blocks = nn.ModuleList(Blend(weight) for weight in given.blocks)
+    state, found = None, {}
+    for name, x in zip((ONCE, MORE, FULL), given.x.split((3, 2, 1), dim=1), strict=True):
+        found[name], state = gpt(x, state)
+    return {**found, LONG: gpt(given.x)[0], HELD: state[0]}
+
+
 CHUNK = 4
-CELL = ("lstm.weight_ih_l0", "lstm.weight_hh_l0", "lstm.bias_ih_l0", "lstm.bias_hh_l0")
+CELL = ("core.weight_ih_l0", "core.weight_hh_l0", "core.bias_ih_l0", "core.bias_hh_l0")
 LANGUAGE = {
     "encoder.weight": normal(TOKENS, 3),
-    "lstm.weight_ih_l0": normal(4 * HIDDEN, 3),
-    "lstm.weight_hh_l0": normal(4 * HIDDEN, HIDDEN),
-    "lstm.bias_ih_l0": normal(4 * HIDDEN),
-    "lstm.bias_hh_l0": normal(4 * HIDDEN),
+    "core.weight_ih_l0": normal(4 * HIDDEN, 3),
+    "core.weight_hh_l0": normal(4 * HIDDEN, HIDDEN),
+    "core.bias_ih_l0": normal(4 * HIDDEN),
+    "core.bias_hh_l0": normal(4 * HIDDEN),
     "head.weight": normal(TOKENS, HIDDEN, std=3),
     "head.bias": normal(TOKENS),
 }
@@ -279,6 +602,19 @@ class Half(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Half of each number."""
         return x / 2
+
+
+class Packed(nn.Module):
+    """An LSTM whose state is a single tensor, as a GPT's is."""
+
+    def __init__(self, lstm: nn.Module) -> None:
+        super().__init__()
+        self.lstm = lstm
+
+    def forward(self, x: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple:
+        """What the LSTM makes of x and its state."""
+        y, state = self.lstm(x, state and tuple(part.contiguous() for part in state[0].chunk(2)))
+        return y, (torch.cat(state),)
 
 
 def language_model(lab, g, dropout: nn.Module | None = None) -> nn.Module:
@@ -314,17 +650,18 @@ def scored(g, number: int, state=None, kept: float = 0.5, ahead: int = 1):
 
 
 FIRST, NEXT, ANEW = "loss of the first chunk", "loss of the next", "loss where a text starts"
-BACK = "gradient of the next chunk"
+BACK, OF_ONE = "gradient of the next chunk", "loss of the next, by a state of one tensor"
 
 
 def two_chunks(g, keep=lambda h, c: (h.detach(), c.detach()), **how: float) -> Arrays:
     """Both chunks in turn, with what is kept of the state, and the second as a text's first."""
-    weight = g["lstm.weight_hh_l0"].requires_grad_()
+    weight = g["core.weight_hh_l0"].requires_grad_()
     first, state = scored(g, 0, **how)
     second, later = scored(g, 1, keep(*state), **how)
     (gradient,) = torch.autograd.grad(second, weight, retain_graph=True)
     anew, _ = scored(g, 1, **how)
     losses = {FIRST: first.detach(), NEXT: second.detach(), ANEW: anew.detach()}
+    losses[OF_ONE] = losses[NEXT]
     return {**losses, BACK: gradient, "leaked": scored(g, 1, later)[0].detach()}
 
 
@@ -337,7 +674,7 @@ def part(*names: str, **how: object):
     "truncated-bptt",
     "Truncated back-propagation",
     given=TEXTS,
-    expect=part(FIRST, NEXT, ANEW, BACK),
+    expect=part(FIRST, NEXT, ANEW, BACK, OF_ONE),
     mistakes={
         "the next chunk began with an empty memory: carry the state over": lambda g: {
             NEXT: two_chunks(g)[ANEW]
@@ -366,9 +703,13 @@ def truncated_bptt(lab, given):
     model = language_model(lab, given, Half())
     first = model.stream_loss(chunk(given, 0, start=True), "train")
     second = model.stream_loss(chunk(given, 1, start=False), "train")
-    (gradient,) = torch.autograd.grad(second, [model.lstm.weight_hh_l0], retain_graph=True)
+    (gradient,) = torch.autograd.grad(second, [model.core.weight_hh_l0], retain_graph=True)
     anew = model.stream_loss(chunk(given, 1, start=True), "train")
-    return {FIRST: first, NEXT: second, ANEW: anew, BACK: gradient}
+    model = language_model(lab, given, Half())
+    model.core = Packed(model.core)
+    model.stream_loss(chunk(given, 0, start=True), "train")
+    packed = model.stream_loss(chunk(given, 1, start=False), "train")
+    return {FIRST: first, NEXT: second, ANEW: anew, BACK: gradient, OF_ONE: packed}
 
 
 GREEDY, K, MASS = "at temperature 0", "with k = 1", "with a mass of next to nothing"
@@ -439,9 +780,8 @@ def write(lab, given):
 BEGINNING = "HAMLET:\n"
 
 
-@dream("What it writes", arm="lstm")
-def writes(player, rng):
-    """Four texts from one seed, in a nucleus of 0.95: cold, it runs in circles; hot, it spells."""
+def written(player, rng):
+    """Four texts from one seed, in a nucleus of 0.95."""
     characters = vocabulary("shakespeare")
     begin_1T = torch.tensor([[characters.index(sign) for sign in BEGINNING]])
     seed = int(torch.randint(2**31, (), generator=rng))
@@ -450,3 +790,15 @@ def writes(player, rng):
         token_1T = player.call("write", begin_1T, 400, **how, returns="int64 [N, 400]")
         said = "".join(characters[token] for token in token_1T[0].tolist())
         yield exhibits.text(f"temperature {temperature}", BEGINNING + said)
+
+
+@dream("What the LSTM writes", arm="lstm")
+def lstm_writes(player, rng):
+    """Four texts from one seed, in a nucleus of 0.95: cold, it runs in circles; hot, it spells."""
+    yield from written(player, rng)
+
+
+@dream("What the GPT writes", arm="gpt")
+def gpt_writes(player, rng):
+    """The same, by the GPT: what left its window is forgotten."""
+    yield from written(player, rng)

@@ -1,24 +1,23 @@
-"""Lab 20: a language model that reads Shakespeare's plays character by character, and writes on.
+"""Lab 20: two language models that read Shakespeare's plays character by character, and write on.
 
 Work through the TODOs from top to bottom. `pytest labs/lab20_language_model` checks them,
-`dllab hint 20 TASK` helps, `dllab train 20` trains the model and grades the run, `dllab dream 20`
-has it write.
+`dllab hint 20 TASK` helps, `dllab train 20` trains an LSTM and a GPT and grades the run,
+`dllab dream 20` has both write.
 
 Shapes stand in the names: B texts side by side, T characters of each, V characters that there are,
-H hidden units; `token_BT` is [B, T]. A token is the id of a character.
+H hidden units of the LSTM; D features of the GPT, in heads of K; `token_BT` is [B, T]. A token is
+the id of a character, a place its index in what the GPT reads at once.
 """
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
 
-from dllab.data import StreamLoader, load
+from .given import Batch, Network, Plays, Reader, State, last
 
-Batch = dict[str, Tensor]
-State = tuple[Tensor, Tensor]  # what the LSTM remembers: h and c, float32 [1, B, H] each
+Data = Plays
 
 # ------------------------------------------------------------------ how good is a guess?
 
@@ -84,77 +83,144 @@ def keep_top_p(p_BV: Tensor, mass: float) -> Tensor:
     raise NotImplementedError("TODO top-p: return probabilities that sum to 1, float32 [B, V].")
 
 
-# ------------------------------------------------------------------ data and model
+# ------------------------------------------------------------------ a GPT
 
 
-class Data(LightningDataModule):
-    """One long text in `batch_size` lanes, cut into chunks of `steps` that follow each other."""
+def sees(network: Callable[[Tensor], Tensor], x_BTD: Tensor) -> Tensor:
+    """Which places of what `network` returns depend on which places of x, bool [T, T].
 
-    def __init__(
-        self,
-        *,
-        name: str = "shakespeare",
-        size: str = "small",
-        batch_size: int = 64,
-        steps: int = 32,
-        seed: int = 0,
-    ) -> None:
+    Row t, column s: whether anything at place t changes with x at place s. `network` maps float
+    [B, T, D] to [B, T, E].
+    """
+    # TODO sees: return who sees whom, bool [T, T].
+    # Put new random numbers at one place of a copy of x, all else as it was, and look which places
+    # of the output differ, by more than rounding (1e-6). To add 1 to all numbers would not do: a
+    # norm takes it off again.
+    raise NotImplementedError("TODO sees: return who sees whom, bool [T, T].")
+
+
+class Attention(nn.Module):
+    """Causal self-attention with H heads: that of lab 19, by the library's kernel."""
+
+    def __init__(self, features: int, heads: int) -> None:
         super().__init__()
-        self.name, self.size = name, size
-        self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.heads = heads
+        self.qkv = nn.Linear(features, 3 * features)
+        self.out = nn.Linear(features, features)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Load both texts."""
-        self.train = load(self.name, "train", self.size)
-        self.val = load(self.name, "val", self.size)
-
-    def train_dataloader(self) -> StreamLoader:
-        """The text from another starting point in each epoch."""
-        return self._loader(self.train, shuffle=True)
-
-    def val_dataloader(self) -> StreamLoader:
-        """The whole text."""
-        return self._loader(self.val, shuffle=False)
-
-    def _loader(self, split: Batch, *, shuffle: bool) -> StreamLoader:
-        # [batch_size, steps + 1] tokens at a time; each lane goes on where the batch before ended
-        return StreamLoader(
-            split["tokens"], self.batch_size, self.steps, shuffle=shuffle, seed=self.seed
-        )
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Let each place look at itself and at those before it, float [B, T, D]."""
+        # TODO attention: return self.out of the merged heads, [B, T, D].
+        # self.qkv makes queries, keys and values, in this order, D numbers each. Head 0 gets the
+        # first K numbers of each. F.scaled_dot_product_attention wants [B, H, T, K]; it scales by
+        # 1/√K itself, and is causal if it is told so.
+        raise NotImplementedError("TODO attention: return self.out of the merged heads, [B, T, D].")
 
 
-class Model(LightningModule):
-    """Tokens → embedding → LSTM → logits of the next token, at every step."""
+class Block(nn.Module):
+    """What is known at each place, twice added to: by looking around, then by thinking alone."""
+
+    def __init__(self, features: int, heads: int, *, norm: bool) -> None:
+        super().__init__()
+        self.norm, self.outer_norm = normed(features, norm), normed(features, norm)
+        self.attention = Attention(features, heads)
+        self.network = Network(features)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Map float [B, T, D] to the same shape."""
+        # TODO block: return both sums, float [B, T, D].
+        # x plus attention of self.norm of x; then that plus self.network of self.outer_norm of
+        # that. x itself passes no norm: gradients reach the first block undivided.
+        raise NotImplementedError("TODO block: return both sums, float [B, T, D].")
+
+
+def normed(features: int, norm: bool) -> nn.Module:
+    """A layer norm, or nothing at all."""
+    return nn.LayerNorm(features) if norm else nn.Identity()
+
+
+@torch.no_grad()
+def start(model: nn.Module, depth: int) -> None:
+    """Begin as GPT-2 does (Radford et al., 2019); `depth` is its number of blocks."""
+    # TODO start: set all of model.named_parameters() in place.
+    # Matrices are normal with deviation 0.02, but those of layers called out, of which 2·depth add
+    # to x one after the other: 0.02 / √(2·depth). Biases are 0. The weights of norms, the only
+    # other vectors, stay 1.
+    raise NotImplementedError("TODO start: set all of model.named_parameters() in place.")
+
+
+class GPT(nn.Module):
+    """Blocks over the last `window` places. It is called as nn.LSTM is: y, state = gpt(x, state).
+
+    It remembers nothing but what it reads again: its state is a tuple of one, the x of the last
+    places as they came in.
+    """
+
+    def __init__(self, features: int, depth: int, heads: int, window: int, *, norm: bool) -> None:
+        super().__init__()
+        self.window = window
+        self.places = nn.Embedding(window, features)
+        self.blocks = nn.ModuleList(Block(features, heads, norm=norm) for _ in range(depth))
+        self.norm = normed(features, norm)
+
+    def forward(self, x_BTD: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """T more places: y, float [B, T, D], and the state after them.
+
+        Of more than `window` new places it answers the last ones alone.
+        """
+        # TODO window: return y [B, T, D] and the state, (x [B, S, D],).
+        # Put what the state holds before the new places, and keep the last self.window of them:
+        # that is the new state. Add self.places.weight, the oldest that is left being place 0; go
+        # through self.blocks and self.norm; return the new places alone.
+        raise NotImplementedError("TODO window: return y [B, T, D] and the state, (x [B, S, D],).")
+
+
+# ------------------------------------------------------------------ a model
+
+
+class Model(Reader):
+    """Tokens → embedding → LSTM or GPT → logits of the next token, at every step."""
 
     def __init__(
         self,
         *,
+        network: str = "lstm",
         tokens: int = 75,
         features: int = 64,
         hidden: int = 192,
+        depth: int = 2,
+        heads: int = 4,
+        window: int = 32,
+        norm: bool = True,
+        places: bool = True,
         dropout: float = 0.0,
         lr: float = 0.015,
+        schedule: str = "one-cycle",
         weight_decay: float = 0.0,
         clip: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.lr, self.weight_decay, self.clip = lr, weight_decay, clip
+        super().__init__(lr, weight_decay, clip, schedule)
         self.encoder = nn.Embedding(tokens, features, padding_idx=0)
-        self.lstm = nn.LSTM(features, hidden, batch_first=True)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden, tokens)
-        with torch.no_grad():
-            self.lstm.bias_hh_l0.zero_()
-            self.lstm.bias_ih_l0.zero_()[hidden : 2 * hidden] = 1  # forget gates start open
-        self.carried: dict[str, State] = {}  # what the LSTM remembers of "train" and "val" text
-        self.sums: list[tuple[Tensor, Tensor]] = []  # of each batch that was validated
+        self.core: nn.Module
+        if network == "gpt":
+            self.window = window
+            self.core = GPT(features, depth, heads, window, norm=norm)
+            self.head = nn.Linear(features, tokens)
+            start(self, depth)
+            self.core.places.weight.requires_grad_(places).data.mul_(places)
+        else:
+            self.core = nn.LSTM(features, hidden, batch_first=True)
+            self.head = nn.Linear(hidden, tokens)
+            self.core.bias_hh_l0.data.zero_()
+            self.core.bias_ih_l0.data.zero_()[hidden : 2 * hidden] = 1  # forget gates start open
 
     def read(self, token_BT: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The logits of what follows each token, float32 [B, T, V], and the state after the last.
 
-        `state` is what the LSTM remembers of the tokens before; None: nothing came before.
+        `state` is what is remembered of the tokens before; None: nothing came before.
         """
-        y_BTH, state = self.lstm(self.dropout(self.encoder(token_BT)), state)
+        y_BTH, state = self.core(self.dropout(self.encoder(token_BT)), state)
         return self.head(self.dropout(y_BTH)), state
 
     def predict(self, batch: Batch) -> Tensor:
@@ -163,9 +229,12 @@ class Model(LightningModule):
         A batch holds `tokens`, int64 [B, T], and `lengths`, int64 [B]. Positions past the length
         may hold anything.
         """
-        logits_BTV, _ = self.read(batch["tokens"])
+        token_BT, length_B = batch["tokens"], batch["lengths"]
+        if self.window:
+            token_BT, length_B = last(token_BT, length_B, self.window)
+        logits_BTV, _ = self.read(token_BT)
         row_B = torch.arange(len(logits_BTV), device=logits_BTV.device)
-        return logits_BTV[row_B, batch["lengths"] - 1]
+        return logits_BTV[row_B, length_B - 1]
 
     def stream_loss(self, batch: Batch, stage: str) -> Tensor:
         """The nats of the next chunk of a text, float32 [], by truncated back-propagation.
@@ -177,8 +246,8 @@ class Model(LightningModule):
         token_BT, next_BT = batch["tokens"][:, :-1], batch["tokens"][:, 1:]
         # TODO truncated-bptt: carry the state on, return the nats.
         # Begin with the state carried from the chunk before (None at the start of a text), call
-        # self.read, and keep the new state, detached: memory flows on from chunk to chunk,
-        # gradients stop at the border. Then compare the logits with next_BT.
+        # self.read, and keep the new state, each of its tensors detached: memory flows on from
+        # chunk to chunk, gradients stop at the border. Then compare the logits with next_BT.
         raise NotImplementedError("TODO truncated-bptt: carry the state on, return the nats.")
 
     @torch.no_grad()
@@ -205,43 +274,9 @@ class Model(LightningModule):
         # twice.
         raise NotImplementedError("TODO write: return the drawn tokens alone, int64 [B, steps].")
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a chunk; logged as `train/loss`."""
-        loss = self.stream_loss(batch, "train")
-        self.log("train/loss", loss)
-        return loss
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW under a one-cycle schedule: warm up, then cool down to nearly nothing."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.lr, total_steps=steps, pct_start=0.1
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def configure_gradient_clipping(self, *_: object, **__: object) -> None:
-        """Lightning's place for clipping: by the joint norm, as in lab 03."""
-        nn.utils.clip_grad_norm_(self.parameters(), self.clip)
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the loss of each chunk, times its tokens, and their number."""
-        loss = self.stream_loss(batch, "val")
-        tokens = loss.new_tensor(batch["tokens"][:, 1:].numel())
-        self.sums.append((loss * tokens, tokens))
-
     def on_validation_epoch_end(self) -> None:
-        """Log nats, bits per character and perplexity of the whole text, over all devices.
-
-        Sums may be added over batches and devices; means may not be averaged.
-        """
-        total, tokens = (
-            self.trainer.strategy.reduce(torch.stack(parts).sum(dim=0), reduce_op="sum")
-            for parts in zip(*self.sums, strict=True)
-        )
+        """Log nats, bits per character and perplexity of the whole text."""
+        total, tokens = self.validated()
         loss_1, tokens_1 = (total / tokens)[None], tokens[None]
         curves = {
             "val/loss": total / tokens,
@@ -249,17 +284,3 @@ class Model(LightningModule):
             "val/perplexity": perplexity(loss_1, tokens_1),
         }
         self.log_dict(curves, sync_dist=True)  # equal on all devices, and so is their mean
-        self.sums.clear()
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the carried state, so that a resumed run goes on in the middle of the text."""
-        checkpoint["carried"] = self.carried
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the carried state up again."""
-        self.carried = checkpoint["carried"]
-
-    def on_train_start(self) -> None:
-        """Bring a state that came with a checkpoint to where the weights are."""
-        device = self.device
-        self.carried = {k: (h.to(device), c.to(device)) for k, (h, c) in self.carried.items()}

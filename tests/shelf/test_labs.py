@@ -52,6 +52,7 @@ def test_a_lab_is_proved_as_it_is(lab: Lab) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes of training, beside other tests
 @pytest.mark.filterwarnings("default")  # as where learners' code runs
 @pytest.mark.parametrize("lab", WHOLE, ids=lambda lab: lab.id)
 def test_a_lab_is_sound(lab: Lab) -> None:

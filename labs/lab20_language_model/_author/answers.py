@@ -13,8 +13,13 @@ Config = Mapping[str, Any]
 
 
 def parameters(lab: ModuleType, config: Config) -> int:
-    """Learned numbers of the model."""
+    """Learned numbers of the LSTM."""
     return sum(p.numel() for p in lab.Model(**config["model"]).parameters())
+
+
+def gpt_parameters(lab: ModuleType, config: Config) -> int:
+    """Learned numbers of the GPT."""
+    return parameters(lab, {"model": {**config["model"], "network": "gpt"}})
 
 
 def blind_bits(_lab: ModuleType, config: Config) -> float:
@@ -29,10 +34,3 @@ def bigram_nats(_lab: ModuleType, config: Config) -> float:
     count = torch.bincount(met[:-1] * tokens + met[1:], minlength=tokens**2).double() + 1
     share = count.view(tokens, tokens) / count.view(tokens, tokens).sum(1, keepdim=True)
     return float(-share[new[:-1], new[1:]].log().mean())
-
-
-def chunks(_lab: ModuleType, config: Config) -> int:
-    """Steps of the optimiser in an epoch."""
-    data = config["data"]
-    length = len(load(data["name"], "train")["tokens"])
-    return (length - data["steps"]) // (data["batch_size"] * data["steps"])

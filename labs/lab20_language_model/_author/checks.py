@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dllab.checks import Arrays, Outcome, check, close, every, integers
+from dllab.checks import Arrays, Outcome, check, close, every, holds, integers
 from labs.lab20_language_model import checks
 from labs.lab20_language_model._author import probes
 
@@ -15,6 +15,29 @@ TIMES = 4000
 def sure_nucleus(rng: torch.Generator) -> Arrays:
     """Where one token is certain the nucleus is that token."""
     return {"p": F.one_hot(torch.randperm(checks.TOKENS, generator=rng)[:3], checks.TOKENS).float()}
+
+
+LONG = 3 * checks.WINDOW
+
+
+@check(
+    "one-by-one",
+    "Token by token",
+    given={"token": integers(1, checks.TOKENS, 2, LONG), "seed": integers(0, 10_000)},
+    probe=probes.one_by_one,
+    returns={
+        **dict.fromkeys(("pieces", "windows"), f"float32 [2, {LONG}, {checks.TOKENS}]"),
+        **dict.fromkeys(("now", "later"), f"float32 [2, {checks.WINDOW - 1}, {checks.TOKENS}]"),
+    },
+    depends_on=("window",),
+    hint="window",
+)
+def one_by_one(given, got) -> Outcome:
+    """A GPT that reads token by token says what its window says, and never sees what comes next."""
+    return every(
+        close(got["pieces"], got["windows"], atol=1e-4, what="the logits, read token by token"),
+        holds((got["now"] - got["later"]).abs().max() < 1e-5, "logits depend on a later token"),
+    )
 
 
 @check(
