@@ -16,6 +16,7 @@ SHORT = [
     "trainer.max_epochs=2",
     f"trainer.limit_train_batches={EPOCH}",
     "trainer.limit_val_batches=2",
+    "trainer.val_check_interval=null",
     "trainer.log_every_n_steps=2",
     "trainer.threads=1",
     "--no-grade",

@@ -23,17 +23,43 @@ class StepSeed(Callback):
     """Derives every random number of a step from seed, rank and step.
 
     So a resumed run draws the same dropout masks and augmentations as an uninterrupted one,
-    without storing the state of any generator.
+    without storing the state of any generator. What goes by the seed between two steps, as a
+    batch on its way to the device may, finds that of the step before.
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._last: tuple[int, int] | None = None  # optimiser step and batch
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seed before the step; the multipliers keep neighbouring seeds, ranks and steps apart."""
-        place = self._seed * 1_000_003 + trainer.global_rank * 10_007 + trainer.global_step
+        """Seed before the step."""
+        self._last = trainer.global_step, batch_idx
+        self._begin(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep the last step's place, which is the same on all ranks."""
+        checkpoint["seeded_step"] = self._last
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take it up; a checkpoint of an earlier dllab holds none."""
+        self._last = checkpoint.get("seeded_step")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A resumed run goes on behind its last step."""
+        if self._last is not None:
+            self._begin(trainer, pl_module)
+
+    def _begin(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """The multipliers keep neighbouring seeds, ranks and steps apart."""
+        assert self._last is not None
+        step, batch_idx = self._last
+        place = self._seed * 1_000_003 + trainer.global_rank * 10_007 + step
         seed_generators((place * 2_654_435_761 + batch_idx) % 2**63, pl_module.device)
 
 

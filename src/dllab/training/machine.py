@@ -162,5 +162,7 @@ def quiet_libraries() -> None:
     # The first loss is in the curve however short the epoch; workers would only slow these data.
     warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than")
     warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
+    # A model may change its batches itself; no data module here does.
+    warnings.filterwarnings("ignore", message=r"You have overridden `on_after_batch_transfer`")
     # Sharded modules may return views; only an operation in place on one would be lost.
     warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")
