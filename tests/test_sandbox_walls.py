@@ -148,18 +148,20 @@ class Counted(IterableDataset):
 def fine():
     rows = DataLoader(torch.arange(6), 2, False, None, None, 2, persistent_workers=True)
     counted = DataLoader(Counted(), batch_size=None, num_workers=1, multiprocessing_context="fork")
-    return {"items": torch.cat([*rows, torch.tensor([*counted])])}
+    items = torch.cat([*rows, *rows, torch.tensor([*counted])])
+    return {"items": items, "workers": torch.tensor([rows.num_workers, counted.num_workers])}
 """
 
 
 def test_loaders_with_workers_read_the_same_behind_every_wall(wall, desk):
     """Their semaphores and tensors lie in /dev/shm. Landlock gives none, so that loaders there do
-    without workers.
+    without workers; they still tell how many they were asked for.
     """
     with Session(desk.lab, desk.write_code(LOADER), wall, LIMITS) as session:
         reply = call(session, "fine")
     assert reply.failure is None, reply.failure
-    assert reply.arrays["items"].tolist() == [*range(6), *range(6)]
+    assert reply.arrays["items"].tolist() == [*range(6), *range(6), *range(6)]
+    assert reply.arrays["workers"].tolist() == [2, 1]
 
 
 def started_for(desk):

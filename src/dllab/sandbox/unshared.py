@@ -7,22 +7,13 @@ wall can mount one of its own, they could not even start. What a loader yields d
 them, so honest code loses time and no point.
 """
 
-import functools
-import inspect
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
 
 from dllab.sandbox.worker import main as serve
-
-OF_WORKERS = (
-    "num_workers",
-    "timeout",
-    "worker_init_fn",
-    "multiprocessing_context",
-    "prefetch_factor",
-    "persistent_workers",
-)
 
 
 def main() -> None:
@@ -32,18 +23,17 @@ def main() -> None:
 
 
 def read_in_process() -> None:
-    """From now on a DataLoader of this process has no workers, whatever it is asked for."""
-    plain = DataLoader.__init__
-    signature = inspect.signature(plain)
+    """From now on no DataLoader of this process starts workers, whatever it is asked for. It still
+    tells what it was asked for: a check may look there.
+    """
+    plain = DataLoader.__iter__
 
-    @functools.wraps(plain)
-    def init(*args: Any, **kwargs: Any) -> None:
-        asked = signature.bind(*args, **kwargs)
-        for name in OF_WORKERS:
-            asked.arguments.pop(name, None)
-        plain(*asked.args, **asked.kwargs)
+    def iterate(loader: DataLoader[Any]) -> Iterator[Any]:
+        alone = copy.copy(loader)
+        alone.num_workers, alone.timeout = 0, 0
+        return plain(alone)
 
-    DataLoader.__init__ = init  # type: ignore[method-assign]
+    DataLoader.__iter__ = iterate  # type: ignore[method-assign,assignment]
 
 
 if __name__ == "__main__":
