@@ -47,6 +47,19 @@ def test_m4_numbers_of_the_trainer_that_cannot_be(
     assert "=None" not in stderr, "as Lightning spells it"
 
 
+def test_a_number_of_the_config_is_not_the_fault_of_the_hook_that_meets_it(
+    project: Project, dllab: Here
+) -> None:
+    project.edit(
+        "return torch.optim.AdamW(",
+        "assert self.trainer.estimated_stepping_batches\n        return torch.optim.AdamW(",
+    )
+    code, _, stderr = dllab("train", "01", *SHORT, "trainer.val_check_interval=100", "--no-grade")
+    assert code == 2
+    assert "trainer.check_val_every_n_epoch=null" in stderr
+    assert "lab.py" not in stderr
+
+
 def test_m6_what_a_launcher_left_behind_starts_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

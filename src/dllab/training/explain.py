@@ -43,8 +43,8 @@ def explain(
     checkpoint: object,
 ) -> Exception | SystemExit:
     """The error to raise: the learner's code, the checkpoint, the config, or we were at fault."""
-    if isinstance(error, LabError):
-        return error
+    if told := error if isinstance(error, LabError) else _of_interval(error):
+        return told
     if isinstance(error, RuntimeError) and "inplace operation" in str(error):
         add_forward_lines(error, lambda: _again(model, at_hand))
     if is_learners(error, impl.path):
@@ -53,10 +53,13 @@ def explain(
         return wrong
     if hook := _hook(error):
         return _behind(hook, error, impl, model)
-    return _of_config(error) or error
+    if isinstance(error, MisconfigurationException):
+        return LabError(str(error), "see `dllab config` for the values that were used")
+    return error
 
 
-def _of_config(error: BaseException) -> LabError | None:
+def _of_interval(error: BaseException) -> LabError | None:
+    """Lightning compares it with the epoch in whatever hook first asks for the number of steps."""
     if isinstance(error, ValueError) and "`val_check_interval`" in str(error):
         told = " ".join(str(error).partition(". ")[0].split()).replace("`", "")
         few = (
@@ -64,8 +67,6 @@ def _of_config(error: BaseException) -> LabError | None:
             "epochs add trainer.check_val_every_n_epoch=null"
         )
         return LabError(f"trainer.{told}", few)
-    if isinstance(error, MisconfigurationException):
-        return LabError(str(error), "see `dllab config` for the values that were used")
     return None
 
 
