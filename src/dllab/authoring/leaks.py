@@ -41,11 +41,18 @@ def secrets_of(solution: str, starter: str) -> list[str]:
     return sorted(line for line in found if _is_secret(line) and line not in starter)
 
 
-def leaks_of(solution: str, starter: str, paths: Iterable[Path]) -> Iterator[Leak]:
-    """Every place in the files where a secret line of the solution stands."""
-    secrets = secrets_of(solution, starter)
+def texts_of(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """The files that are text, as git tells it: no zero stands at their beginning."""
     for path in paths:
-        text = path.read_text(encoding="utf-8", errors="ignore")
+        content = path.read_bytes()
+        if b"\0" not in content[:8000]:
+            yield path, content.decode(errors="ignore")
+
+
+def leaks_of(solution: str, starter: str, texts: Iterable[tuple[Path, str]]) -> Iterator[Leak]:
+    """Every place in the texts where a secret line of the solution stands."""
+    secrets = secrets_of(solution, starter)
+    for path, text in texts:
         for secret in secrets:
             at = text.find(secret)
             if at >= 0:

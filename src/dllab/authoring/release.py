@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dllab.authoring.generated import project_pages
-from dllab.authoring.leaks import Leak, leaks_of
+from dllab.authoring.leaks import Leak, leaks_of, texts_of
 from dllab.errors import LabError
 from dllab.lab.find import Lab, find_lab
 from dllab.lab.starter import make_starter
@@ -112,9 +112,9 @@ def find_leaks(folder: Path, labs: Sequence[Lab]) -> Iterator[Leak]:
     """Every line of the labs' solutions that some file below `folder` holds."""
     solutions = [lab.solution.read_text(encoding="utf-8") for lab in labs]
     starters = "\n".join(map(make_starter, solutions))
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    texts = list(texts_of(path for path in sorted(folder.rglob("*")) if path.is_file()))
     for solution in solutions:
-        yield from leaks_of(solution, starters, files)
+        yield from leaks_of(solution, starters, texts)
 
 
 def start_repository(out: Path) -> None:

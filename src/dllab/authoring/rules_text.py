@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 
-from dllab.authoring.leaks import leaks_of
+from dllab.authoring.leaks import leaks_of, texts_of
 from dllab.authoring.rules import LabCase, rule
 from dllab.lab.find import Lab, all_labs
 from dllab.lab.formats import BreakIt
@@ -132,7 +132,7 @@ def hints(case: LabCase) -> Iterator[str]:
 @rule("leaks", "say it in other words: what learners get must not hold a line of the solution")
 def leaks(case: LabCase) -> Iterator[str]:
     """No line of a solution region stands in any file that learners get."""
-    for leak in leaks_of(case.solution, case.starter, _released(case.lab.folder)):
+    for leak in leaks_of(case.solution, case.starter, texts_of(_released(case.lab.folder))):
         yield f"{leak.path.relative_to(case.lab.folder)}:{leak.line} holds `{leak.text}`"
 
 

@@ -87,13 +87,21 @@ def parse_mapping(content: bytes, path: Path) -> dict[str, Any]:
 
 def checked(raw: Mapping[str, Any], model: type[T], path: Path) -> T:
     """A mapping as its model; LabError names the file and the first key that is wrong."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         # By way of JSON: strict as it is, a list makes a tuple there, and a date is a text.
-        return TypeAdapter(model).validate_json(json.dumps(raw, default=str))
+        return cast("T", _adapter(cast("Any", model)).validate_json(json.dumps(raw, default=str)))
     except ValidationError as error:
         raise _friendly(error.errors(include_url=False)[0], model, path) from None
+
+
+@cache
+def _adapter(model: type[Any]) -> Any:
+    """Pydantic's, of a model: a lab's takes a sixth of a second to build."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(model)
 
 
 def remembered(file: Path, content: bytes, model: type[T], check: Callable[[], T]) -> T:
