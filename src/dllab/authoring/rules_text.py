@@ -33,6 +33,7 @@ FILES = (
     "_author/equivalent.yaml",
     "_author/calibration.svg",
     "_author/cells.csv",
+    "_author/table.csv",
     "_author/forecast.py",
     "_author/mutants.py",
 )
