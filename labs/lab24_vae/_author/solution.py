@@ -221,9 +221,9 @@ class Model(LightningModule):
         """
         # BEGIN SOLUTION loss: return the loss, float32 [].
         # Encode, sample, decode: [B, Z] and [K, B, Z] broadcast, and the decoder takes any number
-        # of leading dimensions. For K = 1 put noise_KBZ[0] into vae_loss, with the exact
-        # divergence. For more, put log_bernoulli and log_normal of each sample into
-        # importance_bound; the prior's mean and log variance are 0.
+        # of leading dimensions; log_bernoulli takes one sample at a time. For K = 1 the exact
+        # divergence goes into vae_loss. For more, log_bernoulli and log_normal of all samples go
+        # into importance_bound, [K, B] each; the prior's mean and log variance are 0.
         q = self.encode(x_BD)
         z_KBZ = reparameterize(q["mean"], q["log_var"], noise_KBZ)
         log_px_KB = torch.stack([log_bernoulli(self.decode(z_BZ), x_BD) for z_BZ in z_KBZ])
@@ -284,10 +284,8 @@ class Model(LightningModule):
         q = self.encode(x_BD)
         noise_BZ = torch.randn(q["mean"].shape, generator=rng, device=self.device)
         z_BZ = reparameterize(q["mean"], q["log_var"], noise_BZ)
-        kl_B, log_px_B = (
-            kl_to_prior(q["mean"], q["log_var"]),
-            log_bernoulli(self.decode(z_BZ), x_BD),
-        )
+        kl_B = kl_to_prior(q["mean"], q["log_var"])
+        log_px_B = log_bernoulli(self.decode(z_BZ), x_BD)
         curves = {
             "val/nats": (kl_B - log_px_B).mean(),
             "val/kl": kl_B.mean(),
