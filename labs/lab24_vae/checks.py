@@ -692,13 +692,13 @@ def nats(player, rng, items) -> Tensor:
     return torch.nan_to_num(-bound_of(log_w), nan=WORST).clamp(max=WORST)
 
 
-TIMES, EACH = 20, 10
+TIMES, EACH = 100, 10
 
 
 @play("few-labels", items=True)
 def neighbours(player, rng, items) -> Tensor:
     """How much oftener the nearest of a hundred labelled pictures is of the right class by codes
-    than by pixels, in twenty draws of the hundred.
+    than by pixels, in a hundred draws of the hundred.
     """
     known = load(SET, "train")
     picked = torch.stack([ten_of_each(known["label"], rng) for _ in range(TIMES)])

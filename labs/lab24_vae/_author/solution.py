@@ -261,8 +261,10 @@ class Model(LightningModule):
 
     # -------------------------------------------------------------- training
 
-    def on_fit_start(self) -> None:
+    def on_train_start(self) -> None:
         """Begin with each pixel as bright as it is on average, whatever the code."""
+        if self.global_step:  # a resumed run has begun already
+            return
         mean_D = self.trainer.datamodule.train["image"].flatten(1).float().mean(dim=0) / 255
         with torch.no_grad():
             self.decoder[-1].bias.copy_(mean_D.clamp(0.001, 0.999).logit())
