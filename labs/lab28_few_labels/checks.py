@@ -25,10 +25,10 @@ from dllab.checks import (
     play,
     uniform,
 )
-from dllab.data import load
+from dllab.data import load, vocabulary
 from dllab.metrics import Measured
 from dllab.metrics.intervals import Interval
-from labs.lab28_few_labels.given import ask_linear, fit_linear, pixels
+from labs.lab28_few_labels.given import KEYWORDS, ask_linear, fit_linear, pixels
 
 SEED = integers(0, 10**6)
 
@@ -63,7 +63,7 @@ def choose_few(given: Given, got: Arrays) -> Outcome:
     place = got["place"]
     inside = bool(((place >= 0) & (place < 18)).all())
     if not inside:
-        return Outcome(0.0, "some are no places of items: from 0 to N - 1")
+        return Outcome(0.0, "some places are not between 0 and N - 1")
     label = given.label[place]
     return every(
         holds((F.one_hot(label, 3).sum(1) == 2).all(), "not `per_class` items of each class"),
@@ -110,17 +110,12 @@ def pseudo_labels(lab, given) -> Arrays:
     return {"label": label, "counts": counts}
 
 
-def agreement(g: Given, *, judge: str = "weak", teach: str = "strong", mean: str = "all") -> Tensor:
+def agreement(g: Given, *, label="weak", judge="weak", teach="strong", mean="all") -> Tensor:
     """FixMatch's loss, right or wrong in a classic way."""
-    label = g.weak.argmax(1)
+    label = g.weak.softmax(1) if label == "soft" else g[label].argmax(1)
     counts = (g[judge].softmax(1).amax(1) >= g.threshold).float()
     loss = F.cross_entropy(g[teach], label, reduction="none") * counts
     return {"all": loss.mean(), "sure": loss.sum() / counts.sum(), "sum": loss.sum()}[mean]
-
-
-def other_labels(g: Given) -> Tensor:
-    """The loss of the strong view by its own first choices."""
-    return agreement(g | {"weak": g.strong})
 
 
 @check(
@@ -133,19 +128,17 @@ def other_labels(g: Given) -> Tensor:
     },
     expect=agreement,
     mistakes={
-        "the strong view's confidence decides: it is the weak view's": partial(
-            agreement, judge="strong"
+        "the strong view's confidence decides: take the weak's": partial(agreement, judge="strong"),
+        "the strong view tells its own labels: it is to learn the weak view's": partial(
+            agreement, label="strong", judge="strong"
         ),
-        "the strong view tells its own labels: it is to learn the weak view's": other_labels,
         "the weak view learns: the strong one must": partial(agreement, teach="weak"),
         "the mean runs over those that count: divide by all U": partial(agreement, mean="sure"),
         "this is a sum over the batch: take the mean": partial(agreement, mean="sum"),
         "there is no threshold: unsure labels count": lambda g: agreement(g | {"threshold": 0.0}),
-        "soft labels: the first choice is the label": lambda g: (
-            F.cross_entropy(g.strong, g.weak.softmax(1), reduction="none")
-            * (g.weak.softmax(1).amax(1) >= g.threshold)
-        ).mean(),
+        "soft labels: the first choice is the label": partial(agreement, label="soft"),
     },
+    depends_on=("pseudo-labels",),
     grad=("strong",),
 )
 def consistency(lab, given) -> Tensor:
@@ -229,16 +222,14 @@ def texts(rng: torch.Generator) -> Arrays:
     }
 
 
-def read(
-    g: Given, *, padding: bool = False, words: slice = slice(None), every_word=False
-) -> Tensor:
+def read(g: Given, *, says=None, none=-1, padding=False, words=slice(None), by=any) -> Tensor:
     """The votes, text by text."""
-    votes = torch.full((20, 3), -1)
+    votes, says = torch.full((20, 3), none), g.label if says is None else says
     for n, token in enumerate(g.token):
         seen = token.tolist() if padding else token[: g.length[n]].tolist()
         for f, word in enumerate(g.word[:, words].tolist()):
-            if (all if every_word else any)(w in seen for w in word):
-                votes[n, f] = g.label[f]
+            if by(w in seen for w in word):
+                votes[n, f] = says[f]
     return votes
 
 
@@ -250,12 +241,10 @@ def read(
     mistakes={
         "padding is read, too: stop at the length": partial(read, padding=True),
         "only the first word of each function counts": partial(read, words=slice(1)),
-        "all words must occur: one is enough": partial(read, every_word=True),
-        "who has nothing to say votes for class 0: abstain by -1": lambda g: read(g).clamp(min=0),
-        "functions vote for their own number, not for label_F": lambda g: torch.where(
-            read(g) >= 0, torch.arange(3), -1
-        ),
-        "they say 1 for a word found, not their label": lambda g: torch.where(read(g) >= 0, 1, -1),
+        "all words must occur: one is enough": partial(read, by=all),
+        "who has nothing to say votes for class 0: abstain by -1": partial(read, none=0),
+        "functions vote for their own number, not for label_F": partial(read, says=range(3)),
+        "they say 1 for a word found, not their label": partial(read, says=[1, 1, 1]),
     },
 )
 def keyword_votes(lab, given) -> Tensor:
@@ -292,12 +281,8 @@ def shares(g: Given, *, silent: float | None = None, of: str = "votes") -> Tenso
         "where all abstain 0 / 0 is nan: say 1 / C": partial(shares, silent=torch.nan),
         "where all abstain there is no belief: say 1 / C": partial(shares, silent=0.0),
         "divide by the votes, not by all functions": partial(shares, of="functions"),
-        "abstaining counts as a vote for the last class": lambda g: (
-            F.one_hot(g.vote % 4, 4).double().mean(1)
-        ),
-        "abstaining counts as a vote for class 0": lambda g: (
-            F.one_hot(g.vote.clamp(min=0), 4).double().mean(1)
-        ),
+        "abstaining counts as a vote for the last class": lambda g: said(g.vote % 4).mean(1),
+        "abstaining counts as a vote for class 0": lambda g: said(g.vote.clamp(min=0)).mean(1),
         "the winner takes all: return shares": lambda g: F.one_hot(shares(g).argmax(1), 4).double(),
         "these are counts: divide by their sum": lambda g: said(g.vote).sum(1),
     },
@@ -351,20 +336,14 @@ def chances(rng: torch.Generator) -> Tensor:
     return (1.5 * torch.randn(12, 4, generator=rng, dtype=torch.float64)).softmax(1)
 
 
-SMOOTH = uniform(low=0.3, high=0.6)
+SMOOTH, EVEN = uniform(low=0.3, high=0.6), torch.full((4,), 0.25).double()
 
 
-def judged(g: Given, *, smooth: bool = True, over: int = 2, hard: bool = False) -> Arrays:
+def judged(g: Given, *, smooth=True, over=2, silent=False) -> Arrays:
     """Prior and confusions, right or wrong in a classic way."""
-    belief = F.one_hot(g.belief.argmax(1), 4).double() if hard else g.belief
-    count = torch.einsum("nt,nfv->ftv", belief, said(g.vote)) + float(g.smooth) * smooth
-    return {"prior": belief.mean(0), "confusion": count / count.sum(over, keepdim=True)}
-
-
-def abstaining(g: Given) -> Arrays:
-    """Confusions that are shares of all items."""
-    count = torch.einsum("nt,nfv->ftv", g.belief, said(g.vote)) + g.smooth
-    return {"confusion": count / (g.belief.sum(0)[:, None] + 4 * g.smooth)}
+    count = torch.einsum("nt,nfv->ftv", g.belief, said(g.vote)) + float(g.smooth) * smooth
+    total = g.belief.sum(0)[:, None] + 4 * g.smooth if silent else count.sum(over, keepdim=True)
+    return {"prior": g.belief.mean(0), "confusion": count / total}
 
 
 @check(
@@ -374,18 +353,16 @@ def abstaining(g: Given) -> Arrays:
     expect=judged,
     mistakes={
         "beliefs are made hard: count by their probabilities": lambda g: {
-            "confusion": judged(g, hard=True)["confusion"]
+            "confusion": judged(g | {"belief": said(g.belief.argmax(1, True))[:, 0]})["confusion"]
         },
         "`smooth` is not added": partial(judged, smooth=False),
         "divide by the sum over v: rows are of the true class": partial(judged, over=1),
         "confusion[f, t, v] has the true class first": lambda g: {
             "confusion": judged(g)["confusion"].mT
         },
-        "those who abstain count: divide by their votes alone": abstaining,
+        "those who abstain count: divide by their votes alone": partial(judged, silent=True),
         "the prior is a sum: take the mean": lambda g: {"prior": g.belief.sum(0)},
-        "the prior is even: take the mean belief": lambda g: {
-            "prior": torch.full((4,), 0.25).double()
-        },
+        "the prior is even: take the mean belief": lambda _: {"prior": EVEN},
     },
     atol=1e-6,
 )
@@ -403,13 +380,14 @@ def confusions(rng: torch.Generator) -> Tensor:
 VOTED = {"vote": votes, "prior": lambda rng: chances(rng)[0], "confusion": confusions}
 
 
-def believed(g: Given, *, prior: bool = True, silent: bool = False) -> Tensor:
-    """Beliefs by Bayes' rule, right or wrong in a classic way."""
-    vote = said(g.vote)
-    if silent:
-        vote[:, :, 3] += g.vote < 0
-    log = torch.einsum("nfv,ftv->nt", vote, g.confusion.log())
-    return (log + g.prior.log() * prior).softmax(1)
+def logs(g: Given) -> Tensor:
+    """The logarithms of prior times chances, [N, C]."""
+    return torch.einsum("nfv,ftv->nt", said(g.vote), g.confusion.log()) + g.prior.log()
+
+
+def believed(g: Given) -> Tensor:
+    """Beliefs by Bayes' rule."""
+    return logs(g).softmax(1)
 
 
 @check(
@@ -418,18 +396,14 @@ def believed(g: Given, *, prior: bool = True, silent: bool = False) -> Tensor:
     given=VOTED,
     expect=believed,
     mistakes={
-        "the prior is missing": partial(believed, prior=False),
-        "who abstains is counted as the last class": partial(believed, silent=True),
+        "the prior is missing": lambda g: believed(g | {"prior": EVEN}),
+        "who abstains is counted as the last class": lambda g: believed(g | {"vote": g.vote % 4}),
         "chances are added, not multiplied": lambda g: F.normalize(
             torch.einsum("nfv,ftv->nt", said(g.vote), g.confusion) + g.prior, p=1.0, dim=1
         ),
         "true class and vote are swapped": lambda g: believed(g | {"confusion": g.confusion.mT}),
-        "an item's beliefs must add up to 1": lambda g: (
-            torch.einsum("nfv,ftv->nt", said(g.vote), g.confusion.log()) + g.prior.log()
-        ).exp(),
-        "these are logarithms: softmax them": lambda g: (
-            torch.einsum("nfv,ftv->nt", said(g.vote), g.confusion.log()) + g.prior.log()
-        ),
+        "an item's beliefs must add up to 1": lambda g: logs(g).exp(),
+        "these are logarithms: softmax them": logs,
     },
     atol=1e-6,
 )
@@ -458,7 +432,7 @@ def maximised(g: Given, rounds: int = 5, *, start: str = "") -> Tensor:
     for _ in range(rounds):
         told = judged(g | {"belief": belief, "smooth": torch.tensor(0.2)})
         if start == "prior":
-            told["prior"] = torch.full((4,), 0.25).double()
+            told["prior"] = EVEN
         belief = believed(g | told)
     return belief
 
@@ -532,17 +506,9 @@ def doubtful(g: Given, count: int = 5) -> Tensor:
     return gap(g.p).masked_fill(g.asked, 9).sort(stable=True).indices[:count]
 
 
-def nobody(g: Given) -> Given:
-    """The same pool, of which nobody was asked."""
-    return g | {"asked": torch.zeros_like(g.asked)}
-
-
 def least(g: Given, what: Tensor) -> Tensor:
     """The unasked items where something is smallest."""
     return what.masked_fill(g.asked, 99).argsort()[:5]
-
-
-ASKED_TWICE = "items that were asked are asked again: an oracle is paid for each answer"
 
 
 @check(
@@ -551,7 +517,9 @@ ASKED_TWICE = "items that were asked are asked again: an oracle is paid for each
     given=pool,
     expect=doubtful,
     mistakes={
-        ASKED_TWICE: lambda g: doubtful(nobody(g)),
+        "items that were asked are asked again: each answer is paid": lambda g: gap(g.p).argsort()[
+            :5
+        ],
         "the surest come first: small margins are wanted": lambda g: least(g, -gap(g.p)),
         "the same by position: look at p": lambda g: (~g.asked).nonzero()[:5, 0],
         "places among the unasked: return those in the pool": lambda g: gap(
@@ -567,24 +535,19 @@ def query_margin(lab, given) -> Tensor:
     return lab.query_margin(given.p, given.asked, 5)
 
 
-def spread(x: Tensor, asked: Tensor, count: int, *, move: bool = True) -> Tensor:
-    """Farthest first, right or wrong in a classic way."""
+def distances(g: Given) -> Tensor:
+    """From each item to those asked, [N, K]."""
+    return torch.cdist(g.x, g.x[g.asked])
+
+
+def spread(x: Tensor, asked: Tensor, count: int) -> Tensor:
+    """Farthest first."""
     apart = (x[:, None] - x).square().sum(2).sqrt()
-    near = apart[:, asked].amin(1) if asked.any() else apart.amax(1)
-    found = []
+    near, found = apart[:, asked].amin(1), []
     for _ in range(count):
         found.append(int(near.argmax()))
-        near = (
-            near.minimum(apart[:, found[-1]])
-            if move
-            else near.index_fill(0, torch.tensor(found), -1)
-        )
+        near = near.minimum(apart[:, found[-1]])
     return torch.tensor(found)
-
-
-def nearest(g: Given) -> Tensor:
-    """The unasked items that lie nearest to what was asked."""
-    return least(g, torch.cdist(g.x, g.x[g.asked]).min(1).values)
 
 
 @check(
@@ -593,18 +556,18 @@ def nearest(g: Given) -> Tensor:
     given=pool,
     expect=lambda g: spread(g.x, g.asked, 5),
     mistakes={
-        "the farthest are taken at once: after each, distances shrink": lambda g: spread(
-            g.x, g.asked, 5, move=False
+        "the farthest are taken at once: after each, distances shrink": lambda g: least(
+            g, -distances(g).amin(1)
         ),
-        "the nearest are taken: the farthest are wanted": nearest,
+        "the nearest are taken: the farthest are wanted": lambda g: least(g, distances(g).amin(1)),
         "what was asked is not kept away from": lambda g: spread(g.x, torch.arange(80) == 0, 5),
         "one item, again and again": lambda g: spread(g.x, g.asked, 1).expand(5),
-        "the mean distance counts, not the nearest": lambda g: (
-            torch.cdist(g.x, g.x[g.asked]).mean(1).argsort(descending=True)[:5]
-        ),
+        "the mean distance counts, not the nearest": lambda g: (-distances(g).mean(1)).argsort()[
+            :5
+        ],
         "by the largest of the distances to those chosen": lambda g: (
-            torch.cdist(g.x, g.x[g.asked]).amax(1).argsort(descending=True)[:5]
-        ),
+            -distances(g).amax(1)
+        ).argsort()[:5],
     },
 )
 def query_core_set(lab, given) -> Tensor:
@@ -627,11 +590,9 @@ def both(g: Given, widen: int = 8, *, away: bool = True, inner: bool = False) ->
     given=pool,
     expect=both,
     mistakes={
-        "the most doubtful alone: they may be all alike": lambda g: doubtful(g).sort().values,
+        "the most doubtful alone: they may be all alike": lambda g: doubtful(g).sort()[0],
         "`widen` is ignored": partial(both, widen=4),
-        "a core set alone: it asks for what is sure": lambda g: (
-            spread(g.x, g.asked, 5).sort().values
-        ),
+        "a core set alone: it asks for what is sure": lambda g: spread(g.x, g.asked, 5).sort()[0],
         "places among the doubtful: return those in the pool": partial(both, inner=True),
         "it does not keep away from what was asked": partial(both, away=False),
     },
@@ -753,16 +714,25 @@ def fixmatch(lab, given) -> Tensor:
 # The scorer's worlds: nothing in them is public, and nothing is taken on trust --------------------
 
 
+def worth(told: Tensor, label: Tensor) -> Tensor:
+    """What labels are worth by item: a right one earns 1, a wrong one costs 4, none is nothing."""
+    right = told == label
+    return (right.float() - 4 * ((told >= 0) & ~right).float()).mean()
+
+
 @play("worlds")
 def worlds(player: Player, rng: torch.Generator) -> Tensor:
-    """How much more often the self-trained is right than labels alone, in 40 drawn worlds."""
+    """How much more the model's labels are worth than those of the few alone, in 60 drawn worlds.
+
+    The few alone tell what they are sure of, from a probability of 0.8 on.
+    """
     gains = []
-    for _ in range(40):
+    for _ in range(60):
         g = Given(blobs(rng, 5, 12, 300, 3))
-        p = player.call("learn", g.x, g.few, g.known, 5, returns="float32 [N, 5]")
-        alone = ask_linear(fit_linear(g.few, F.one_hot(g.known, 5).float()), g.x)
-        hits = [(said_.argmax(1) == g.label).float().mean() for said_ in (p, alone)]
-        gains.append(hits[0] - hits[1])
+        told = player.call("learn", g.x, g.few, g.known, 5, returns="int64 [N]")
+        alone = ask_linear(fit_linear(g.few, F.one_hot(g.known, 5).float()), g.x).max(1)
+        sure = alone.indices.where(alone.values >= 0.8, -1)
+        gains.append(worth(told, g.label) - worth(sure, g.label))
     return torch.stack(gains)
 
 
@@ -807,16 +777,21 @@ def taught_by(x: Tensor, label: Tensor) -> Tensor:
 
 
 def asking(rule: Rule, items: Arrays, test: Arrays) -> Tensor:
-    """The accuracy after each round of questions, [ROUNDS]; what is asked twice is paid twice."""
+    """The accuracy after each round of questions, [ROUNDS]; what is asked twice is paid twice.
+
+    An item that was asked keeps the probabilities from before its answer: it was doubtful then.
+    """
     x, label = items["x"], items["label"]
-    asked = torch.arange(len(x)) < START
+    asked, p = torch.arange(len(x)) < START, torch.full((len(x), 10), 0.1)
     curve = []
     for _ in range(ROUNDS):
-        item = rule(x, ask_linear(taught_by(x[asked], label[asked]), x), asked)
+        now = ask_linear(taught_by(x[asked], label[asked]), x)
+        p = torch.where(asked[:, None], p, now)
+        item = rule(x, p, asked)
         asked = asked.clone()
         asked[item[(item >= 0) & (item < len(x))]] = True
-        p = ask_linear(taught_by(x[asked], label[asked]), test["x"])
-        curve.append((p.argmax(1) == test["label"]).float().mean())
+        told = ask_linear(taught_by(x[asked], label[asked]), test["x"])
+        curve.append((told.argmax(1) == test["label"]).float().mean())
     return torch.stack(curve)
 
 
@@ -857,10 +832,34 @@ def questions(player: Player, rng: torch.Generator) -> Iterator[exhibits.Exhibit
     labels = (START + STEP * (1 + torch.arange(ROUNDS))).tolist()
     rows = zip(labels, by_rule.tolist(), random.tolist(), strict=True)
     yield exhibits.table("Accuracy by labels", ("labels", "your rule", "random"), rows)
-    each = [torch.tensor(labels).float().repeat(2), torch.cat([by_rule, random])]
-    yield exhibits.points(
-        "The same as a curve",
-        torch.stack(each, 1),
-        torch.arange(2).repeat_interleave(ROUNDS),
-        ("your rule", "random"),
-    )
+
+
+@dream("What five rules know of reviews")
+def reviews(player: Player, _rng: torch.Generator) -> Iterator[exhibits.Exhibit]:
+    """Rules of four words each vote on real reviews; then the majority's and your beliefs."""
+    place = {word: n for n, word in enumerate(vocabulary("clothing_reviews"))}
+    word = torch.tensor([[place[one] for one in words] for _, words in KEYWORDS])
+    text, says = load("clothing_reviews", "val"), torch.tensor([label for label, _ in KEYWORDS])
+    inputs = (text["tokens"], text["lengths"], word, says)
+    vote = player.call("vote", *inputs, returns=f"int64 [N, {len(says)}]")
+    spoken, right = vote >= 0, vote == text["label"][:, None]
+    share = (right.sum(0) / spoken.sum(0)).tolist()
+    names = [f"{words[0]} …" for _, words in KEYWORDS]
+    rows = zip(names, says.tolist(), spoken.double().mean(0).tolist(), share, strict=True)
+    yield exhibits.table("The rules", ("words", "says", "speaks", "right"), rows)
+    found = {
+        "majority": said(vote, 2).sum(1),
+        "your beliefs": player.call("annotate", vote, 2, returns="float64 [N, 2]"),
+    }
+    some = spoken.any(1)
+    rows = [
+        (
+            name,
+            *(
+                float((p[some & (text["label"] == c)].argmax(1) == c).double().mean())
+                for c in (0, 1)
+            ),
+        )
+        for name, p in found.items()
+    ]
+    yield exhibits.table("Right where a rule speaks", ("by", "of the bad", "of the fine"), rows)

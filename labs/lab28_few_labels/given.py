@@ -49,11 +49,11 @@ def weak_view(image_BCHW: Tensor, rng: Generator) -> Tensor:
 
 def strong_view(image_BCHW: Tensor, rng: Generator) -> Tensor:
     """A look that changes much: turned, enlarged, shifted, in other contrast, a box covered."""
-    B, _, H, W = image_BCHW.shape
+    B = len(image_BCHW)
     image_BCHW = moved(image_BCHW, 0.35, 0.15, 0.25, rng)
     image_BCHW = image_BCHW * draw(B, 0.6, 1.2, rng)[:, None, None, None]
     sides = []
-    for length in (H, W):  # the box has three eighths of either side
+    for length in image_BCHW.shape[2:]:  # the box has three eighths of either side
         place, begin_B1 = torch.arange(length, device=rng.device), draw(B, 0, 0.7, rng)[:, None]
         sides.append((place >= begin_B1 * length) & (place < begin_B1 * length + 0.375 * length))
     box_BHW = sides[0][:, :, None] & sides[1][:, None, :]
@@ -139,7 +139,8 @@ class Classifier(LightningModule):
         optimizer = torch.optim.AdamW(self.parameters(), self.lr, weight_decay=self.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
         cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+        schedule = {"scheduler": cycle, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log `val/loss` and `val/accuracy` over the whole split."""

@@ -58,6 +58,6 @@ def colour(given: Given, got: Arrays) -> Outcome:
     """What stands in CIFAR-10's form goes through the same code."""
     same = (got["few"][:, None] == given.image[None]).flatten(2).all(2).any(1)
     return every(
-        holds(same.all(), "the few are no pictures of the split"),
+        holds(same.all(), "the few are not pictures of the split"),
         holds(0 < got["loss"] < 20, f"the loss is {float(got['loss']):.3g}"),
     )
