@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.honest.__main__ import ITEMS, MOST_ITEMS
+from bench.honest.__main__ import MOST_ITEMS, hidden_size
 from bench.honest.variants import train_and_hand_in
 from dllab import data
 from dllab.data.tensors import Tensors
@@ -115,7 +115,7 @@ def attacks(name: str) -> dict[str, tuple[float, float]]:
 def cost(lab: Lab, draws: int, folder: Path) -> Iterator[dict[str, object]]:
     """For each hidden set what the reference's weights measure as drawn and perturbed."""
     here, archive = train_and_hand_in(lab, folder)
-    size = ITEMS.get(lab.id, MOST_ITEMS)
+    size = hidden_size(lab)
     with open_backend("auto") as wall:
         for draw in range(draws):
             measured, score = [], []
