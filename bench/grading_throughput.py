@@ -2,7 +2,7 @@
 
 P6-grades counts whole grades, from archive to signed result, of the tests' small lab: two checks
 visible and one hidden, 400 hidden items in groups, some again. Its own code costs next to nothing,
-so it tells what the walls and the groups cost.
+so it tells what the walls and the groups cost. P6-landlock counts them where no namespaces are.
 
 A submission is a LightningModule with a small CNN: its code is imported, one small probe is asked,
 and 1,000 images of 28 x 28 are scored. The cold side is a plain child process without any wall; the
@@ -23,6 +23,7 @@ from bench.measure import ROOT, Cost, Plan, Result, interleave, judged, main, mi
 from dllab.grading.official import Terms, grade_archive
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import Backend, NoWall
+from dllab.sandbox.landlocked import Landlock
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session
 from dllab.sandbox.watch import tree
@@ -115,14 +116,14 @@ def _private_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
-def grades(folder: Path, zygote: Zygote, count: int) -> Iterator[float]:
+def grades(folder: Path, wall: Backend, count: int) -> Iterator[float]:
     """Whole grades in a CPU-minute, a few times."""
     sys.path.insert(0, str(ROOT / "tests"))
     from official_lab import make_stage
 
     os.environ["XDG_CONFIG_HOME"] = str(folder)  # the key that signs them
     stage = make_stage(folder)
-    archive, terms = stage.submit("ada"), Terms(stage.root, zygote, hidden=stage.hidden)
+    archive, terms = stage.submit("ada"), Terms(stage.root, wall, hidden=stage.hidden)
     first = grade_archive(archive, terms)
     assert first.score == first.max_score, first.reason
     for _ in range(count):
@@ -147,13 +148,19 @@ def measure(plan: Plan) -> Iterator[Result]:
         costs = interleave(plan.pairs, sides)
         (Path(folder) / "grades").mkdir()
         whole = list(grades(Path(folder).resolve() / "grades", zygote, 1 if plan.smoke else 8))
+        (Path(folder) / "without").mkdir()
+        with Landlock() as wall:
+            without = list(grades(Path(folder).resolve() / "without", wall, 1 if plan.smoke else 8))
     cold, warm = costs["cold"], costs["warm"]
-    wall = middle(cold, "wall_s") / middle(warm, "wall_s")
-    why = f"wall: {wall:.1f} x; cold: {middle(cold):.2f} CPU-s a submission"
+    clock = middle(cold, "wall_s") / middle(warm, "wall_s")
+    why = f"wall: {clock:.1f} x; cold: {middle(cold):.2f} CPU-s a submission"
     yield judged("P6-ratio", ratios(cold, warm), why)
     rates = [60 / cost.cpu_s for cost in warm]
     yield judged("P6-per-minute", rates, "in a CPU-minute, all processes counted")
     yield judged("P6-grades", whole, "in a CPU-minute, all processes counted; four workers each")
+    yield judged(
+        "P6-landlock", without, "in a CPU-minute; each worker was cold before: some seconds"
+    )
     yield judged("P11-child-mb", private, "what a worker does not share")
 
 

@@ -215,6 +215,30 @@ with Session(
     time.sleep(100)
 """
 
+POST = """
+import subprocess
+from dllab.sandbox.guard import Guard
+
+guard = Guard()
+left = ["sh", "-c", "sleep 600 & echo $!; wait"]
+leader = subprocess.Popen(left, start_new_session=True, stdout=subprocess.PIPE, text=True)
+guard.watch(leader.pid)
+print(leader.stdout.readline().strip(), flush=True)
+{ends}
+input()
+"""
+
+
+@pytest.mark.parametrize("ends", ["leader.kill()", "import os; os._exit(0)"])
+def test_a_guard_ends_what_a_leader_leaves_once_it_or_who_posted_it_is_gone(ends):
+    pipe = subprocess.PIPE
+    script = (sys.executable, "-c", POST.format(ends=ends))
+    with subprocess.Popen(script, stdin=pipe, stdout=pipe, text=True) as poster:
+        left = psutil.Process(int(poster.stdout.readline()))
+        _, alive = psutil.wait_procs([left], timeout=10)
+        poster.kill()
+    assert not alive or left.status() == psutil.STATUS_ZOMBIE
+
 
 @pytest.mark.in_turns
 @pytest.mark.slow

@@ -34,7 +34,7 @@ BACKENDS: Mapping[str, type[Backend]] = {
 
 
 def official_backends() -> list[Backend]:
-    """The walls behind which a grade counts, the fastest first, whether or not they work here."""
+    """The walls behind which a grade counts, first choice first, whether or not they work here."""
     return [wall() for wall in BACKENDS.values() if wall.official]
 
 

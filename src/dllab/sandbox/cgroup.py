@@ -22,7 +22,7 @@ from dllab.sandbox.limits import MB, Limits
 from dllab.sandbox.watch import tree
 
 CONTROLLERS = {"memory", "pids"}
-OF_THE_WALL = 8  # processes of the wall itself, and of the guard that it leaves
+OF_THE_WALL = 8  # processes of the wall itself
 GONE_S = 5.0
 _serial = itertools.count()
 _lock = threading.Lock()

@@ -9,10 +9,8 @@ every cold worker pays for it.
 import json
 import os
 import resource
-import select
 import signal
 import sys
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -128,37 +126,9 @@ def _limit(to: Confinement) -> None:
 def main() -> None:
     """Confine this process, then become the command."""
     text, _, *command = sys.argv[1:]
-    confinement = Confinement.parse(text)
-    if confinement.one_group:
-        _post_guard()
-        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # an orphan stays in the tree, and counts
-    confine(confinement)
+    confine(Confinement.parse(text))
     kernel.die_with_parent(signal.SIGKILL)
     os.execv(command[0], command)  # noqa: S606 - no shell is the point
-
-
-def _post_guard() -> None:
-    """Leave a process behind that ends our whole group once we are gone, however that comes.
-
-    It stands outside the group and the confinement, so nothing in there can reach it. A signal at
-    our death would not reach it either, for the same reason: it waits on a pidfd.
-    """
-    group = os.getpid()
-    us = os.pidfd_open(group)
-    ready, set_ready = os.pipe()
-    if os.fork():
-        os.close(set_ready)
-        os.read(ready, 1)  # until it stands outside
-        os.close(ready)
-        os.close(us)
-        return
-    os.setsid()
-    os.close(set_ready)
-    os.closerange(0, 3)
-    select.select([us], [], [])
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-    os._exit(0)
 
 
 if __name__ == "__main__":

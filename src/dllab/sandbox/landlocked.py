@@ -1,36 +1,55 @@
 """The wall for machines without namespaces to give: landlock and seccomp around one process group.
 
+    with Landlock() as wall:
+        with Session(lab, code, wall, limits) as session: ...     # from any thread
+
 It needs no other program, but shows more of the machine than the others do: names and sizes of
 files (not what is in them) and the machine's own host name. It grants no sockets at all, since a
 socket would reach the machine's own network, and no shared memory, since its files would outlive
-the worker.
+the worker. Each worker is forked from a warm process (`prefork` says what that is) and led by a
+user id of its own where the grader is root.
 """
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Self
 
 import psutil
 
 from dllab.errors import InfraError
-from dllab.sandbox import landlock, seccomp
-from dllab.sandbox.bubblewrap import ENTER, INSTALL
+from dllab.sandbox import landlock, prefork, seccomp
+from dllab.sandbox.bubblewrap import INSTALL
 from dllab.sandbox.enter import Confinement
 from dllab.sandbox.identity import confinement, spare_uid
-from dllab.sandbox.job import Child, Job, popen
-from dllab.sandbox.reach import WORKER
+from dllab.sandbox.job import Child, Job
 from dllab.sandbox.room import SYSTEM
 
+MODULE = "dllab.sandbox.landlocked_server"
+
 PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems")
-UNSHARED = (*WORKER[:-1], "dllab.sandbox.unshared")
 TRUNCATION_SINCE, SCOPES_SINCE = 3, 6
 
 
 class Landlock:
-    """Reads only what is named, writes only to scratch, signals only its own."""
+    """Reads only what is named, writes only to scratch, signals only its own.
+
+    The warm process starts with the first worker; one object serves a whole batch. Leaving the
+    context ends all workers.
+    """
 
     name = "landlock"
     official = True
+
+    def __init__(self) -> None:
+        self._server = prefork.server(MODULE)
+
+    def __enter__(self) -> Self:
+        self._server.launch()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
 
     def problem(self) -> str:
         """Why it does not work on this machine; empty when it does."""
@@ -44,7 +63,9 @@ class Landlock:
         return ""
 
     def start(self, job: Job) -> Child:
-        """Start the worker that shares no memory, confined; InfraError when it needs sockets."""
+        """Fork a worker and confine it; InfraError when it needs sockets. The job's command is
+        always the worker's.
+        """
         if problem := self.problem():
             raise InfraError(f"landlock does not work here: {problem}", INSTALL)
         if job.limits.sockets:
@@ -52,8 +73,12 @@ class Landlock:
         uid = spare_uid()
         if uid is not None:
             os.chown(job.scratch, uid, uid)
-        terms = _confinement(job, uid).text()
-        return popen((*ENTER, terms, "--", *UNSHARED), job)
+        request = {
+            "environment": dict(job.environment),
+            "scratch": str(job.scratch),
+            "confinement": asdict(_confinement(job, uid)),
+        }
+        return self._server.fork(request)
 
 
 def _confinement(job: Job, uid: int | None) -> Confinement:
@@ -77,17 +102,18 @@ def open_paths(job: Job) -> tuple[list[Path], list[Path]]:
     Landlock can only add rights, so a folder with something hidden in it is taken apart. Rights are
     those of a file and not of its name: a link's other name (a `lib64` beside `lib`) adds nothing.
     """
+    taken_apart = {folder for path in job.hidden for folder in path.parents}
     readable: list[Path] = []
     listable = list(job.searched)
-    waiting, met = list(job.readable), set(job.hidden)
+    waiting, met = [path.resolve() for path in job.readable], set(job.hidden)
     while waiting:
-        path = waiting.pop().resolve()
+        path = waiting.pop()
         if path in met:
             continue
         met.add(path)
-        if any(path in hidden.parents for hidden in job.hidden):
+        if path in taken_apart:
             listable.append(path)
-            waiting += path.iterdir()
+            waiting += (one.resolve() if one.is_symlink() else one for one in path.iterdir())
         else:
             readable.append(path)
     return readable, listable

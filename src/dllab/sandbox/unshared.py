@@ -1,6 +1,4 @@
-"""The worker where processes share no memory: loaders read their items in the process itself.
-
-    python -P -s -m dllab.sandbox.unshared
+"""Where processes share no memory, loaders read their items in the process itself.
 
 A DataLoader's workers hand tensors over in `/dev/shm`, at names that the C library fixes. Where no
 wall can mount one of its own, they could not even start. What a loader yields does not depend on
@@ -12,14 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
-
-from dllab.sandbox.worker import main as serve
-
-
-def main() -> None:
-    """Let loaders do without workers, then serve."""
-    read_in_process()
-    serve()
 
 
 def read_in_process() -> None:
@@ -34,7 +24,3 @@ def read_in_process() -> None:
         return plain(alone)
 
     DataLoader.__iter__ = iterate  # type: ignore[method-assign,assignment]
-
-
-if __name__ == "__main__":
-    main()

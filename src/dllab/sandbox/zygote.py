@@ -3,34 +3,27 @@
     with Zygote() as zygote:
         with Session(lab, code, zygote, limits) as session: ...     # from any thread
 
-The zygote is a new program with a clean environment: nothing that the grader has read, no label,
-no hidden item, lies in memory that a worker inherits. It imports torch, Lightning and dllab's
-worker, computes on zeros, runs no learner code, and has one thread. Each worker gets its own
-pid, mount, network, IPC, UTS, cgroup and user namespace, its own tmpfs, a user id of its own where
-the grader is root, and the confinement that every wall applies: landlock, seccomp, limits.
+`prefork` says what the warm process is. Each worker gets its own pid, mount, network, IPC, UTS,
+cgroup and user namespace, its own tmpfs, a user id of its own where the grader is root, and the
+confinement that every wall applies: landlock, seccomp, limits.
 """
 
 import functools
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-import dllab
 from dllab.errors import InfraError
-from dllab.sandbox import seccomp
+from dllab.sandbox import prefork, seccomp
 from dllab.sandbox.enter import Confinement
-from dllab.sandbox.forking import ForkServer
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job
-from dllab.sandbox.room import Furnishing, RoomEntry, driver_environment
+from dllab.sandbox.room import Furnishing, RoomEntry
 
 MODULE = "dllab.sandbox.zygote_server"
-# Of 300 MB in huge pages a fork and its end cost a third. Python's own allocator knows none.
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "PYTHONMALLOC": "malloc"}
 
 
 class Zygote:
@@ -43,7 +36,7 @@ class Zygote:
     official = True
 
     def __init__(self) -> None:
-        self._server = ForkServer(MODULE, (), _environment())
+        self._server = prefork.server(MODULE)
 
     def __enter__(self) -> Self:
         self._server.launch()
@@ -89,23 +82,6 @@ def decode(request: dict[str, Any]) -> tuple[Furnishing, Confinement]:
     )
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of the grader's: what workers see of it would be the same for all."""
-    one_thread = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")  # a thread pool would not survive a fork
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": "/nonexistent",
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-        "PYTHONPATH": str(Path(dllab.__file__).parents[1]),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "WANDB_MODE": "disabled",
-        **driver_environment(),  # the linker reads it once, here
-        **{f"{library}_NUM_THREADS": "1" for library in one_thread},
-        **HUGE_PAGES,
-    }
-
-
 @functools.cache
 def _problem() -> str:
     """Let a server without its imports build a room and confine itself there."""
@@ -114,7 +90,12 @@ def _problem() -> str:
     trial = (sys.executable, "-P", "-s", "-m", MODULE, "trial")
     try:
         done = subprocess.run(
-            trial, env=_environment(), capture_output=True, text=True, timeout=60, check=False
+            trial,
+            env=prefork.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
