@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dllab.errors import InfraError
-from dllab.sandbox import backends, bubblewrap, kernel, landlock, warm, zygote
+from dllab.sandbox import backends, bubblewrap, kernel, landlock, landlocked, warm, zygote
 
 REPO = Path(__file__).resolve().parent.parent
 WINDOWS = """
@@ -47,13 +47,13 @@ def test_macos_has_practice_and_no_official_grade(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(kernel, "syscall", linux_only)
     monkeypatch.setenv("PATH", "/usr/bin/nowhere")
-    for wall in (zygote, bubblewrap):  # what this machine can do was noted
+    for wall in (zygote, bubblewrap, landlocked):  # what this machine can do was noted
         wall._problem.cache_clear()
     try:
         with pytest.raises(InfraError, match="no sandbox works on this machine") as error:
             backends.find_backend("auto")
     finally:
-        for wall in (zygote, bubblewrap):
+        for wall in (zygote, bubblewrap, landlocked):
             wall._problem.cache_clear()
     assert "it needs Linux" in str(error.value)
     assert landlock.version() == 0

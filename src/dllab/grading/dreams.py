@@ -49,6 +49,7 @@ def dream_archive(
     Raises Ungradable for an archive that cannot be taken in.
     """
     with tempfile.TemporaryDirectory(prefix="dllab-intake-") as scratch:
+        Path(scratch).chmod(0o711)  # as in official grading
         lab = find_lab(root, read_manifest(archive).lab)
         submission = take_in(archive, lab, Path(scratch) / "run")
         return lab, _dream_apart(lab, submission.run, backend, seed)

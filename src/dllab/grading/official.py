@@ -105,6 +105,7 @@ def hidden_id(hidden: Path | None) -> str | None:
 def _verdict(archive: Path, terms: Terms) -> tuple[str, Result]:
     """The id of the very bytes that were graded, and what became of them."""
     scratch, lab, id = Path(tempfile.mkdtemp(prefix="dllab-intake-")), None, ""
+    scratch.chmod(0o711)  # workers pass through, as users without rights; names stay unknown
     try:
         id = submission_id(archive)
         copy = still_copy(archive, scratch)

@@ -62,6 +62,7 @@ def confine(to: Confinement) -> None:
     Raises OSError where the kernel refuses a step: learner code must not run then.
     """
     keep = 1 << kernel.CAP_DAC_READ_SEARCH if to.read_any else 0
+    keep &= kernel.permitted_capabilities()  # root in a container has not all
     kernel.drop_bounding(keep)
     if to.uid is not None:
         _become(to.uid)

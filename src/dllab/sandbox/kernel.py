@@ -104,6 +104,12 @@ def enter_root(root: Path) -> None:
     os.chdir("/")
 
 
+def permitted_capabilities() -> int:
+    """The mask of those that this process may use."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1], 16) for line in status.splitlines() if "CapPrm" in line)
+
+
 def drop_bounding(keep: int = 0) -> None:
     """Make sure that no program can bring a capability back, but those in the mask `keep`.
 

@@ -10,19 +10,25 @@ the worker. Each worker is forked from a warm process (`prefork` says what that 
 user id of its own where the grader is root.
 """
 
+import functools
 import os
+import subprocess
+import sys
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
 import psutil
 
+import dllab
 from dllab.errors import InfraError
 from dllab.sandbox import landlock, prefork, seccomp
-from dllab.sandbox.bubblewrap import INSTALL
+from dllab.sandbox.bubblewrap import ENTER, INSTALL
 from dllab.sandbox.enter import Confinement
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job
+from dllab.sandbox.limits import Limits
 from dllab.sandbox.room import SYSTEM
 
 MODULE = "dllab.sandbox.landlocked_server"
@@ -53,14 +59,7 @@ class Landlock:
 
     def problem(self) -> str:
         """Why it does not work on this machine; empty when it does."""
-        version = landlock.version()
-        if not version or not seccomp.is_known():
-            return "the kernel has no landlock"
-        if version < TRUNCATION_SINCE:
-            return f"its landlock (version {version}) cannot keep files from being truncated"
-        if version < SCOPES_SINCE and spare_uid() is None:
-            return f"its landlock (version {version}) cannot hold back signals; Linux 6.12 can"
-        return ""
+        return _problem()
 
     def start(self, job: Job) -> Child:
         """Fork a worker and confine it; InfraError when it needs sockets. The job's command is
@@ -79,6 +78,36 @@ class Landlock:
             "confinement": asdict(_confinement(job, uid)),
         }
         return self._server.fork(request)
+
+
+@functools.cache
+def _problem() -> str:
+    version = landlock.version()
+    if not version or not seccomp.is_known():
+        return "the kernel has no landlock"
+    if version < TRUNCATION_SINCE:
+        return f"its landlock (version {version}) cannot keep files from being truncated"
+    if version < SCOPES_SINCE and spare_uid() is None:
+        return f"its landlock (version {version}) cannot hold back signals; Linux 6.12 can"
+    return _trial()
+
+
+def _trial() -> str:
+    """Confine a Python as workers are, and let it import dllab; what it says where it cannot."""
+    source = Path(dllab.__file__).parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder).resolve()
+        readable = (Path(sys.prefix), Path(sys.base_prefix), source / "dllab")
+        job = Job((), {}, scratch, readable, (), (source,), Limits())
+        command = (sys.executable, "-P", "-s", "-c", "import dllab")
+        entering = (*ENTER, _confinement(job, spare_uid()).text(), "--", *command)
+        done = subprocess.run(
+            entering, env=prefork.environment(), capture_output=True, text=True, check=False
+        )
+    if done.returncode == 0:
+        return ""
+    said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return f"{said} (users without rights must be able to read {sys.base_prefix} and {source})"
 
 
 def _confinement(job: Job, uid: int | None) -> Confinement:

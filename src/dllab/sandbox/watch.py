@@ -92,7 +92,10 @@ def _memory_bytes(pids: list[int], limit: int) -> int:
     """Memory of the whole tree: a cheap upper bound, and the exact sum only beyond the limit."""
     if (bound := sum(map(_resident, pids))) <= limit:
         return bound
-    return sum(map(_proportional, pids))
+    try:
+        return sum(map(_proportional, pids))
+    except PermissionError:  # a container's root may not look so closely
+        return sum(map(_anonymous, pids))
 
 
 def _resident(pid: int) -> int:
@@ -102,20 +105,30 @@ def _resident(pid: int) -> int:
 
 
 def _proportional(pid: int) -> int:
-    """Pages shared with others count for this process's share of them."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
+    """Pages shared with others count for this process's share of them. PermissionError."""
+    return _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+
+
+def _anonymous(pid: int) -> int:
+    """Pages of no file; those that a fork has not changed count again for each process."""
+    return _kilobytes(Path(f"/proc/{pid}/status"), "RssAnon:", "RssShmem:")
+
+
+def _kilobytes(table: Path, *names: str) -> int:
+    """Bytes in these rows of a table of /proc; 0 once the process is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        rows = [line.split() for line in table.read_text(encoding="utf-8").splitlines()]
+        return sum(int(row[1]) * 1024 for row in rows if row[0] in names)
     return 0
 
 
 def _is_full(pid: int, scratch: Path, limit: int) -> bool:
     """Whether scratch holds too much: a tmpfs is asked, a plain folder is walked."""
     inside = Path(f"/proc/{pid}/root{scratch}")
-    if inside.is_mount():
-        used = os.statvfs(inside)
-        return used.f_files - used.f_ffree > INODES
+    with suppress(PermissionError):  # of a container's root, who has no namespaces to mount it in
+        if inside.is_mount():
+            used = os.statvfs(inside)
+            return used.f_files - used.f_ffree > INODES
     files = size = 0
     for folder, _, names in os.walk(scratch):
         files += 1 + len(names)

@@ -12,9 +12,10 @@ import signal
 import socket
 import sys
 import tempfile
+import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dllab.sandbox import kernel
 from dllab.sandbox.enter import confine
@@ -98,11 +99,21 @@ def trial() -> None:
         kernel.unshare(kernel.CLONE_NEWPID)
         pid = os.fork()
         if pid == 0:
-            move_in(request)
-            os._exit(0)
+            _try(request)
         kernel.setns(home, kernel.CLONE_NEWPID)
         _, status = os.waitpid(pid, 0)
     sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _try(request: Request) -> NoReturn:
+    code = 1
+    try:
+        move_in(request)
+        code = 0
+    except OSError:
+        traceback.print_exc()
+    finally:  # never into the code of the process that it was forked from
+        os._exit(code)
 
 
 def _empty_request(scratch: Path) -> dict[str, Any]:

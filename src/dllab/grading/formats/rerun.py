@@ -42,6 +42,7 @@ def run_cell(work: Work, criterion: Claims, override: str, seed: int) -> float:
         raise LostCellError(f"training {override} anew failed: {reply.failure.message}")
     with tempfile.TemporaryDirectory(prefix="dllab-cell-") as scratch:
         run = RunFolder(Path(scratch))
+        run.path.chmod(0o711)  # as in official grading
         run.code.write_bytes(work.code.read_bytes())
         run.arm(measured.arm).path.mkdir(parents=True)
         save_file(reply.arrays, run.arm(measured.arm).weights)
