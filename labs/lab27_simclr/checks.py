@@ -106,37 +106,39 @@ def alone(s: Tensor, value: float = -torch.inf) -> Tensor:
     return s.masked_fill(torch.eye(len(s), dtype=torch.bool), value)
 
 
-NOTHING = -99.0  # what stands for -inf, as answers of checks are finite
+# Wrong similarities, which make wrong losses as well.
+WRONG: dict[str, Way] = {
+    "the norm is forgotten: these are no cosines": lambda g: alone(g.z @ g.z.T / g.temperature),
+    "a view is compared with itself: put -inf on the diagonal": cosines,
+    "zeros on the diagonal still count: put -inf there": lambda g: alone(cosines(g), 0.0),
+    "multiplied by the temperature: divide": lambda g: alone(cosines(g) * g.temperature**2),
+    "the temperature is left out": lambda g: alone(cosines(g, 1.0)),
+}
+
+
+def finite(way: Way) -> Way:
+    """A way whose -inf are -99, as answers of checks are finite."""
+    return lambda g: way(g).nan_to_num(neginf=-99.0)
 
 
 @check(
     "similarities",
     "All pairs",
     given={"z": Z, "temperature": T},
-    expect=lambda g: alone(cosines(g), NOTHING),
+    expect=finite(lambda g: alone(cosines(g))),
     mistakes={
-        "the norm is forgotten: these are products, not cosines": lambda g: alone(
-            g.z @ g.z.T / g.temperature, NOTHING
+        **{words: finite(way) for words, way in WRONG.items()},
+        "each feature has length 1, not each view": finite(
+            lambda g: alone(F.normalize(g.z, dim=0) @ F.normalize(g.z, dim=0).T / g.temperature)
         ),
-        "a view is compared with itself: put -inf on the diagonal": cosines,
-        "there are zeros on the diagonal: a score of 0 still counts, -inf does not": lambda g: (
-            alone(cosines(g), 0.0)
-        ),
-        "multiplied by the temperature: divide": lambda g: alone(
-            cosines(g) * g.temperature**2, NOTHING
-        ),
-        "the temperature is left out": lambda g: alone(cosines(g, 1.0), NOTHING),
-        "each feature has length 1, not each view": lambda g: alone(
-            F.normalize(g.z, dim=0) @ F.normalize(g.z, dim=0).T / g.temperature, NOTHING
-        ),
-        "these are distances, not similarities": lambda g: alone(
-            torch.cdist(F.normalize(g.z, dim=1), F.normalize(g.z, dim=1)) / g.temperature, NOTHING
+        "these are distances": finite(
+            lambda g: alone((2 - 2 * cosines(g, 1.0)).clamp(min=0).sqrt() / g.temperature)
         ),
     },
 )
 def similarities(lab, given) -> Tensor:
     """`similarities` are cosines over the temperature, and -inf of a view with itself."""
-    return lab.similarities(given.z, float(given.temperature)).nan_to_num(neginf=NOTHING)
+    return finite(lambda g: lab.similarities(g.z, float(g.temperature)))(given)
 
 
 SIZES = (2, 6, 10)
@@ -152,13 +154,9 @@ def pairs(way: Callable[[Tensor, int], Tensor]) -> Way:
     "Who belongs together",
     expect=pairs(lambda i, v: (i + v // 2) % v),
     mistakes={
-        "the partner of v is not its neighbour: it is half of all views away": pairs(
-            lambda i, v: i ^ 1
-        ),
+        "the partner of a view is half of all views away": pairs(lambda i, v: i ^ 1),
         "these are the views themselves": pairs(lambda i, v: i),
-        "the order runs backwards: the pictures come in the same order twice": pairs(
-            lambda i, v: v - 1 - i
-        ),
+        "the second views do not run backwards": pairs(lambda i, v: v - 1 - i),
     },
 )
 def partners(lab, _given) -> Arrays:
@@ -175,6 +173,11 @@ def losses(g: Given, logits: Tensor | None = None, partner: Tensor = PARTNER) ->
     return F.cross_entropy(logits, partner, reduction="none")
 
 
+def loss_by(way: Way, g: Given) -> Tensor:
+    """The loss of similarities that are computed in this way."""
+    return losses(g, way(g)).mean()
+
+
 def without_partner(g: Given, times: float) -> Tensor:
     """The loss of each view, with its partner so many times in the denominator."""
     s = alone(cosines(g))
@@ -188,32 +191,16 @@ def without_partner(g: Given, times: float) -> Tensor:
     given={"z": Z, "temperature": T},
     expect=lambda g: losses(g).mean(),
     mistakes={
-        "a view stands in its own denominator: the sum runs over all others": lambda g: losses(
-            g, cosines(g)
-        ).mean(),
-        "a view's own cosine counts as 0, not as nothing": lambda g: losses(
-            g, alone(cosines(g), 0.0)
-        ).mean(),
-        "the partner is missing in the denominator: it is one of all others": lambda g: (
-            without_partner(g, 0).mean()
-        ),
+        **{words: partial(loss_by, way) for words, way in WRONG.items()},
+        "the partner belongs into the denominator, too": lambda g: without_partner(g, 0).mean(),
         "the partner stands in the denominator twice": lambda g: without_partner(g, 2).mean(),
-        "the norm is forgotten: these are products, not cosines": lambda g: losses(
-            g, alone(g.z @ g.z.T / g.temperature)
-        ).mean(),
-        "the temperature is left out": lambda g: losses(g, alone(cosines(g, 1.0))).mean(),
-        "multiplied by the temperature: divide": lambda g: losses(
-            g, alone(cosines(g) * g.temperature**2)
-        ).mean(),
-        "the first views ask, the second do not: each view does": lambda g: losses(g)[:3].mean(),
-        "the first views choose among the second alone: all others are wrong answers": lambda g: (
-            F.cross_entropy(cosines(g)[:3, 3:], torch.arange(3))
+        "the first views ask, the second do not": lambda g: losses(g)[:3].mean(),
+        "the first views choose among the second alone": lambda g: F.cross_entropy(
+            cosines(g)[:3, 3:], torch.arange(3)
         ),
-        "the partner is the next view, not the one half of all views away": lambda g: losses(
-            g, partner=torch.arange(6) ^ 1
-        ).mean(),
+        "the partner is not the next view": lambda g: losses(g, partner=torch.arange(6) ^ 1).mean(),
         "the sum over the views: take the mean": lambda g: losses(g).sum(),
-        "only nearness counts: without other views all features become one": lambda g: (
+        "nothing pushes apart: all features become one": lambda g: (
             -cosines(g).gather(1, PARTNER[:, None]).mean()
         ),
         "the sign is the other way: the partner is pushed away": lambda g: -losses(g).mean(),
@@ -224,71 +211,6 @@ def without_partner(g: Given, times: float) -> Tensor:
 def nt_xent(lab, given) -> Tensor:
     """`nt_xent` is the mean cross-entropy of finding one's partner among all other views."""
     return lab.nt_xent(given.z, float(given.temperature))
-
-
-def found_some(rng: Generator) -> Arrays:
-    """Pairs of which some are near and some are not; lengths differ."""
-    first = torch.randn(10, FEATURES, generator=rng)
-    far = (torch.arange(10) % 2)[:, None] * 1.5
-    second = first + (0.1 + far) * torch.randn(10, FEATURES, generator=rng)
-    length = 0.2 + 3 * torch.rand(20, 1, generator=rng)
-    return {"z": torch.cat([first, second])[:, :] * length}
-
-
-def share_found(g: Given, s: Tensor | None = None) -> Tensor:
-    """How often the most similar is the partner."""
-    s = alone(cosines(g, 1.0)) if s is None else s
-    return (s.argmax(1) == (torch.arange(20) + 10) % 20).float().mean()
-
-
-def telling(draw: Callable[[Generator], Arrays], *ways: Way) -> Callable[[Generator], Arrays]:
-    """Draw until all of these ways give different answers."""
-
-    def drawn(rng: Generator) -> Arrays:
-        while True:
-            arrays = draw(rng)
-            answers = [way(Given(arrays)) for way in ways]
-            if len({tuple(a.flatten().tolist()) for a in answers}) == len(ways):
-                return arrays
-
-    return drawn
-
-
-def by_product(g: Given) -> Tensor:
-    """The share that is found by products of vectors as long as they are."""
-    return share_found(g, alone(g.z @ g.z.T))
-
-
-def first_ask(g: Given, among: int = 0) -> Tensor:
-    """The share that the first views find among all, or among those from `among` on."""
-    best = alone(cosines(g, 1.0))[:10, among:].argmax(1) + among
-    return (best == torch.arange(10, 20)).float().mean()
-
-
-@check(
-    "found",
-    "How many are found",
-    given=telling(
-        found_some,
-        share_found,
-        by_product,
-        first_ask,
-        partial(first_ask, among=10),
-        lambda g: 1 - share_found(g),
-    ),
-    expect=share_found,
-    mistakes={
-        "each view finds itself: leave it out": lambda g: share_found(g, cosines(g, 1.0)),
-        "the norm is forgotten: long vectors are found too often": by_product,
-        "the first views alone ask": first_ask,
-        "they choose among the second views alone": partial(first_ask, among=10),
-        "this is how many are not found": lambda g: 1 - share_found(g),
-        "this counts them: take the share": lambda g: 20 * share_found(g),
-    },
-)
-def found(lab, given) -> Tensor:
-    """`found` is the share of views to which no other is as similar as their partner."""
-    return lab.found(given.z)
 
 
 # Other questions that need no label ---------------------------------------------------------------
@@ -309,16 +231,11 @@ def turned(g: Given, way: int = 1, order: Callable[[list[Tensor]], Tensor] = tor
     expect=turned,
     mistakes={
         "these are clockwise": partial(turned, way=-1),
-        "the labels run 0 1 2 3 0 1 2 3: pictures come in four blocks": lambda g: {
-            "quarter": torch.arange(4).repeat(2)
-        },
+        "labels, too, come in four blocks": lambda g: {"quarter": torch.arange(4).repeat(2)},
         "the pictures come one by one, their labels in blocks": lambda g: {
             "image": turned(g, order=lambda four: torch.stack(four, 1).flatten(0, 1))["image"]
         },
         "these are degrees: count quarter turns": lambda g: {"quarter": 90 * turned(g)["quarter"]},
-        "batch and channels are turned: rows and columns are dimensions 2 and 3": lambda g: {
-            "image": turned(g)["image"].flip(2)
-        },
         "nothing is turned": lambda g: {"image": g.image.repeat(4, 1, 1, 1)},
     },
 )
@@ -504,6 +421,19 @@ def linear_probe(lab, given) -> Tensor:
 
 
 NEAR = 3
+
+
+def telling(draw: Callable[[Generator], Arrays], *ways: Way) -> Callable[[Generator], Arrays]:
+    """Draw until all of these ways give different answers."""
+
+    def drawn(rng: Generator) -> Arrays:
+        while True:
+            arrays = draw(rng)
+            answers = [way(Given(arrays)) for way in ways]
+            if len({tuple(a.flatten().tolist()) for a in answers}) == len(ways):
+                return arrays
+
+    return drawn
 
 
 def nearest(g: Given, s: Tensor | None = None, largest: bool = True, skip: int = 0) -> Tensor:
