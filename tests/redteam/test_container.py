@@ -17,7 +17,16 @@ RIGHTS = (
 )
 
 # What only the grader's own look can stop there, and what else it would need rights for.
-ATTACKS = ("memory_hogs", "orphans", "disk_filler", "many_files", "survivor", "read", "signals")
+ATTACKS = (
+    "fork_bomb",
+    "memory_hogs",
+    "orphans",
+    "disk_filler",
+    "many_files",
+    "survivor",
+    "read",
+    "signals",
+)
 
 # Where Python lies in a folder of root's own, users without rights get at it by another one.
 ENTER = """

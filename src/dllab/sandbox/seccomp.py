@@ -88,10 +88,11 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 }
 LEAVING_THE_GROUP = {"setsid": (112, 157), "setpgid": (109, 154)}
 SOCKET, CLONE, CLONE3, IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
-MMAP, MADVISE = (9, 222), (28, 233)
+MMAP, MADVISE, PRCTL = (9, 222), (28, 233), (157, 167)
 ARCHITECTURES = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}
 
 NAMESPACES = 0x7E02_0000  # every CLONE_NEW… flag
+SIBLING = 0x8000  # CLONE_PARENT: a child of one's parent, out of the tree that is watched
 TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX: typing into somebody's terminal
 COLD, PAGEOUT = 20, 21  # advice that throws pages out of memory
 SHARED_ANONYMOUS = 0x21  # MAP_SHARED and MAP_ANONYMOUS: no limit of a process counts such pages
@@ -138,10 +139,12 @@ def program(families: Sequence[int], *, one_group: bool = False) -> bytes:
             _op(_RETURN, _KILL),
             *(_op(_EQUAL, n, 0, 1) + _op(_RETURN, _DENY) for n in numbers if n is not None),
             _op(_EQUAL, CLONE3[column], 0, 1) + _op(_RETURN, _ABSENT),  # libc then uses clone
-            _when(CLONE[column], _FIRST_ARGUMENT, _refuse_bits(NAMESPACES)),
+            _when(CLONE[column], _FIRST_ARGUMENT, _refuse_bits(NAMESPACES | SIBLING)),
             _when(SOCKET[column], _FIRST_ARGUMENT, _refuse_others(families)),
             _when(IOCTL[column], _SECOND_ARGUMENT, _refuse(TERMINAL_INPUT)),
             _when(MADVISE[column], _THIRD_ARGUMENT, _refuse((COLD, PAGEOUT))),
+            # who takes in orphans stays as it is: so they are found, and count
+            _when(PRCTL[column], _FIRST_ARGUMENT, _refuse((kernel.PR_SET_CHILD_SUBREAPER,))),
             _when(MMAP[column], _FOURTH_ARGUMENT, _refuse_all_of(SHARED_ANONYMOUS)),
             _op(_RETURN, _ALLOW),
         ]

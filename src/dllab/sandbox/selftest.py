@@ -44,12 +44,13 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "memory_hog": ("memory",),
     "memory_hogs": ("memory",),
     "orphans": ("memory",),
+    "fork_bomb": ("", "memory"),
     "shared_memory": ("", "memory"),
     "cpu_hog": ("timeout",),
     "disk_filler": ("", "output"),
     "many_files": ("", "output"),
 }
-VIOLENT = {*EXPECTED, "fork_bomb", "survivor", "flood", "state_left"}
+VIOLENT = {*EXPECTED, "survivor", "flood", "state_left"}
 LAB_YAML = """
 title: A lab for burglars
 summary: Nothing is learned here.
