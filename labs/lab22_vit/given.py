@@ -35,8 +35,8 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         """Map float [B, T, D] to the same shape."""
-        y_BHTK = F.scaled_dot_product_attention(*self.split(x_BTD))
-        return self.out(y_BHTK.transpose(1, 2).flatten(2))
+        y_BTHK = F.scaled_dot_product_attention(*self.split(x_BTD)).transpose(1, 2)
+        return self.out(y_BTHK.flatten(2))
 
 
 def network(features: int) -> nn.Sequential:
@@ -77,7 +77,8 @@ class Data(LightningDataModule):
 
     def val_dataloader(self) -> BatchLoader:
         """The validation pictures in their own order."""
-        return BatchLoader(self.val, self.batch_size)
+        size = self.batch_size
+        return BatchLoader(self.val, size)
 
 
 class Classifier(LightningModule):

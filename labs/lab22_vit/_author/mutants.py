@@ -21,8 +21,8 @@ WHY = {
 }
 
 CUT, SUM = "cut.permute(0, 2, 4, 1, 3, 5)", "torch.cat([first_B1D, patch_BND], dim=1) + place_TD"
-ATTEND = "        x_BTD = x_BTD + self.attention(self.norm(x_BTD))\n"
-THINK = "return x_BTD + self.network(self.outer_norm(x_BTD))"
+ATTEND = "        y_BTD = x_BTD + self.attention(self.norm(x_BTD))\n"
+THINK = "return y_BTD + self.network(self.outer_norm(y_BTD))"
 READ = "return self.head(self.norm(x_BTD)[:, 0])"
 TOKENS = "        x_BTD = tokens(self.embed(patches(x_BCHW, self.patch)), self.first, self.place)\n"
 EACH = "        for block in self.blocks:\n            x_BTD = block(x_BTD)\n" + f"        {READ}"
@@ -83,12 +83,12 @@ MUTANTS = [
          "        return x_BTD + self.network(x_BTD)"),
         ("no_shortcuts", "both shortcuts are missing", ATTEND + "        " + THINK,
          "        return self.network(self.outer_norm(self.attention(self.norm(x_BTD))))"),
-        ("no_first_shortcut", "attention has no shortcut", "x_BTD = x_BTD + self.attention(", "x_BTD = self.attention("),
+        ("no_first_shortcut", "attention has no shortcut", "y_BTD = x_BTD + self.attention(", "y_BTD = self.attention("),
         ("side_by_side", "stand abreast", ATTEND + "        " + THINK,
          "        return x_BTD + self.attention(self.norm(x_BTD)) + self.network(self.outer_norm(x_BTD))"),
-        ("norm_twice", "self.norm is asked twice", "self.outer_norm(x_BTD))\n", "self.norm(x_BTD))\n"),
-        ("no_attention", "attention is missing", ATTEND, ""),
-        ("no_network", "the network is missing", THINK, "return x_BTD"),
+        ("norm_twice", "self.norm is asked twice", "self.outer_norm(y_BTD))\n", "self.norm(y_BTD))\n"),
+        ("no_attention", "attention is missing", ATTEND, "        y_BTD = x_BTD\n"),
+        ("no_network", "the network is missing", THINK, "return y_BTD"),
         ("network_first", "the network comes before attention", ATTEND + "        " + THINK,
          "        x_BTD = x_BTD + self.network(self.outer_norm(x_BTD))\n"
          "        return x_BTD + self.attention(self.norm(x_BTD))"),

@@ -67,8 +67,8 @@ class Block(nn.Module):
         # BEGIN SOLUTION block: return the block's output, [B, T, D].
         # First self.attention of self.norm, then self.network of self.outer_norm. The sum itself
         # is never normalised: that way stays free from the first block to the last.
-        x_BTD = x_BTD + self.attention(self.norm(x_BTD))
-        return x_BTD + self.network(self.outer_norm(x_BTD))
+        y_BTD = x_BTD + self.attention(self.norm(x_BTD))
+        return y_BTD + self.network(self.outer_norm(y_BTD))
         # END SOLUTION
 
 
@@ -213,8 +213,7 @@ def vgg16(classes: int = 1000) -> nn.Sequential:
     # BEGIN SOLUTION vgg: return the network, an nn.Sequential.
     # After the groups: nn.Flatten, two linear layers of 4,096 with a ReLU each, and one of
     # `classes` without. (Dropout, which the paper has there, is left out.)
-    layers: list[nn.Module] = []
-    fan_in = 3
+    layers, fan_in = list[nn.Module](), 3
     for width, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(count):
             layers += [nn.Conv2d(fan_in, width, 3, padding=1), nn.ReLU()]
