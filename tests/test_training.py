@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning as L
 import pytest
+import torch
 from training_lab import SHORT, Here, Project, card, curve, same_results, stopped_at
 
 from dllab.errors import LabError
@@ -15,6 +16,7 @@ from dllab.lab.find import find_lab
 from dllab.lab.project import find_root
 from dllab.report.html import write_report
 from dllab.training.callbacks import NanGuard
+from dllab.training.flops import CountFlops
 from dllab.training.train import train
 
 TRAIN = ["train", "01", *SHORT, "--no-grade"]
@@ -81,6 +83,18 @@ def flops_of_a_step(batch: int) -> int:
     gradient of its weights; all but the first need one more, for that of their inputs."""
     layers = [784 * 256, 256 * 128, 128 * 10]
     return 2 * batch * (3 * sum(layers) - layers[0])
+
+
+def test_a_gradient_within_a_counted_step_is_no_obstacle() -> None:
+    """A gradient penalty differentiates a module's answer for a leaf while operations count."""
+    counting, net = CountFlops(), torch.nn.Sequential(torch.nn.Linear(3, 1))
+    x = torch.randn(2, 3, requires_grad=True)
+    counting.on_train_batch_start(None, None, None, 0)
+    (slope,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    counting.on_train_batch_end(None, None, None, None, 0)
+    assert net[0].weight.grad is not None
+    assert counting._counter.get_total_flops() > 0
 
 
 @pytest.mark.in_turns

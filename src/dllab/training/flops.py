@@ -1,12 +1,26 @@
 """How much a training computes: one step is counted, and taken for all of them."""
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
+
+
+class _Whole(ModuleTracker):
+    """Names no modules: the hooks that would do so break a gradient that is taken within a step,
+    such as a gradient penalty's ("A leaf node was passed to …").
+    """
+
+    def __enter__(self) -> Self:
+        """Hook nothing."""
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        """Nothing was hooked."""
 
 
 class CountFlops(Callback):
@@ -19,6 +33,7 @@ class CountFlops(Callback):
 
     def __init__(self) -> None:
         self._counter = FlopCounterMode(display=False)
+        self._counter.mod_tracker = _Whole()
         self._counted = False
         self._counting = ExitStack()
 
