@@ -332,6 +332,14 @@ def test_a9_n_reaches_a_check_that_waits_and_says_for_which(lab):
     assert "its TODO is open" not in block(state_of(lab, norm="", head="expected 1"), console)
 
 
+def test_a_sheet_that_is_not_drawn_waits_for_no_check(lab):
+    state = state_of(lab, guess="needs nothing")
+    state.rows["guess"] = replace(state.rows["guess"], kind="format")
+    shown = block(state, Console(width=80, highlight=False))
+    assert "· has no sheet yet: dllab draw writes it" in shown
+    assert "waits for another" not in shown
+
+
 def test_a9_help_during_a_hang_is_for_what_was_edited(lab):
     state = state_of(lab, first="not done yet: first: x", mix="", score="")
     state.busy, state.running = True, "score"

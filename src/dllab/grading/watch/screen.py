@@ -23,6 +23,7 @@ _MARKS = {
     "partial": ("◐", "part", "yellow"),
     "fail": ("✗", "FAIL", "red"),
     "skip": ("·", "-", "dim"),
+    "sheet": ("·", "-", "dim"),
     "todo": ("○", "todo", "cyan"),
     "wait": ("·", "-", "dim"),
     "error": ("!", "ERR", "magenta"),
@@ -33,6 +34,7 @@ _LEGEND = {
     "partial": "partly right",
     "todo": "its TODO is open",
     "skip": "waits for another check: n shows which",
+    "sheet": "has no sheet yet: dllab draw writes it",
 }
 _PRINTED_LINES = 12
 CLEAR = "\x1b[H\x1b[2J\x1b[3J"  # home, the screen, what has scrolled off
@@ -109,7 +111,7 @@ def _list(state: WatchState, console: Console) -> RenderableType:
     cells = []
     for one in state.listed:
         mark = "running" if one.id == state.running else state.mark(one.id)
-        quiet = mark in ("skip", "wait", "todo", "pass")
+        quiet = mark in ("skip", "sheet", "wait", "todo", "pass")
         cell = _mark(mark, console).append(f" {one.title}", style="not bold dim" if quiet else "")
         if state.focus and one.id == state.focus.id and not state.done:
             cell.stylize("not dim bold")

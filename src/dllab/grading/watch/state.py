@@ -15,7 +15,7 @@ from dllab.lab.todo import NOT_DONE, Todo, open_todos
 from dllab.result import CheckRow
 
 # `todo` fails at a TODO that is still open; `wait` has not run yet.
-CheckMark = Literal["pass", "partial", "fail", "skip", "error", "todo", "wait"]
+CheckMark = Literal["pass", "partial", "fail", "skip", "sheet", "error", "todo", "wait"]
 
 
 @dataclass
@@ -119,13 +119,15 @@ class WatchState:
             return "wait"
         if row.status == "review":
             return "error"
+        if row.kind == "format" and row.status == "skip":
+            return "sheet"
         return "todo" if blocked_by(row) else row.status
 
     def settle(self) -> None:
         """After a round: look at what this save has broken, else at what it was about."""
         own = [id for id in self.red_ids if self.rows[id].hint_id in self.edited]
         if own and not self.lost:
-            failed = [id for id in own if self.mark(id) not in ("todo", "skip")]
+            failed = [id for id in own if self.mark(id) not in ("todo", "skip", "sheet")]
             self.chosen = (failed or own)[0]
         self.choose()
 
