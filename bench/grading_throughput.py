@@ -117,7 +117,8 @@ def _private_bytes(pid: int) -> int:
 
 
 def grades(folder: Path, wall: Backend, count: int) -> Iterator[float]:
-    """Whole grades in a CPU-minute, a few times."""
+    """Whole grades in a CPU-minute, a few times, in a new folder."""
+    folder.mkdir()
     sys.path.insert(0, str(ROOT / "tests"))
     from official_lab import make_stage
 
@@ -146,9 +147,7 @@ def measure(plan: Plan) -> Iterator[Result]:
             "warm": lambda: desk.cost(zygote, warm_ones),
         }
         costs = interleave(plan.pairs, sides)
-        (Path(folder) / "grades").mkdir()
         whole = list(grades(Path(folder).resolve() / "grades", zygote, 1 if plan.smoke else 8))
-        (Path(folder) / "without").mkdir()
         with Landlock() as wall:
             without = list(grades(Path(folder).resolve() / "without", wall, 1 if plan.smoke else 8))
     cold, warm = costs["cold"], costs["warm"]

@@ -36,7 +36,7 @@ HARMFUL = (
 )
 
 
-# The first is what grading takes; behind the others each worker starts anew, which takes its time.
+# The first is what grading takes; the others take turns.
 BY_WALL = [WALLS[0], *(pytest.param(wall, marks=pytest.mark.in_turns) for wall in WALLS[1:])]
 
 

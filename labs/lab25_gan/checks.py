@@ -131,7 +131,7 @@ def both(way: Callable[[Tensor, Tensor], Tensor]) -> Way:
     expect=both(partial(told, classes=5)),
     mistakes={
         "the label comes first: append it": both(lambda x, y: torch.cat([hot(y, x, 5), x], 1)),
-        "the label's number is no one-hot code: classes have no order": both(
+        "the label's number is not a one-hot code: classes have no order": both(
             lambda x, y: torch.cat([x, hot(y, x, 5) * y.view(-1, *[1] * (x.dim() - 1))], 1)
         ),
         "all items are told the first one's class": both(

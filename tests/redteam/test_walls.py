@@ -1,6 +1,6 @@
 """What a second round of attacks found, by its letter and number, tried behind every wall.
 
-Walls that start cold take turns: what differs between walls is seldom what a commit changes.
+All but the first take turns: what differs between walls is seldom what a commit changes.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ from dllab.sandbox.selftest import Burglary
 from dllab.sandbox.session import Session
 from dllab.sandbox.zygote import Zygote
 
-COLD = [pytest.param(name, marks=pytest.mark.in_turns) for name in ("bubblewrap", "landlock")]
+OTHERS = [pytest.param(name, marks=pytest.mark.in_turns) for name in ("bubblewrap", "landlock")]
 
 
-@pytest.fixture(params=["zygote", *COLD])
+@pytest.fixture(params=["zygote", *OTHERS])
 def wall(request: pytest.FixtureRequest, warm: Backend) -> Iterator[Backend]:
     """Each wall that works here; the zygote is up for all tests."""
     if request.param == warm.name:

@@ -95,7 +95,7 @@ MUTANTS = [
     *wrong("condition",
         ("label_first", "The picture is no longer the first channel.", "append it",
          HOT + WIDE + "return torch.cat([hot, x], 1)"),
-        ("label_as_number", "Class 3 is not three times class 1.", "no one-hot code",
+        ("label_as_number", "Class 3 is not three times class 1.", "not a one-hot code",
          HOT + WIDE + "return torch.cat([x, hot * label_B.reshape(-1, *[1] * (x.dim() - 1))], 1)"),
         ("first_label", "An index is copied.", "the first one's class",
          HOT + "hot = hot[:1].expand(len(x), -1, *x.shape[2:])\nreturn torch.cat([x, hot], 1)"),

@@ -202,7 +202,7 @@ MUTANTS = [
          "svdvals(h_ND - h_ND.mean(dim=0))", "svdvals(h_ND)"),
         ("variances", "Squares make the largest larger.", "not their squares",
          "torch.linalg.svdvals(h_ND - h_ND.mean(dim=0))", "torch.linalg.svdvals(h_ND - h_ND.mean(dim=0)).square()"),
-        ("entropy", "An entropy is no number of directions.", "take exp",
+        ("entropy", "An entropy does not count directions.", "take exp",
          ".sum().exp()", ".sum()"),
         ("items_centred", "The wrong dimension.", "each item is centred",
          "h_ND.mean(dim=0))", "h_ND.mean(dim=1, keepdim=True))"),

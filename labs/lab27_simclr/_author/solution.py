@@ -48,7 +48,7 @@ def two_views(
 def similarities(z_VD: Tensor, temperature: float) -> Tensor:
     """Cosine similarities of all views, divided by the temperature, [V, V].
 
-    That of a view with itself is -inf: it is no answer to the question which other view is meant.
+    That of a view with itself is -inf: it does not answer the question which other view is meant.
     """
     # BEGIN SOLUTION similarities: return the matrix, float32 [V, V].
     # The cosine is the product of vectors of length 1. F.normalize(z, dim=1) makes such.

@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from dllab.errors import InfraError
 from dllab.sandbox.job import Child
@@ -187,6 +187,23 @@ def _pid_seen_here(descriptors: list[int]) -> int:
     finally:
         os.close(pidfd)
     return next(int(line.split()[1]) for line in lines if line.startswith("Pid:"))
+
+
+class ForkedBackend:
+    """What all backends share whose workers are forks of one warm process.
+
+    It starts with the context, or with the first worker; leaving the context ends it and them.
+    """
+
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+
+    def __enter__(self) -> Self:
+        self._server.launch()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
 
 
 # ------------------------------------------------------------------ the server's end

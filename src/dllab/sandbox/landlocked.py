@@ -6,7 +6,7 @@
 It needs no other program, but shows more of the machine than the others do: names and sizes of
 files (not what is in them) and the machine's own host name. It grants no sockets at all, since a
 socket would reach the machine's own network, and no shared memory, since its files would outlive
-the worker. Each worker is forked from a warm process (`prefork` says what that is) and led by a
+the worker. Each worker is forked from a warm process (`prefork` says what that is) and has a
 user id of its own where the grader is root.
 """
 
@@ -17,7 +17,6 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Self
 
 import psutil
 
@@ -26,6 +25,7 @@ from dllab.errors import InfraError
 from dllab.sandbox import landlock, prefork, seccomp
 from dllab.sandbox.bubblewrap import ENTER, INSTALL
 from dllab.sandbox.enter import Confinement
+from dllab.sandbox.forking import ForkedBackend
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job
 from dllab.sandbox.limits import Limits
@@ -37,7 +37,7 @@ PROC = ("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/fil
 TRUNCATION_SINCE, SCOPES_SINCE = 3, 6
 
 
-class Landlock:
+class Landlock(ForkedBackend):
     """Reads only what is named, writes only to scratch, signals only its own.
 
     The warm process starts with the first worker; one object serves a whole batch. Leaving the
@@ -48,14 +48,7 @@ class Landlock:
     official = True
 
     def __init__(self) -> None:
-        self._server = prefork.server(MODULE)
-
-    def __enter__(self) -> Self:
-        self._server.launch()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.close()
+        super().__init__(prefork.server(MODULE))
 
     def problem(self) -> str:
         """Why it does not work on this machine; empty when it does."""

@@ -6,7 +6,6 @@ It is an ordinary process of the grader's user. No namespace ends what a worker 
 another process stands guard over their groups.
 """
 
-import json
 import os
 import signal
 import socket
@@ -44,7 +43,7 @@ def shut_in(request: Request) -> None:
     """Lead one's orphans, and give up all rights but those of the request."""
     os.chdir(request["scratch"])
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # an orphan stays in the tree, and counts
-    confine(Confinement.parse(json.dumps(request["confinement"])))
+    confine(Confinement(**request["confinement"]))
     kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root after setuid
     kernel.die_with_parent(signal.SIGKILL)
 

@@ -12,12 +12,11 @@ import contextlib
 import os
 import socket
 from pathlib import Path
-from typing import Self
 
 import dllab
 from dllab.lab.find import Lab
 from dllab.sandbox.backends import Backend, Child, Job, NoWall
-from dllab.sandbox.forking import ForkServer
+from dllab.sandbox.forking import ForkedBackend, ForkServer
 
 
 def is_possible() -> bool:
@@ -30,7 +29,7 @@ def warm_or_cold(lab: Lab) -> "contextlib.AbstractContextManager[Backend]":
     return Warm(lab) if is_possible() else contextlib.nullcontext(NoWall())
 
 
-class Warm:
+class Warm(ForkedBackend):
     """A backend whose workers are forks of one warm process. Leaving the context ends them all."""
 
     name = "warm"
@@ -44,14 +43,8 @@ class Warm:
             "OMP_NUM_THREADS": "1",  # a thread pool would not survive the fork
         }
         arguments = (str(lab.root), str(lab.folder))
-        self._server = ForkServer("dllab.sandbox.warm_server", arguments, environment)
+        super().__init__(ForkServer("dllab.sandbox.warm_server", arguments, environment))
         self._server.launch()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.close()
 
     def problem(self) -> str:
         """None: whoever made this object has asked `is_possible`."""

@@ -9,16 +9,16 @@ confinement that every wall applies: landlock, seccomp, limits.
 """
 
 import functools
-import json
 import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from dllab.errors import InfraError
 from dllab.sandbox import prefork, seccomp
 from dllab.sandbox.enter import Confinement
+from dllab.sandbox.forking import ForkedBackend
 from dllab.sandbox.identity import confinement, spare_uid
 from dllab.sandbox.job import Child, Job
 from dllab.sandbox.room import Furnishing, RoomEntry
@@ -26,7 +26,7 @@ from dllab.sandbox.room import Furnishing, RoomEntry
 MODULE = "dllab.sandbox.zygote_server"
 
 
-class Zygote:
+class Zygote(ForkedBackend):
     """A backend whose workers start in milliseconds. Leaving the context ends them all.
 
     The warm process starts with the first worker; one object serves a whole batch.
@@ -36,14 +36,7 @@ class Zygote:
     official = True
 
     def __init__(self) -> None:
-        self._server = prefork.server(MODULE)
-
-    def __enter__(self) -> Self:
-        self._server.launch()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.close()
+        super().__init__(prefork.server(MODULE))
 
     def problem(self) -> str:
         """Why it does not work on this machine; empty when it does."""
@@ -78,7 +71,7 @@ def decode(request: dict[str, Any]) -> tuple[Furnishing, Confinement]:
     places = tuple(RoomEntry(kind, Path(path), target) for kind, path, target in room["places"])
     return (
         Furnishing(**{**room, "scratch": Path(room["scratch"]), "places": places}),
-        Confinement.parse(json.dumps(request["confinement"])),
+        Confinement(**request["confinement"]),
     )
 
 

@@ -12,6 +12,7 @@ from dllab.grading.items import PublicTest
 from dllab.lab.formats import Claims
 from dllab.lab.spec import Criterion
 from dllab.rundir.run import RunFolder
+from dllab.sandbox.identity import let_through
 from dllab.sandbox.limits import Limits
 from dllab.sandbox.session import Session
 
@@ -42,7 +43,7 @@ def run_cell(work: Work, criterion: Claims, override: str, seed: int) -> float:
         raise LostCellError(f"training {override} anew failed: {reply.failure.message}")
     with tempfile.TemporaryDirectory(prefix="dllab-cell-") as scratch:
         run = RunFolder(Path(scratch))
-        run.path.chmod(0o711)  # as in official grading
+        let_through(run.path)
         run.code.write_bytes(work.code.read_bytes())
         run.arm(measured.arm).path.mkdir(parents=True)
         save_file(reply.arrays, run.arm(measured.arm).weights)
