@@ -79,6 +79,7 @@ def said_boxes(*rows):
         ([(0, 0, 0, 2, 2, 0, 0.9), (0, 0, 0, 2, 2, 0, 0.8)], 1 / 3),  # found twice counts once
         ([(0, 9, 9, 10, 10, 0, 0.9), (0, 0, 0, 2, 2, 0, 0.8)], 1 / 6),  # behind a false one
         ([(0, 0, 0, 2, 2, 1, 0.9)], 0.0),  # of another class
+        ([(0, 0, 0, 2, 2, -1e-6, 0.9)], 1 / 3),  # not quite a whole number
         ([(0, 1, 1, 3, 3, 0, 0.9)], 0.0),  # overlaps by a seventh
         ([(0, 0, 0, 2, 2, 0, 0.0)], 0.0),  # an empty place
     ],

@@ -118,3 +118,17 @@ def test_f2_honest_rounding_costs_honest_work_next_to_nothing() -> None:
         assert not seen
         lost.append(float((first.argmax(1) == label).double().mean()) - accuracy)
     assert sum(lost) / GRADES < 0.002
+
+
+def test_a_number_that_is_nearly_the_same_for_all_items_costs_the_others_nothing() -> None:
+    """A detector that is always sure: rounding is as large as all that its probabilities differ."""
+    boxes = 12 * torch.rand(ITEMS, 4, 5, generator=rng(0))
+    sure = 1 - 1e-7 * torch.rand(ITEMS, 4, 1, generator=rng(1))
+    scores = torch.cat([boxes, sure], dim=2)
+    again = scores + torch.tensor([0, 0, 0, 0, 0, 6e-8])
+    scale = spread(scores, classes=False)
+    differs = difference(scores, again, scale)
+    assert differs < TOLERANCE
+    noise = drown(scores, differs, scale, rng(2)) - scores
+    assert noise[..., :5].abs().max() < 0.05
+    assert noise[..., 5].std() > 6e-8

@@ -20,6 +20,7 @@ GROUPS = 2
 # A share of the scores' spread: above all that rounding in bfloat16 does (3 %), below what batch
 # statistics or padding do to a score.
 TOLERANCE = 0.05
+ROUNDING = 1e-5  # differences that are this small are no leak, whatever the spread
 NOISE = 3.0  # standard deviations of what is added, in units of the largest difference
 
 
@@ -52,18 +53,22 @@ def spread(scores: Tensor, *, classes: bool) -> Tensor:
 
     Of class scores `[N, C, …]` each row's own standard deviation, or the rows' median where that is
     more: numbers that are the same for all classes decide nothing. Of other scores the standard
-    deviation of each place over the items.
+    deviation of each place over the items. Where they hardly differ, as the probability of a
+    network that is always sure, rounding would seem large: so it is never below what makes
+    ROUNDING the TOLERANCE.
     """
     rows = scores.double()
-    if not classes:
-        return rows.std(0, correction=0, keepdim=True)
-    own = rows.flatten(1).std(1, correction=0)
-    return own.clamp(min=float(own.median())).reshape(-1, *[1] * (scores.dim() - 1))
+    if classes:
+        own = rows.flatten(1).std(1, correction=0)
+        scale = own.clamp(min=float(own.median())).reshape(-1, *[1] * (scores.dim() - 1))
+    else:
+        scale = rows.std(0, correction=0, keepdim=True)
+    return scale.clamp(min=ROUNDING / TOLERANCE)
 
 
 def difference(once: Tensor, again: Tensor, scale: Tensor) -> float:
     """The largest difference of two scorings of the same items, as a share of their spread."""
-    return float(((once.double() - again.double()).abs() / scale.clamp(min=1e-9)).max())
+    return float(((once.double() - again.double()).abs() / scale).max())
 
 
 def drown(scores: Tensor, differs: float, scale: Tensor, rng: torch.Generator) -> Tensor:
